@@ -192,7 +192,11 @@ class FittedMixture(Estimator):
             printer.refined(best.result)
         problem = problem_of(self, source, objective.model) if self.warm_start else None
         set_fitted(self, best.result, source, source.feature_names, objective, traces=best.traces, problem=problem)
-        record_classes(self, classes, source.known)
+        for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
+            vars(self).pop(name, None)
+        if classes is not None:
+            owners = source.known.owner_of_each(self.n_components)
+            self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
         outcome.warn_of_degenerate(self._last_fit, source, objective.ridge, self)
         outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
@@ -1321,15 +1325,6 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
     if classes is None or not np.array_equal(classes, fitted) or classes_of(classes, again).tolist() != owners:
         raise ValueError(others)
     return restriction
-
-
-def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows: KnownClasses = ALL_UNKNOWN) -> None:
-    """Set what a fit knows of classes; those of an earlier fit do not outlive it."""
-    for name in _OF_CLASSES:
-        vars(mixture).pop(name, None)
-    if classes is not None:
-        owners = of_rows.owner_of_each(mixture.n_components)
-        mixture.classes_, mixture.component_classes_ = classes, classes_of(classes, owners)
 
 
 def with_mixture(

@@ -469,7 +469,7 @@ def _seeds(rows: ArraySource, n_components: int, rng: Rng) -> Array:
         centres.extend([mass @ part / mass.sum()] if n == 1 else kmeans_plusplus(part, mass, int(n), rng))
     unknown = weights * (classes.codes == 0)
     unknown = unknown if unknown.any() else weights
-    for _ in range(classes.n_free):
+    for _ in range(int((classes.owners < 0).sum())):
         squares = np.min([np.square(rows.rows - centre).sum(axis=1) for centre in centres], axis=0)
         share = unknown / unknown.max() * squares
         share = share if share.any() else unknown

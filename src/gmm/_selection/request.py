@@ -198,10 +198,6 @@ class Request(NamedTuple):
     fixed: FixedComponents | None
     of_one: dict[tuple[CovarianceModel, str, bool], float | None]
 
-    def over(self, source: Source) -> Request:
-        """Return the same request of other rows."""
-        return self._replace(source=source, of_one={})
-
     @property
     def keys(self) -> list[Key]:
         """The cells, as they were asked for."""

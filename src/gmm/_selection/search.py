@@ -257,7 +257,7 @@ def held_out_deviances(request: Request, clock: Clock, reports: Reports) -> Mapp
         if weight and (half.is_up() or reports.is_over):
             break
         others, part = source.select_rows(np.delete(used, fold)), source.select_rows(used[fold])
-        mixtures = Search(request.over(others), half, reports, {}).mixtures()
+        mixtures = Search(request._replace(source=others, of_one={}), half, reports, {}).mixtures()
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
         n_threads = request.template.n_threads
