@@ -92,7 +92,7 @@ PLACES = {
         "DIAGONAL FULL LowRank SPHERICAL SingularMatrixError TIED layout_with_code layouts=. low_rank"
     ),
     "gmm._values.noise": "NO_NOISE Noise",
-    "gmm._values.objective": "Objective ridged",
+    "gmm._values.objective": "Objective",
     "gmm._values.parameters": "MixtureParameters",
     "gmm._values.priors": "ConjugatePrior FLAT VariationalPrior",
     "gmm._values.statistics": "SufficientStatistics",
