@@ -264,7 +264,7 @@ class QuasiNewton(Ascent):
         """The current mixture: the last one that was measured and kept."""
         if self.mixture is None:
             objective, weight = self.problem.objective, self.problem.rows.survey.weight
-            self.mixture = objective.prior.mixture(self.working.measured(), objective, weight)
+            self.mixture = objective.mixture(self.working.measured(), weight)
         return self.mixture
 
     @property

@@ -16,8 +16,8 @@ from gmm._kernel.mstep import MixtureFamily, cached_property
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
-from gmm._values.priors import FLAT, Prior
+from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
+from gmm._values.priors import FLAT, MixturePosterior, Prior, VariationalPrior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -199,7 +199,13 @@ class Objective:
             estimate, failed = update.finish()
         if failed >= 0:
             raise SingularMatrixError(failed)
-        return self.prior.mixture(estimate, self, weight)
+        return self.mixture(estimate, weight)
+
+    def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
+        """Return the result of a compiled update by rows of this weight."""
+        if isinstance(self.prior, VariationalPrior):
+            return MixturePosterior.from_shares(estimate, self, self.prior, weight)
+        return MixtureParameters.from_estimate(estimate, self)
 
 
 @lru_cache(typed=True)

@@ -6,7 +6,6 @@ which is therefore as exact and fast as without a prior, for every covariance mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import lgamma, log, pi
 from typing import Any, NamedTuple
@@ -113,8 +112,6 @@ class Prior:
     def belief(self, weight: float) -> tuple[float, bool, float] | None:
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return None
-
-    mixture: Callable[..., MixtureParameters] = staticmethod(MixtureParameters.from_estimate)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""
@@ -240,10 +237,6 @@ class VariationalPrior(Prior):
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return self.concentration, self.sticks, weight
 
-    def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixturePosterior:
-        """Return the result of a compiled update as a posterior, in which nothing is fixed."""
-        return MixturePosterior.from_shares(estimate, kind, self, weight)
-
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
         if not isinstance(parameters, MixturePosterior):
@@ -299,7 +292,7 @@ class MixturePosterior(MixtureParameters):
 
     @classmethod
     def from_shares(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
-        """Make the posterior from the result of a compiled update of a family of the prior."""
+        """Make the posterior from a compiled update of a family of the prior, in which nothing is fixed."""
         shares, means, covariances, whiteners, log_determinants, _ = estimate
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
         if kind.noise:
