@@ -362,6 +362,7 @@ def test_a_component_without_rows_gets_half_of_the_heaviest():
     model = inside.factor_model("factor", 2, False)
     covariances = np.concatenate([np.ones((3, 1, 20)), np.full((3, 2, 20), 0.1) * [[1], [-1]]], axis=1)
     covariances[:, 2, ::2] *= -1
+    covariances[2, 1:] *= 3  # which the half that it gets does not begin at
     means = np.stack([X[0], X[1], np.full(20, 1e4)])
     before = inside.MixtureParameters(np.full(3, 1 / 3), means, covariances, model)
     m_step = inside.MStep(inside.Objective(model, 1e-6), 3, weight=len(X))
@@ -374,6 +375,8 @@ def test_a_component_without_rows_gets_half_of_the_heaviest():
     assert after.weights[2] == after.weights[donor] == pytest.approx(statistics.counts[donor] / len(X) / 2)
     np.testing.assert_array_equal(after.covariances[2], after.covariances[donor])
     np.testing.assert_allclose((after.means[2] + after.means[donor]) / 2, statistics.means[donor], rtol=1e-6, atol=1e-9)
+    apart = np.linalg.norm(after.means[2] - after.means[donor])
+    assert apart == pytest.approx(np.sqrt(np.linalg.eigvalsh(after.written_out[donor])[-1]), rel=1e-3)
     assert bounds[1] > bounds[0]
 
 
