@@ -58,7 +58,7 @@ PLACES = {
     "gmm._rows.file_table": "FileTable",
     "gmm._rows.formats": "TextFormat",
     "gmm._rows.incomplete": "IncompleteSource rows_incomplete=.",
-    "gmm._rows.sources": "ArraySource Chunk Source box_of",
+    "gmm._rows.sources": "ArraySource Chunk Source box_of fingerprint",
     "gmm._rows.tables": "TableSource",
     "gmm._selection": "_selection=.",
     "gmm._selection.classifier": "classifier=.",

@@ -75,7 +75,7 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     """
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
     rarest = size * float(first.weights.min())
-    if source.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
+    if source.survey.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
     part = source.without_gaps.select_rows(sample_indices(source, size, np.random.default_rng(seed)))
     return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)

@@ -208,7 +208,7 @@ def from_responsibilities(
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source.with_classes(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_changes(known=ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
@@ -406,7 +406,7 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     """
     whole = sample.without_gaps
     assert isinstance(whole, ArraySource)  # a sample is in memory
-    rows = ArraySource(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight).with_classes(whole.known)
+    rows = whole.with_changes(rows=np.ascontiguousarray(whole.rows, np.float64), dtype=np.dtype(np.float64))
     if sample.errors:
         precise = rows.weights * _precisions(rows, sample.errors.variances[sample.errors.codes])
         rows = rows.with_changes(sample_weight=precise * (rows.weights.sum() / precise.sum()))
@@ -423,7 +423,7 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     known = rows.weights @ (rows.known.codes > 0) if rows.known else 0.0
     for share in _DENSE:
         dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
-        yield share, rows.select_rows(dense).with_classes(rows.known.for_rows(dense))
+        yield share, rows.select_rows(dense).with_changes(known=rows.known.for_rows(dense))
 
 
 def _precisions(rows: ArraySource, variances: Array) -> Array:
@@ -448,7 +448,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     for number in range(how.n_clusterings):
         view = views[number % len(views)]
         seen = ArraySource(view.coordinates, rows.sample_weight)
-        found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _OWN_LLOYD, scratch))
+        found.append(Clusters(view, _seeds(seen.with_changes(known=rows.known), K, rng), _OWN_LLOYD, scratch))
     chosen = []
     for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _MIXTURES)):
         candidate = Candidate(problem.family(K), moments)
@@ -507,7 +507,7 @@ def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESte
     how, objective, rows = settings.start, problem.objective, problem.rows
     if objective.fixed:
         check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    is_own = rows.known or rows.in_patterns or objective.noise or objective.tails
+    is_own = rows.known or rows.patterns or objective.noise or objective.tails
     if is_own and not (how.parts or how.responsibilities):
         return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
@@ -537,7 +537,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     elif how.responsibilities is not None:
         shares = how.responsibilities(seed)
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
-    elif rows.in_patterns:
+    elif rows.patterns:
         normal = problem._replace(objective=problem.objective.for_starts)
         return Continuation(own_start(normal, settings, generator(seed)).with_other(**parts))
     elif K == 1 and how.method == "kmeans" and rows.n_rows <= sample_size(K):

@@ -61,13 +61,15 @@ cdef struct Step:
 
 cdef class Survey:
     cdef Py_ssize_t n_features
-    cdef bint begun
+    cdef bint begun, has_gaps
     cdef readonly double weight, heaviest
-    cdef readonly object nonfinite
+    cdef readonly Py_ssize_t n_used
+    cdef readonly object nonfinite, infinite
     cdef double* first_row                # (d,) the origin of `sums`, and the start of the memory
     cdef double* sums                     # (d,) Σ w (x − first row)
     cdef double* low                      # (d,)
     cdef double* high                     # (d,)
+    cdef double* column_weights           # (d,) Σ w of the rows that have a value, once there are gaps
     cdef Step* steps_so_far               # (d,)
     cdef Py_ssize_t* columns              # (d,) scratch: those that may have steps
 

@@ -133,9 +133,19 @@ class QuasiNewtonState:
 
 @disjoint_base
 class Survey:
-    def __new__(cls, chunks: Iterable[tuple[int, NDArray[Any] | Self, _Array | None]], n_features: int) -> Self: ...
+    def __new__(
+        cls,
+        chunks: Iterable[tuple[int, NDArray[Any] | Self, _Array | None]],
+        n_features: int,
+        fill: _Array | None = None,
+        given: Self | None = None,
+    ) -> Self: ...
     @property
     def nonfinite(self) -> tuple[int, int] | None: ...
+    @property
+    def infinite(self) -> tuple[int, int] | None: ...
+    @property
+    def n_used(self) -> int: ...
     @property
     def weight(self) -> float: ...
     @property
@@ -154,7 +164,14 @@ class Survey:
 
 def survey_of(source: Any) -> Survey: ...
 def restored(
-    numbers: _Array, weight: float, heaviest: float, nonfinite: tuple[int, int] | None, steps: _Array
+    numbers: _Array,
+    has_gaps: bool,
+    weight: float,
+    heaviest: float,
+    n_used: int,
+    nonfinite: tuple[int, int] | None,
+    infinite: tuple[int, int] | None,
+    steps: _Array,
 ) -> Survey: ...
 def equal_rows(rows: _Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]: ...
 def distinct_rows(rows: _Array, weight: _Array | None = None) -> tuple[_Array, _Array]: ...

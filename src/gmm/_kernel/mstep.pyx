@@ -1265,17 +1265,45 @@ cdef bint look_at(
     const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
     double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
 ) noexcept nogil:
-    """Add a row to the survey; return whether all of it is finite."""
+    """Add a row to the survey if all of it is finite; return whether it is."""
     cdef Py_ssize_t j
     cdef double x
     cdef bint broken = False
     for j in range(d):
         x = row[j * column_stride]
         broken |= x - x != 0
+    if broken:
+        return False
+    for j in range(d):
+        x = row[j * column_stride]
         sums[j] += weight * (x - origin[j])
         low[j] = x if x < low[j] else low[j]
         high[j] = x if x > high[j] else high[j]
-    return not broken
+    return True
+
+
+cdef bint look_past_gaps(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight,
+    const double* fill,                            # IN (d,) in the place of what is missing, or NULL
+    double* origin, double* sums, double* low, double* high, double* weights,       # IN, OUT (d,)
+) noexcept nogil:
+    """Add the values of a row that are there to the survey, and their weight; return whether none is infinite."""
+    cdef Py_ssize_t j
+    cdef double x
+    for j in range(d):
+        x = row[j * column_stride]
+        if x - x != 0:
+            if x == x:
+                return False
+            if fill == NULL:
+                continue
+            x = fill[j]
+        if origin[j] != origin[j]:
+            origin[j] = low[j] = high[j] = x
+        sums[j] += weight * (x - origin[j])
+        low[j], high[j] = min(low[j], x), max(high[j], x)
+        weights[j] += weight
+    return True
 
 
 cdef double nearest(double x) noexcept nogil:
@@ -1325,21 +1353,27 @@ cdef void join_step(Step* step, double distance, double rounding) noexcept nogil
 cdef class Survey:
     """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
 
-    It does not change once it is made, and has the same bits, whatever chunks the rows come in.
+    It does not change once it is made, and has the same bits, whatever chunks the rows come in. Missing values, NaN,
+    are left out: what it says of a column is that of the rows which have it.
 
     Parameters
     ----------
     chunks : iterable of (first, rows, weight)
         The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order. Or, in
-        place of rows, their survey, whose sums are added.
+        place of rows, their survey, whose sums are added; of values that are not finite only the places are.
     n_features : int
+    fill : array of shape (d,), optional
+        Values in the place of missing ones, which are none then.
+    given : Survey, optional
+        That of rows without them, whose steps are those of the columns.
 
     Attributes
     ----------
-    nonfinite : tuple of int, or None
-        Row and column of the first value that is not finite; the other attributes mean nothing then.
-    weight, heaviest : float
-        Σ w, max w.
+    nonfinite, infinite : tuple of int, or None
+        Row and column of the first value that is not finite, and of the first that is infinite: with that, the look
+        ends, and the other attributes mean nothing.
+    weight, heaviest, n_used : float, float, int
+        Σ w, max w, and the number of rows with a positive weight.
 
     Raises
     ------
@@ -1347,32 +1381,36 @@ cdef class Survey:
         For no rows, no features, and arrays of other lengths.
     """
 
-    def __cinit__(self, chunks, Py_ssize_t n_features):
+    def __cinit__(self, chunks, Py_ssize_t n_features, const double[::1] fill=None, Survey given=None):
         self.n_features = n_features
         if n_features < 1:
             raise ValueError(f"expected one feature at least, got n_features={n_features}")
-        self.first_row = <double*>PyMem_Malloc(4 * n_features * sizeof(double))
+        self.first_row = <double*>PyMem_Calloc(5 * n_features, sizeof(double))
         self.steps_so_far = <Step*>PyMem_Malloc(n_features * sizeof(Step))
         self.columns = <Py_ssize_t*>PyMem_Malloc(n_features * sizeof(Py_ssize_t))
         if self.first_row == NULL or self.steps_so_far == NULL or self.columns == NULL:
             raise MemoryError
         self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
-        self.high = self.first_row + 3 * n_features
+        self.high, self.column_weights = self.first_row + 3 * n_features, self.first_row + 4 * n_features
         for first, rows, weight in chunks:
             if isinstance(rows, Survey):
                 self.join(rows, first)
             elif rows.itemsize == sizeof(float):
-                look[float](self, rows, weight, first)
+                look[float](self, rows, weight, first, fill)
             else:
-                look[double](self, rows, weight, first)
-            if self.nonfinite is not None:
+                look[double](self, rows, weight, first, fill)
+            if self.infinite is not None:
                 break
         if not self.begun:
             raise ValueError("expected one row at least, got no chunk of rows")
+        if given is not None:
+            expect("a row", given.n_features, n_features)
+            memcpy(self.steps_so_far, given.steps_so_far, n_features * sizeof(Step))
 
     def __reduce__(self):
-        cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
-        return restored, (np.array(numbers), self.weight, self.heaviest, self.nonfinite, self.steps)
+        cdef const double[::1] numbers = <double[:5 * self.n_features]>self.first_row
+        counts, places = (self.weight, self.heaviest, self.n_used), (self.nonfinite, self.infinite)
+        return restored, (np.array(numbers), self.has_gaps, *counts, *places, self.steps)
 
     cdef void join(self, Survey other, Py_ssize_t first) except *:
         """Add a survey of rows of which `first` came before."""
@@ -1389,8 +1427,11 @@ cdef class Survey:
         self.begun = True
         self.weight += other.weight
         self.heaviest = max(self.heaviest, other.heaviest)
-        if other.nonfinite is not None:
+        self.n_used += other.n_used
+        if other.nonfinite is not None and self.nonfinite is None:
             self.nonfinite = first + other.nonfinite[0], other.nonfinite[1]
+        if other.infinite is not None:
+            self.infinite = first + other.infinite[0], other.infinite[1]
 
     def __dealloc__(self):
         PyMem_Free(self.first_row)
@@ -1424,12 +1465,15 @@ cdef class Survey:
 
     @property
     def centre(self):
-        """The weighted mean, (d,)."""
+        """The weighted mean, (d,); 0 for a column without values."""
         cdef Py_ssize_t j
-        out = np.empty(self.n_features)
+        out = np.zeros(self.n_features)
         cdef double[::1] centre = out
         for j in range(self.n_features):
-            centre[j] = self.first_row[j] + self.sums[j] / self.weight
+            if not self.has_gaps:
+                centre[j] = self.first_row[j] + self.sums[j] / self.weight
+            elif self.column_weights[j] > 0:
+                centre[j] = self.first_row[j] + self.sums[j] / self.column_weights[j]
         return out
 
     @property
@@ -1475,32 +1519,42 @@ def survey_of(source):
     return Survey(source.chunks(), source.n_features)
 
 
-def restored(const double[::1] numbers, double weight, double heaviest, nonfinite, const double[::1] steps):
+def restored(
+    const double[::1] numbers, bint has_gaps, double weight, double heaviest, Py_ssize_t n_used, nonfinite, infinite,
+    const double[::1] steps,
+):
     """Return the survey that was pickled."""
-    cdef Py_ssize_t d = numbers.shape[0] // 4, j
+    cdef Py_ssize_t d = numbers.shape[0] // 5, j
     cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
-    memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
+    memcpy(survey.first_row, &numbers[0], 5 * d * sizeof(double))
     for j in range(d):
         survey.steps_so_far[j] = Step(steps[j], 0, -1)
-    survey.weight, survey.heaviest, survey.nonfinite = weight, heaviest, nonfinite
+    survey.weight, survey.heaviest, survey.n_used = weight, heaviest, n_used
+    survey.has_gaps, survey.nonfinite, survey.infinite = has_gaps, nonfinite, infinite
     return survey
 
 
-cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:
+cdef int look(
+    Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first, const double[::1] fill
+) except -1:
     """Add rows to a survey, of which `first` came before these."""
     cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
     cdef Rows table = describe_rows(rows, weight)
-    cdef Py_ssize_t bad_row = -1, bad_column = 0, n_stepped = 0
+    cdef Py_ssize_t bad_row = -1, infinite_row = -1, n_stepped = 0
     cdef double total = survey.weight, heaviest = survey.heaviest, w
     cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
+    cdef const double* filled = NULL if fill is None else &fill[0]
+    cdef const data* row
     expect("a row", rows.shape[1], d)
+    if fill is not None:
+        expect("fill", fill.shape[0], d)
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
     if not survey.begun:
         for j in range(d):
             survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
             survey.sums[j] = 0
-            survey.steps_so_far[j] = Step(NO_STEP_YET, 0, -1)
+            survey.steps_so_far[j] = Step(NO_STEP_YET if fill is None else 0, 0, -1)
         survey.begun = True
     for j in range(d):
         if survey.steps_so_far[j].size != 0:
@@ -1509,20 +1563,27 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
     with nogil:
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
+            row = &rows[0, 0] + i * table.row_stride
+            if not survey.has_gaps and not look_at(row, table.column_stride, d, w, survey.first_row, survey.sums,
+                                                   survey.low, survey.high):
+                bad_row, survey.has_gaps = i, True
+                for j in range(d):
+                    survey.column_weights[j] = total
+            if survey.has_gaps and not look_past_gaps(row, table.column_stride, d, w, filled, survey.first_row,
+                                                      survey.sums, survey.low, survey.high, survey.column_weights):
+                infinite_row = i
+                break
             total += w
             heaviest = w if w > heaviest else heaviest
-            if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, survey.first_row,
-                           survey.sums, survey.low, survey.high):
-                bad_row = i
-                while isfinite(<double>rows[i, bad_column]):
-                    bad_column += 1
-                break
+            survey.n_used += w > 0
             if n_stepped and w > 0:
-                n_stepped = step_to(&rows[0, 0] + i * table.row_stride, table.column_stride, epsilon, survey.first_row,
-                                    survey.low, survey.high, survey.columns, n_stepped, survey.steps_so_far)
+                n_stepped = step_to(row, table.column_stride, epsilon, survey.first_row, survey.low, survey.high,
+                                    survey.columns, n_stepped, survey.steps_so_far)
     survey.weight, survey.heaviest = total, heaviest
-    if bad_row >= 0:
-        survey.nonfinite = first + bad_row, bad_column
+    if bad_row >= 0 and fill is None:
+        survey.nonfinite = first + bad_row, int(np.argmin(np.isfinite(rows[bad_row])))
+    if infinite_row >= 0:
+        survey.infinite = first + infinite_row, int(np.argmax(np.isinf(rows[infinite_row])))
     return 0
 
 

@@ -466,14 +466,15 @@ class EStep:
         """Return the statistics of a pass over all rows, which are those of the first look."""
         with blas_alone(plan.largest_product):
             statistics = plan.collect(self._sums(plan, **arrays), scatter)
-        if self._source.elsewhere is not None:  # which others may change
-            self._source.elsewhere.check_unchanged(statistics)
+        if self._source.place == "elsewhere":  # which others may change
+            partitions: Any = self._source
+            partitions.check_unchanged(statistics)
         return statistics
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        elsewhere = self._source.elsewhere
-        return plan.sums(self._run(plan, **arrays)) if elsewhere is None else elsewhere.summed(plan)
+        source: Any = self._source
+        return source.summed(plan) if source.place == "elsewhere" else plan.sums(self._run(plan, **arrays))
 
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""

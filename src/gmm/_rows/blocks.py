@@ -536,8 +536,8 @@ class NpySource(BlockSource):
         self.row_weights, self._of_file, self._offset = row_weights, memory_map.dtype, memory_map.offset
         self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
 
-    @property
-    def one_array(self) -> ArraySource | None:  # type: ignore[override]
+    @cached_property
+    def one_array(self) -> ArraySource | None:
         """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self._of_file != self.dtype:
             return None

@@ -90,9 +90,9 @@ def as_source(
     if error_covariance is not None:
         if source.errors:
             raise ValueError("error_covariance: expected None for rows that have errors of their own")
-        refuse("error_covariance", {"rows in partitions": source.elsewhere})
+        refuse("error_covariance", {"rows in partitions": source.place == "elsewhere"})
         check_same_columns(error_covariance, called)
-        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.in_patterns else None
+        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
 
@@ -132,13 +132,12 @@ def _with_gaps(
         If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
-    if missing == "em" and source.elsewhere is None:
+    if missing == "em" and source.place != "elsewhere":
         from gmm._rows.incomplete import IncompleteSource
 
-        incomplete = IncompleteSource.from_rows(source)
-        if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
-            return incomplete
-        nonfinite = incomplete.infinite
+        if source.survey.infinite is None:
+            return IncompleteSource.from_rows(source)
+        nonfinite = source.survey.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
@@ -191,9 +190,9 @@ def as_source_to_fit(
     )
     if (names := source.feature_names) is not None:
         check_labels_of_columns(estimator, names)
-    if source.in_patterns and source is not X:
+    if source.patterns and source is not X:
         _check_gaps(source, names)
-    check_enough_rows(source.n_used, n_components)
+    check_enough_rows(source.survey.n_used, n_components)
     survey = source.survey
     largest = survey.extent
     small, light = largest < _LARGEST_REACH, survey.weight * largest * largest < _LARGEST_SQUARES  # False for NaN
@@ -261,7 +260,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     ValueError
         If values are missing or have errors, without `gaps`.
     """
-    if source.in_patterns and not gaps:
+    if source.patterns and not gaps:
         if not any(pattern.missing.any() for pattern in source.patterns):
             raise ValueError(f"{caller} knows nothing of errors: expected rows without an error_covariance")
         raise ValueError(
@@ -279,7 +278,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if source.elsewhere is not None:
+    if source.place == "elsewhere":
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import KnownClasses, weights_of
 from gmm._values.weights import joined as joined_weights
+from gmm._values.weights import weights_of
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
-_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "in_memory"
+_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
@@ -41,9 +41,6 @@ class IncompleteSource(Source):
     **facts : Any
         Attributes that differ from those of `base`.
     """
-
-    in_patterns = True
-    _found = forwarded("base._found", "What functions found in the rows.")
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
         self.base, self.errors = base, errors
@@ -79,26 +76,15 @@ class IncompleteSource(Source):
         return cls(_contiguous(rows), errors)
 
     @cached_property
-    def has_gaps(self) -> bool:
-        """Whether some value is missing."""
-        return any(pattern.missing.any() for pattern in self.patterns)
-
-    @cached_property
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have, in the order of their keys."""
         return list(self.by_key.values())
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        if self.in_memory:
+        if self.place == "memory":
             return (piece for _, _, piece in self._in_memory)
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
-
-    @property
-    def infinite(self) -> tuple[int, int]:
-        """Row and column of the first infinite value, where there is one."""
-        places = ((first + i, j) for first, rows, _ in self.chunks() for i, j in np.argwhere(np.isinf(rows)).tolist())
-        return next(places)
 
     def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
         """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
@@ -106,7 +92,7 @@ class IncompleteSource(Source):
         Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
         in the order of `order`; in memory, these are all.
         """
-        if self.in_memory:
+        if self.place == "memory":
             yield from ((0, self._in_memory[number][-1]) for number in order)
             return
         waiting: dict[int, list[Piece]] = {number: [] for number in order}
@@ -130,23 +116,11 @@ class IncompleteSource(Source):
                 raise changed("the rows", f"rows have {_OTHERS}")
             yield n_before[number], joined(waiting.pop(number))
 
-    def with_classes(self, classes: KnownClasses) -> IncompleteSource:
-        """Return the same rows with other classes."""
-        other = super().with_classes(classes)
-        if "without_gaps" in vars(self):
-            other.without_gaps = self.without_gaps.with_classes(classes)
-        return other
-
-    @property
-    def one_array(self) -> ArraySource | None:  # type: ignore[override]
+    @cached_property
+    def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        base = self.base.one_array
-        return None if base is None else base.with_changes(sample_weight=self.sample_weight)
-
-    @property
-    def informative(self) -> IncompleteSource:
-        """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
-        return self if self.n_used == self.n_rows else self.where(self.weights > 0)
+        array, weight = self.base.one_array, self.sample_weight
+        return array if array is None or array.sample_weight is weight else array.with_changes(sample_weight=weight)
 
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
@@ -155,7 +129,8 @@ class IncompleteSource(Source):
             return (rows[there[first : first + len(rows)]] for first, rows, _ in self.base.chunks())
 
         weight = None if (self.weights[there] == 1).all() else weights_of(self.sample_weight, there)
-        base = ArraySource(next(chosen()), weight) if self.in_memory else FactorySource(chosen, row_weights=weight)
+        is_here = self.place == "memory"
+        base = ArraySource(next(chosen()), weight) if is_here else FactorySource(chosen, row_weights=weight)
         return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property
@@ -171,34 +146,33 @@ class IncompleteSource(Source):
         return IncompleteSource(super().select_rows(indices), self.errors.for_rows(indices))
 
     @cached_property
+    def _filled(self) -> Source:
+        if self.base.survey.nonfinite is None and self.base.sample_weight is self.sample_weight:
+            return self.base
+        filled = _Filled(self)
+        if self.place == "memory":
+            (chunk,) = filled.chunks()
+            return ArraySource(chunk.rows, self.sample_weight)
+        return filled
+
+    @property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
-        rows: Source = self.base
-        if self.has_gaps or rows.sample_weight is not self.sample_weight:
-            rows = _Filled(self)
-            if self.in_memory:
-                (chunk,) = rows.chunks()
-                rows = ArraySource(chunk.rows, self.sample_weight)
-        return rows.with_classes(self.known)
+        filled = self._filled
+        return filled if filled.known is self.known else filled.with_changes(known=self.known)
+
+    @cached_property
+    def _given(self) -> Survey:
+        """Survey of the values that are there."""
+        has_own_weights = self.sample_weight is not self.base.sample_weight
+        return Survey(self.chunks(), self.n_features) if has_own_weights else self.base.survey
 
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        if not self.has_gaps:
-            return self.base.survey
-        means = self.column_means
-        chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
-        return Survey(chunks, self.n_features)
-
-    @cached_property
-    def steps(self) -> Array:
-        """The largest steps of which all differences of given values in a column are multiples, (d,)."""
-        ranges: list[list[tuple[float, float, float]]] = [[] for _ in range(self.n_features)]
-        for pattern in self.patterns:
-            if pattern.survey is not None:
-                for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
-                    ranges[j].append(tuple(of_column))
-        return np.array(list(map(_common_step, ranges)))
+        if self.base.survey.nonfinite is None:
+            return self._given
+        return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._given)
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
@@ -272,7 +246,7 @@ class IncompleteSource(Source):
         """
         patterns: dict[bytes, Pattern] = {}
         n_bytes = 0
-        for key, missing, (_, indices, rows) in self._in_memory if self.in_memory else self._split():
+        for key, missing, (_, indices, rows) in self._in_memory if self.place == "memory" else self._split():
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
@@ -281,7 +255,7 @@ class IncompleteSource(Source):
             pattern = patterns[key] = before.with_rows(rows)
             n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
             n_bytes += 8 * len(pattern.observed) * n_waiting
-            if n_bytes > _MOST_BYTES and not self.in_memory:
+            if n_bytes > _MOST_BYTES and self.place != "memory":
                 raise ValueError(
                     f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
                     "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
@@ -292,20 +266,8 @@ class IncompleteSource(Source):
     @cached_property
     def column_means(self) -> NDArray[Any]:
         """The mean of each column over the rows that have it."""
-        about, sums = np.full(self.n_features, np.nan), np.zeros((2, self.n_features))  # of values, and of weights
-        for chunk in self.chunks():
-            rows, weights = chunk.rows, chunk.weights[:, None]
-            has_value = ~np.isnan(rows) & (weights > 0)
-            # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
-            firsts = np.where(has_value.any(axis=0), rows[has_value.argmax(axis=0), np.arange(len(about))], np.nan)
-            about = np.where(np.isnan(about), firsts, about)
-            with np.errstate(over="ignore"):
-                terms = np.where(has_value, [weights * (rows - about), np.broadcast_to(weights, rows.shape)], 0.0)
-                # One after the other, whatever the chunks.
-                sums = np.concatenate([sums[:, None], terms], axis=1).cumsum(axis=1)[:, -1]
-        moment, weight = sums
         with np.errstate(over="ignore"):
-            return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
+            return self._given.centre.astype(self.dtype)
 
 
 class _Filled(Source):
@@ -324,14 +286,6 @@ class _Filled(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self._gappy.rows_filled(Chunk(0, self._gappy.take(indices), None), indices)
-
-
-def _common_step(ranges: list[tuple[float, float, float]]) -> float:
-    """Return the largest step of which all differences are multiples, from the ends and the step of each part."""
-    if any(high > low and not step for low, high, step in ranges):
-        return 0.0
-    values = np.array([[value] for low, high, step in ranges for value in (low, low + step, high)])
-    return float(Survey([(0, values, None)], 1).steps[0]) if ranges else 0.0
 
 
 def _contiguous(rows: Source) -> Source:

@@ -420,7 +420,7 @@ def requested_types(
 
 def n_rows_of(source: Source) -> int:
     """Return how many rows components can share: those of positive weight or, if that is more, their weight."""
-    return max(source.n_used, int(source.survey.weight))
+    return max(source.survey.n_used, int(source.survey.weight))
 
 
 def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
@@ -465,9 +465,9 @@ def check_cells(
     """Raise an error if rows are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
     if n_rows_of(source) < fewest:
-        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
+        weighted = " with a positive weight" if source.survey.n_used < source.n_rows else ""
         raise ValueError(
-            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
+            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.survey.n_used:,}{weighted}"
         )
     given.check_ridge(template.reg_covar, source.survey.weight)
     for name in types:

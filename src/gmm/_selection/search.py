@@ -18,8 +18,8 @@ from gmm._estimators.outcome import warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
-from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import Source, relative_ridge
+from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
+from gmm._rows.sources import Source, informative, relative_ridge
 from gmm._selection.loop import Search
 from gmm._selection.request import (
     Clock,
@@ -197,10 +197,10 @@ def select(
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
-    opened = given.informative
+    opened = informative(given)
     check_cells(template, counts, types, opened, standardize=standardize)
     if folds is not None:
-        check_folds(opened.n_used, folds, min(counts))
+        check_folds(opened.survey.n_used, folds, min(counts))
     noise = noise_of(template, opened)
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
@@ -211,13 +211,14 @@ def select(
     selection = Search(request, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = column_names(features, given.n_features)
+    all_rows, used = (as_one_array(each, select.__name__, gaps=True) for each in (given, opened))
     notes = (
-        *column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names),
-        *given.look(column_notes.singular_columns, names),
-        *opened.look(column_notes.few_values, names, bool(opened.errors)),
-        *opened.look(column_notes.long_tails, names),
-        *opened.look(column_notes.copies, names),
-        *given.look(column_notes.error_values, names),
+        *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
+        *all_rows.look(column_notes.singular_columns, names),
+        *used.look(column_notes.few_values, names, bool(opened.errors)),
+        *used.look(column_notes.long_tails, names),
+        *used.look(column_notes.copies, names),
+        *all_rows.look(column_notes.error_values, names),
         *column_notes.total((chunk.rows for chunk in given.chunks()), names),
         *note_on_shrinkage(selection.estimators),
     )
@@ -272,11 +273,11 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
-    refuse("select", {"rows beyond memory": not source.in_memory})
+    refuse("select", {"rows beyond memory": source.place != "memory"})
     if (names := source.feature_names) is not None:
         check_labels_of_columns(template, names)
-    if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
-        table = repeated(source.one_array.with_changes(sample_weight=source.sample_weight))
+    if criterion == criteria.HELD_OUT and source.sample_weight is not None and not source.errors:
+        table = repeated(as_one_array(source, select.__name__, gaps=True))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)
     return source, names
 

@@ -142,6 +142,8 @@ def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[
 def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
     logs = np.log(units.scales)
+    if not source.patterns:
+        return float(source.survey.weight * logs.sum())
     return float(sum(pattern.weight * logs[pattern.observed].sum() for pattern in source.patterns))
 
 
