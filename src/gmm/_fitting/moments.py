@@ -160,10 +160,14 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
     Their variances are those within clusters less those of the mean error, but half of them at least.
     """
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
-    for pattern, indices, rows in by_pattern(source):
-        of_rows, observed = errors.variances[errors.codes[indices]], pattern.observed
-        weights = rows.weights / source.survey.heaviest  # products of large weights and errors overflow
-        sums[0, observed] += weights @ of_rows[:, observed]
+    heaviest, all_weights = source.survey.heaviest, source.weights
+    places: dict[tuple[bytes, int], list[Any]] = {}
+    for pattern, indices, _ in by_pattern(source):
+        places.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
+    for pattern in source.patterns:  # all rows of each, whatever the chunks
+        indices, observed = np.concatenate(places[pattern.missing.tobytes(), pattern.error]), pattern.observed
+        weights = all_weights[indices] / heaviest  # products of large weights and errors overflow
+        sums[0, observed] += weights @ errors.variances[errors.codes[indices]][:, observed]
         sums[1, observed] += weights.sum()
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
     if not _LEAST_SHARE * variances.max() > 0:
