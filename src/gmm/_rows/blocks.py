@@ -535,12 +535,25 @@ class NpySource(BlockSource):
         self.n_rows, self.n_features = memory_map.shape
         self.row_weights, self._of_file, self._offset = row_weights, memory_map.dtype, memory_map.offset
         self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
+        with open(self.name, "rb") as file:
+            self._beginning = self._size_and_header(file)
+
+    def _size_and_header(self, file: BinaryIO) -> tuple[int, bytes]:
+        return os.fstat(file.fileno()).st_size, file.read(min(self._offset, _BLOCK_BYTES))
+
+    def _check_unchanged(self, file: BinaryIO) -> None:
+        now, before = self._size_and_header(file), self._beginning
+        if now != before:
+            sizes = f"{before[0]:,} bytes the first time, {now[0]:,} bytes now"
+            raise changed(self.name, sizes + ", below another header" * (now[1] != before[1]))
 
     @cached_property
     def one_array(self) -> ArraySource | None:
         """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self._of_file != self.dtype:
             return None
+        with open(self.name, "rb") as file:
+            self._check_unchanged(file)
         shape = self.n_rows, self.n_features
         memory_map = np.memmap(self.name, self.dtype, "r", self._offset, shape, self._order)
         return ArraySource(to_kernel_floats(memory_map), self.row_weights)
@@ -555,6 +568,7 @@ class NpySource(BlockSource):
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
         raw = np.empty((step, d), self._of_file, order=self._order)
         with open(self.name, "rb") as file:
+            self._check_unchanged(file)
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).
