@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
+from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows, float_type, to_kernel_floats
@@ -196,32 +196,15 @@ class BlockSource(Source):
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
             yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
+        if before.n_rows and not stop:
+            raise ValueError(
+                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
+                "that they are read, as often as there are passes"
+            )
         if stop != before.n_rows:
-            raise self._ended(stop)
+            raise self._changed(f"{before.n_rows} rows the first time, {stop} now")
         if checksum % 2**64 != before.checksum:
             raise self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, by one reading up to the last of them.
-
-        Raises
-        ------
-        IndexError, TypeError
-            If there are no such rows, or these are no integers that increase.
-        ValueError
-            If the rows end before they did.
-        """
-
-        def chunks() -> Generator[Chunk, None, None]:
-            stop = 0
-            with closing(self._whole_lanes(1)) as lanes:
-                for chunk in lanes:
-                    stop = chunk.first + len(chunk.rows)
-                    yield chunk
-            if stop != self.n_rows:
-                raise self._ended(stop)
-
-        return rows_among(chunks(), indices, self)
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -240,21 +223,11 @@ class BlockSource(Source):
         looking = chunks()
         first = list(islice(looking, 1))
         survey = Survey(chain(first, looking), self.n_features) if first else None
-        deque(looking, maxlen=0)  # the survey ends at a value that is not finite
+        deque(looking, maxlen=0)  # the survey ends at an infinite value
         weight = np.concatenate(weights) if weights else None
         weights.clear()
         weight = check_sample_weight(weight, n_rows) if self.weighted else self.row_weights
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
-
-    def _ended(self, n_rows: int) -> ValueError:
-        """Return the error for rows that end after `n_rows`."""
-        before = self._first_look.n_rows
-        if n_rows > 0:
-            return self._changed(f"{before} rows the first time, {n_rows} now")
-        return ValueError(
-            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
-            "are read, as often as there are passes"
-        )
 
     def _changed(self, how: str) -> ValueError:
         return changed(self.name, how, "the same rows and columns, in the same order, each time")
@@ -535,14 +508,14 @@ class NpySource(BlockSource):
         self.n_rows, self.n_features = memory_map.shape
         self.row_weights, self._of_file, self._offset = row_weights, memory_map.dtype, memory_map.offset
         self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
+        self._beginning = self._size_and_header()
+
+    def _size_and_header(self) -> tuple[int, bytes]:
         with open(self.name, "rb") as file:
-            self._beginning = self._size_and_header(file)
+            return os.fstat(file.fileno()).st_size, file.read(min(self._offset, _BLOCK_BYTES))
 
-    def _size_and_header(self, file: BinaryIO) -> tuple[int, bytes]:
-        return os.fstat(file.fileno()).st_size, file.read(min(self._offset, _BLOCK_BYTES))
-
-    def _check_unchanged(self, file: BinaryIO) -> None:
-        now, before = self._size_and_header(file), self._beginning
+    def _check_unchanged(self) -> None:
+        now, before = self._size_and_header(), self._beginning
         if now != before:
             sizes = f"{before[0]:,} bytes the first time, {now[0]:,} bytes now"
             raise changed(self.name, sizes + ", below another header" * (now[1] != before[1]))
@@ -552,8 +525,7 @@ class NpySource(BlockSource):
         """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self._of_file != self.dtype:
             return None
-        with open(self.name, "rb") as file:
-            self._check_unchanged(file)
+        self._check_unchanged()
         shape = self.n_rows, self.n_features
         memory_map = np.memmap(self.name, self.dtype, "r", self._offset, shape, self._order)
         return ArraySource(to_kernel_floats(memory_map), self.row_weights)
@@ -567,8 +539,8 @@ class NpySource(BlockSource):
         n, d, by_column = self.n_rows, self.n_features, self._order == "F"
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
         raw = np.empty((step, d), self._of_file, order=self._order)
+        self._check_unchanged()
         with open(self.name, "rb") as file:
-            self._check_unchanged(file)
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).

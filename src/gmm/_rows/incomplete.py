@@ -62,11 +62,11 @@ class IncompleteSource(Source):
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
-        rows = _contiguous(rows)
-        source = cls(rows)
-        if all(len(pattern.observed) for pattern in source.patterns):
-            return source
-        return cls(rows, sample_weight=np.where(source.empty, 0.0, rows.weights))
+        source = cls(_contiguous(rows))
+        empty = source.empty
+        if empty.any():
+            source.sample_weight = np.where(empty, 0.0, rows.weights)
+        return source
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
@@ -136,10 +136,7 @@ class IncompleteSource(Source):
     @property
     def empty(self) -> NDArray[np.bool_]:
         """Whether rows have no value, (n,)."""
-        empty = np.zeros(self.n_rows, dtype=bool)
-        for piece in self.pieces():
-            empty[piece.indices] = not piece.rows.n_features
-        return empty
+        return np.concatenate([np.isnan(chunk.rows).all(axis=1) for chunk in self.chunks()])
 
     def select_rows(self, indices: NDArray[np.intp]) -> IncompleteSource:  # type: ignore[override]
         """Return the rows with these indices, which increase, in memory, with their gaps and errors."""
