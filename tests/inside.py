@@ -37,7 +37,7 @@ PLACES = {
     ),
     "gmm._frozen": "_frozen=.",
     "gmm._frozen_mixture": "_frozen_mixture=.",
-    "gmm._kernel.mstep": "QuasiNewtonState Verdict cached_property checksum mstep=.",
+    "gmm._kernel.mstep": "QuasiNewtonState Survey Verdict cached_property checksum mstep=.",
     "gmm._kernel.tiles": "tiles=.",
     "gmm._passes": "_passes=.",
     "gmm._passes.e_step": "EStep Totals e_step=. threads=. usable_threads",

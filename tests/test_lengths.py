@@ -219,8 +219,8 @@ def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
     return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
 
 
-def survey(rows=ROWS, weight=None, before=(), n_features=D):
-    return mstep.Survey([*before, (0, rows, weight)], n_features)
+def survey(rows=ROWS, weight=None, before=(), n_features=D, fill=None, given=None):
+    return mstep.Survey([*before, (0, rows, weight)], n_features, fill, given)
 
 
 def candidate_rows(rows=ROWS, weight=None, **changed):
@@ -351,7 +351,8 @@ ALL = [
     *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
-    *arguments(survey, n_features=[-1, 0, D - 1, D + 1]),
+    *arguments(survey, n_features=[-1, 0, D - 1, D + 1], fill=optional(flat(D))),
+    *arguments(survey, given=[survey(np.ones((2, D + 1)), n_features=D + 1)]),
     *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
     *cases("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
     *cases("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
