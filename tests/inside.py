@@ -79,7 +79,7 @@ PLACES = {
     "gmm._validation.combinations": "EXCLUSIONS",
     "gmm._validation.given": "check_labels",
     "gmm._validation.parameters": "OPTIONS",
-    "gmm._validation.rows": "check_rows",
+    "gmm._validation.rows": "as_rows",
     "gmm._validation.scalars": "check_real check_whole",
     "gmm._values": "_values=.",
     "gmm._values.coordinates": "Coordinates directions=.",

@@ -30,7 +30,7 @@ from gmm._kernel.mstep import checksum as checksum_of
 from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows, float_type, to_kernel_floats
+from gmm._validation.rows import as_rows, check_names, check_shape, float_type, to_kernel_floats
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
@@ -302,7 +302,8 @@ class FactorySource(BlockSource):
             raise ValueError(f"expected at least one block of rows from {self.name}, got none")
         self._first_reading: Iterator[Given] | None = chain([first], iterator)
         self.weighted = isinstance(first, tuple)
-        rows, self.feature_names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
+        rows, self.feature_names = as_rows(first[0] if self.weighted else first, "block 0")
+        check_shape(rows.shape, "block 0", None, 0)
         self.n_features, self.dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
@@ -331,8 +332,9 @@ class FactorySource(BlockSource):
             got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
         rows, weight = block if self.weighted else (block, None)
-        names = self.feature_names
-        floats, _ = check_rows(rows, estimator="it", n_features=self.n_features, feature_names=names, min_rows=0)
+        floats, names = as_rows(rows, "it")
+        check_names(names, self.feature_names, "it")
+        check_shape(floats.shape, "it", self.n_features, 0)
         if floats.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)

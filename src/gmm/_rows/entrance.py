@@ -15,7 +15,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
 from gmm._validation.parameters import check_labels_of_columns
-from gmm._validation.rows import as_frame, check_enough_rows, check_names, check_rows, check_shape
+from gmm._validation.rows import as_frame, as_rows, check_enough_rows, check_names, check_shape
 from gmm._validation.scalars import (
     as_list,
     check_boolean,
@@ -59,7 +59,7 @@ def as_source(
     estimator : object
         The estimator or its name, for messages.
     n_features, feature_names
-        As in `gmm._validation.rows.check_rows`.
+        Of the fit, if the rows are for a use of it.
     for_fit : bool
         Whether a mixture is fitted to them, to which one row says nothing.
     missing : {"error", "em"}, optional
@@ -72,17 +72,13 @@ def as_source(
     TypeError, ValueError
         If X or the weights are unusable; the message says where.
     """
-    min_rows = 2 if for_fit else 1
     source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
-        rows, names = check_rows(
-            X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
-        )
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)), names)
-    else:
-        if n_features is not None:
-            check_names(source.feature_names, feature_names, estimator)
-        check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
+        rows, names = as_rows(X, estimator)
+        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)) if len(rows) else None, names)
+    if n_features is not None:
+        check_names(source.feature_names, feature_names, estimator)
+    check_shape((source.n_rows, source.n_features), estimator, n_features, 2 if for_fit else 1)
     called = feature_names if source.feature_names is None else source.feature_names
     if source.survey.nonfinite is not None:
         imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns

@@ -16,7 +16,7 @@ from gmm._kernel.mstep import Survey, cached_property
 from gmm._rows.sources import ArraySource, Chunk, Source, changed, fingerprint, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
+from gmm._validation.rows import as_rows, check_shape
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full, joined, weights_of
@@ -73,7 +73,8 @@ class PartitionReader(NamedTuple):
         """
         name = f"partition {number}"
         values, weight = partition if isinstance(partition, tuple) else (partition, None)
-        floats, names = check_rows(values, estimator=name, min_rows=0)
+        floats, names = as_rows(values, name)
+        check_shape(floats.shape, name, None, 0)
         if weight is not None:
             try:
                 weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
