@@ -281,20 +281,12 @@ class FactorySource(BlockSource):
         For messages; that of the function by default.
     once : bool
         Whether it gives its blocks only once.
-    row_weights : array of shape (n,), optional
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
 
-    def __init__(
-        self,
-        factory: Callable[[], Iterable[Given]],
-        name: str = "",
-        *,
-        once: bool = False,
-        row_weights: Array | None = None,
-    ) -> None:
-        self._factory, self.once, self.row_weights = factory, once, row_weights
+    def __init__(self, factory: Callable[[], Iterable[Given]], name: str = "", *, once: bool = False) -> None:
+        self._factory, self.once = factory, once
         self.name = name or f"the factory {getattr(factory, '__name__', type(factory).__name__)}"
         iterator = self._blocks_anew()
         first = next(iterator, None)

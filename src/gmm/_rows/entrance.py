@@ -160,16 +160,8 @@ def is_dask(X: object) -> bool:
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
-def as_source_to_fit(
-    X: Any,
-    sample_weight: Any,
-    *,
-    estimator: object,
-    n_components: int = 1,
-    missing: str | None = None,
-    error_covariance: Any = None,
-) -> Source:
-    """Return the rows to fit `n_components` to.
+def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, **how: Any) -> Source:
+    """Return the rows to fit `n_components` to; `missing` and `error_covariance` are as in `as_source`.
 
     Raises
     ------
@@ -181,9 +173,7 @@ def as_source_to_fit(
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    source = as_source(
-        X, sample_weight, estimator=estimator, for_fit=True, missing=missing, error_covariance=error_covariance
-    )
+    source = as_source(X, sample_weight, estimator=estimator, for_fit=True, **how)
     if (names := source.feature_names) is not None:
         check_labels_of_columns(estimator, names)
     if source.patterns and source is not X:

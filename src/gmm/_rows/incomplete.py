@@ -129,9 +129,9 @@ class IncompleteSource(Source):
             return (rows[there[first : first + len(rows)]] for first, rows, _ in self.base.chunks())
 
         weight = None if (self.weights[there] == 1).all() else weights_of(self.sample_weight, there)
-        is_here = self.place == "memory"
-        base = ArraySource(next(chosen()), weight) if is_here else FactorySource(chosen, row_weights=weight)
-        return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
+        base = ArraySource(next(chosen())) if self.place == "memory" else FactorySource(chosen)
+        names = self.feature_names
+        return IncompleteSource(base, self.errors.for_rows(there), sample_weight=weight, feature_names=names)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
