@@ -189,13 +189,14 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, stop, checksum = self._first_look, 0, 0
-        for first, rows, _ in self._whole_lanes(lane_rows):
-            stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
-            if stop > before.n_rows:
-                raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
-            if stop < before.n_rows and len(rows) % lane_rows:
-                break
-            yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
+        with closing(self._whole_lanes(lane_rows)) as lanes:
+            for first, rows, _ in lanes:
+                stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
+                if stop > before.n_rows:
+                    raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
+                if stop < before.n_rows and len(rows) % lane_rows:
+                    break
+                yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
         if before.n_rows and not stop:
             raise ValueError(
                 f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "

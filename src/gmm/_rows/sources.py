@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
@@ -194,7 +194,23 @@ class Source(ABC):
         IndexError, TypeError
             If there are no such rows, or these are no integers that increase.
         """
-        return rows_among(chunks_in_order(self, 1), indices, self)
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
+            raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
+        result, count, stop = np.empty((len(indices), self.n_features), self.dtype), 0, 0
+        if not len(indices):
+            return result
+        if indices[0] < 0:
+            raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
+        with closing(chunks_in_order(self, 1)) as chunks:
+            for first, rows, _ in chunks:
+                stop = first + len(rows)
+                end = int(np.searchsorted(indices, stop))
+                result[count:end] = rows[indices[count:end] - first]
+                count = end
+                if count == len(indices):
+                    return result
+        raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
     def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
@@ -381,37 +397,17 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
     ValueError
         If rows are missing, repeated or out of order.
     """
-    stop, began = 0, perf_counter()
-    for chunk in source.chunks(lane_rows):
-        if chunk.first != stop:
-            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
-        stop += len(chunk.rows)
-        yield chunk
-        if source.on_reading is not None:
-            source.on_reading(stop, perf_counter() - began)
+    stop, began, chunks = 0, perf_counter(), source.chunks(lane_rows)
+    with closing(chunks) if isinstance(chunks, Generator) else nullcontext():  # a destructor would ignore Ctrl-C
+        for chunk in chunks:
+            if chunk.first != stop:
+                raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+            stop += len(chunk.rows)
+            yield chunk
+            if source.on_reading is not None:
+                source.on_reading(stop, perf_counter() - began)
     if stop != source.n_rows:
         raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
-
-
-def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], source: Source) -> NDArray[Any]:
-    """Return the rows of a source with these indices, from chunks of all its rows in order; see `Source.take`."""
-    indices = np.asarray(indices)
-    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
-        raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-    result, count, stop = np.empty((len(indices), source.n_features), source.dtype), 0, 0
-    if not len(indices):
-        return result
-    if indices[0] < 0:
-        raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
-    with closing(chunks):  # a destructor would ignore Ctrl-C
-        for first, rows, _ in chunks:
-            stop = first + len(rows)
-            end = int(np.searchsorted(indices, stop))
-            result[count:end] = rows[indices[count:end] - first]
-            count = end
-            if count == len(indices):
-                return result
-    raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
 
 ArraySource.__module__ = Chunk.__module__ = Source.__module__ = "gmm.sources"
