@@ -197,20 +197,16 @@ class Source(ABC):
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
             raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-        result, count, stop = np.empty((len(indices), self.n_features), self.dtype), 0, 0
-        if not len(indices):
-            return result
-        if indices[0] < 0:
-            raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
+        n, count, result = len(indices), 0, np.empty((len(indices), self.n_features), self.dtype)
+        if n and not 0 <= indices[0] <= indices[-1] < self.n_rows:
+            raise IndexError(f"expected row numbers from 0 to {self.n_rows - 1}, got {indices[0]} to {indices[-1]}")
         with closing(chunks_in_order(self, 1)) as chunks:
-            for first, rows, _ in chunks:
-                stop = first + len(rows)
-                end = int(np.searchsorted(indices, stop))
+            while count < n:
+                first, rows, _ = next(chunks)
+                end = int(np.searchsorted(indices, first + len(rows)))
                 result[count:end] = rows[indices[count:end] - first]
                 count = end
-                if count == len(indices):
-                    return result
-        raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
+        return result
 
     def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
