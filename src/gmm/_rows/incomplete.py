@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,8 +23,6 @@ _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pa
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
 _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
-
-Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
 class IncompleteSource(Source):
@@ -83,38 +81,38 @@ class IncompleteSource(Source):
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
         if self.place == "memory":
-            return (piece for _, _, piece in self._in_memory)
+            return iter(self._in_memory.values())
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
-    def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
-        """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
+    def lanes(self, order: Sequence[bytes], lane_rows: Callable[[bytes], int]) -> Iterator[tuple[int, Piece]]:
+        """Yield the rows of some patterns, by keys, in whole lanes, each time with the number of those before them.
 
         Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
         in the order of `order`; in memory, these are all.
         """
         if self.place == "memory":
-            yield from ((0, self._in_memory[number][-1]) for number in order)
+            yield from ((0, self._in_memory[key]) for key in order)
             return
-        waiting: dict[int, list[Piece]] = {number: [] for number in order}
+        waiting: dict[bytes, list[Piece]] = {key: [] for key in order}
         n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
         for piece in self.pieces():
-            number = piece.pattern
-            if number not in waiting:
+            key = piece.pattern
+            if key not in waiting:
                 continue
-            waiting[number].append(piece)
-            n_waiting[number] += len(piece.indices)
-            n = n_waiting[number]
+            waiting[key].append(piece)
+            n_waiting[key] += len(piece.indices)
+            n = n_waiting[key]
             if n >= WAITING:
-                n_walked = (n - 1) // lane_rows(number) * lane_rows(number)
-                one = joined(waiting[number])
-                yield n_before[number], one.part(slice(n_walked))
-                waiting[number] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
-                n_before[number] += n_walked
-                n_waiting[number] -= n_walked
-        for number in order:
-            if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
+                n_walked = (n - 1) // lane_rows(key) * lane_rows(key)
+                one = joined(waiting[key])
+                yield n_before[key], one.part(slice(n_walked))
+                waiting[key] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
+                n_before[key] += n_walked
+                n_waiting[key] -= n_walked
+        for key in order:
+            if n_before[key] + n_waiting[key] != self.by_key[key].n_rows:
                 raise changed("the rows", f"rows have {_OTHERS}")
-            yield n_before[number], joined(waiting.pop(number))
+            yield n_before[key], joined(waiting.pop(key))
 
     @cached_property
     def one_array(self) -> ArraySource | None:
@@ -173,7 +171,7 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return (piece for _, _, piece in split(chunk, self._kinds(chunk), self._numbers))
+        return split(chunk, self._kinds(chunk), self.by_key)
 
     def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
         return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
@@ -181,7 +179,7 @@ class IncompleteSource(Source):
     def rows_filled(self, chunk: Chunk, index: Any) -> NDArray[Any]:
         """Return the rows with this index in the source, filled."""
         result, kinds = chunk.rows.copy(), self.errors.kinds
-        for _, missing, (_, indices, part) in split(chunk, kinds[index] if self.errors else kinds, self._numbers):
+        for _, missing, indices, part in split(chunk, kinds[index] if self.errors else kinds, self.by_key):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
                 places = np.ix_(indices[batch] - chunk.first, missing)
@@ -220,15 +218,11 @@ class IncompleteSource(Source):
         return rows, np.where(scales > 0, scales, 1.0)
 
     @cached_property
-    def _numbers(self) -> dict[bytes, int]:
-        return {key: number for number, key in enumerate(self.by_key)}
-
-    @cached_property
-    def _in_memory(self) -> list[Keyed]:
+    def _in_memory(self) -> dict[bytes, Piece]:
         """The rows of each pattern, in memory."""
-        return list(self._split())
+        return {piece.pattern: piece for piece in self._split()}
 
-    def _split(self) -> Iterator[Keyed]:
+    def _split(self) -> Iterator[Piece]:
         """Yield the rows of each pattern, chunk by chunk."""
         return chain.from_iterable(split(chunk, self._kinds(chunk)) for chunk in self.chunks())
 
@@ -243,7 +237,7 @@ class IncompleteSource(Source):
         """
         patterns: dict[bytes, Pattern] = {}
         n_bytes = 0
-        for key, missing, (_, indices, rows) in self._in_memory if self.place == "memory" else self._split():
+        for key, missing, indices, rows in self._in_memory.values() if self.place == "memory" else self._split():
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
@@ -301,8 +295,8 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
     return ArraySource(function(chunk.rows), rows.sample_weight)
 
 
-def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of keys, which have these numbers or are counted.
+def split(chunk: Chunk, kinds: NDArray[np.intp], known: Container[bytes] | None = None) -> Iterator[Piece]:
+    """Yield the rows of each pattern in a chunk, in the order of keys, which are among those that are known, if any.
 
     `kinds` are those of their errors; of rows without errors there are none.
 
@@ -314,20 +308,20 @@ def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | Non
     words = _words(chunk.rows, kinds)
     firsts, which = equal_rows(words.view(np.uint64))
     keys = [key.tobytes() for key in words[firsts].astype(">u4")]
-    if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
+    if known is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in known]):
         raise changed("the rows", f"row {chunk.first + int(others[0])} has {_OTHERS}")
     in_order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
     order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()
-    for place, (number, start, end) in enumerate(zip(in_order, [0, *ends], ends, strict=False)):
-        key, here = keys[number], order[start:end]
+    for number, start, end in zip(in_order, [0, *ends], ends, strict=False):
+        here = order[start:end]
         # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
-        rows = chunk.rows if numbers is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
+        rows = chunk.rows if known is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
         missing = np.isnan(rows[0])
         if missing.any():
             rows = rows.take(np.flatnonzero(~missing), axis=1)
-        pattern = place if numbers is None else numbers[key]
-        yield key, missing, Piece(pattern, here + chunk.first, ArraySource(rows, weights_of(chunk.sample_weight, here)))
+        part = ArraySource(rows, weights_of(chunk.sample_weight, here))
+        yield Piece(keys[number], missing, here + chunk.first, part)
 
 
 def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
@@ -348,4 +342,4 @@ def joined(pieces: list[Piece]) -> Piece:
         return pieces[0]
     weights = joined_weights(piece.rows.sample_weight for piece in pieces)
     rows = ArraySource(np.concatenate([piece.rows.rows for piece in pieces]), weights)
-    return Piece(pieces[0].pattern, np.concatenate([piece.indices for piece in pieces]), rows)
+    return pieces[0]._replace(indices=np.concatenate([piece.indices for piece in pieces]), rows=rows)
