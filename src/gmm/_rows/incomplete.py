@@ -41,6 +41,8 @@ class IncompleteSource(Source):
     """
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
+        if isinstance(base, ArraySource) and not base.rows.flags.c_contiguous:
+            base = base.with_changes(rows=np.ascontiguousarray(base.rows))
         self.base, self.errors = base, errors
         vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
 
@@ -60,7 +62,7 @@ class IncompleteSource(Source):
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
-        source = cls(_contiguous(rows))
+        source = cls(rows)
         empty = source.empty
         if empty.any():
             source.sample_weight = np.where(empty, 0.0, rows.weights)
@@ -69,9 +71,8 @@ class IncompleteSource(Source):
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
         """Return rows, with gaps or not, whose errors are known."""
-        if isinstance(rows, IncompleteSource):
-            return cls(rows.base, errors, sample_weight=rows.sample_weight)
-        return cls(_contiguous(rows), errors)
+        base = rows.base if isinstance(rows, IncompleteSource) else rows
+        return cls(base, errors, sample_weight=rows.sample_weight)
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -277,13 +278,6 @@ class _Filled(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self._gappy.rows_filled(Chunk(0, self._gappy.take(indices), None), indices)
-
-
-def _contiguous(rows: Source) -> Source:
-    """Return rows, those in memory as a contiguous array."""
-    if not isinstance(rows, ArraySource) or rows.rows.flags.c_contiguous:
-        return rows
-    return rows.with_changes(rows=np.ascontiguousarray(rows.rows))
 
 
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
