@@ -1265,26 +1265,23 @@ cdef bint look_at(
     const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
     double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
 ) noexcept nogil:
-    """Add a row to the survey if all of it is finite; return whether it is."""
+    """Add what is there of a row to the survey; return whether all of it is finite."""
     cdef Py_ssize_t j
     cdef double x
     cdef bint broken = False
     for j in range(d):
         x = row[j * column_stride]
         broken |= x - x != 0
-    if broken:
-        return False
-    for j in range(d):
-        x = row[j * column_stride]
-        sums[j] += weight * (x - origin[j])
+        sums[j] += weight * (x - origin[j]) if x == x else 0
         low[j] = x if x < low[j] else low[j]
         high[j] = x if x > high[j] else high[j]
-    return True
+    return not broken
 
 
 cdef bint look_past_gaps(
     const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight,
     const double* fill,                            # IN (d,) in the place of what is missing, or NULL
+    bint seen,                                     # IN by `look_at`
     double* origin, double* sums, double* low, double* high, double* weights,       # IN, OUT (d,)
 ) noexcept nogil:
     """Add the values of a row that are there to the survey, and their weight; return whether none is infinite."""
@@ -1298,6 +1295,9 @@ cdef bint look_past_gaps(
             if fill == NULL:
                 continue
             x = fill[j]
+        elif seen:
+            weights[j] += weight
+            continue
         if origin[j] != origin[j]:
             origin[j] = low[j] = high[j] = x
         sums[j] += weight * (x - origin[j])
@@ -1569,8 +1569,9 @@ cdef int look(
                 bad_row, survey.has_gaps = i, True
                 for j in range(d):
                     survey.column_weights[j] = total
-            if survey.has_gaps and not look_past_gaps(row, table.column_stride, d, w, filled, survey.first_row,
-                                                      survey.sums, survey.low, survey.high, survey.column_weights):
+            if survey.has_gaps and not look_past_gaps(
+                    row, table.column_stride, d, w, filled, i == bad_row, survey.first_row, survey.sums, survey.low,
+                    survey.high, survey.column_weights):
                 infinite_row = i
                 break
             total += w
