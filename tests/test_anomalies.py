@@ -1,6 +1,7 @@
 """Thresholds at a stated rate, and whether new rows have drifted: false alarms, power, and what is named."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import beta
 
@@ -81,9 +82,8 @@ def test_new_rows_far_away_are_an_alarm_by_the_tail():
 
 
 def test_columns_have_their_names():
-    pandas = pytest.importorskip("pandas")
     tables = REFERENCE, week(400, 7, means=MEANS - [0.5, 0])
-    before, after = (pandas.DataFrame(rows, columns=["speed", "load"]) for rows in tables)
+    before, after = (pd.DataFrame(rows, columns=["speed", "load"]) for rows in tables)
     found = drift(GaussianMixture(3, random_state=0).fit(before), after, before)
     assert found.columns == ("speed", "load")
     assert found.changes()[0].startswith("speed fell")
@@ -118,7 +118,6 @@ GAPS = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
         (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
         (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
         (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
-        (REFERENCE, REFERENCE, {"n_replicates": 10**12}, "whole number from 1 to 1000000000, got 1000000000000"),
         (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: fill both tables by impute\(X, draw=True\)"),
         (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
         (REFERENCE[:, :1], REFERENCE, {}, "features"),
@@ -185,11 +184,6 @@ def test_the_rate_of_false_alarms_is_beta_distributed():
     assert (threshold.low, threshold.high) == pytest.approx(tuple(expected.ppf([0.025, 0.975])), rel=1e-9)
 
 
-@pytest.mark.parametrize("rate", [0, 1, -0.1, "x", None, True, np.nan])
-def test_rates_that_are_none(rate):
-    refused(r"number in .0, 1.", anomaly_threshold, NORMAL, [[0.0]], rate)
-
-
 def test_it_is_a_score_of_the_rows():
     X = np.random.default_rng(0).normal(size=(99, 2))
     mixture = GaussianMixture(2, random_state=0).fit(X)
@@ -197,6 +191,7 @@ def test_it_is_a_score_of_the_rows():
     for rate, place in ((0.01, 0), (0.05, 4), (0.5, 49)):
         assert anomaly_threshold(mixture, X, rate).log_density == scores[place]
     refused(r"least 99.*of 0\.01, got 98", anomaly_threshold, mixture, X[:98], 0.01)
+    refused(r"number in .0, 1.", anomaly_threshold, mixture, X, 1)
     refused(None, anomaly_threshold, GaussianMixture(), X, 0.5, error=gmm.NotFittedError)
 
 
