@@ -204,30 +204,21 @@ def test_the_fewest_rows_of_a_rate_are_those_that_the_message_says(rate):
         refused(f"at least {least} rows", anomaly_threshold, NORMAL, np.zeros((least - 1, 1)), rate)
 
 
-def test_rows_that_lack_the_same_columns_are_those_of_the_marginal_mixture():
-    """Of others a threshold says nothing: rows with fewer columns have higher densities."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(500, 3)) * [1, 0.01, 5]
-    mixture = GaussianMixture(2, random_state=0, missing="em").fit(X)
-    X[:, 1] = np.nan
-    expected = anomaly_threshold(mixture.marginal([0, 2]), X[:, [0, 2]], 0.05)
-    assert anomaly_threshold(mixture, X, 0.05).log_density == pytest.approx(expected.log_density, rel=1e-12)
-    X[7, 0] = np.nan
-    for rows in (X, gmm.open_rows(lambda: np.array_split(X, 3))):
-        refused(r"missing values.* impute\(X, draw=True\)", anomaly_threshold, mixture, rows, 0.05)
-
-
-def test_rows_without_the_columns_of_the_threshold_are_not_judged():
+def test_rows_that_lack_the_same_columns_are_judged_by_the_marginal_mixture_and_others_not():
     """A density of fewer columns is of other units: one row with a gap would never be an anomaly."""
-    X = np.random.default_rng(0).normal(size=(500, 3)) * [1, 0.01, 5]
+    X, far = np.random.default_rng(0).normal(size=(500, 3)) * [1, 0.01, 5], np.array([[50.0, 0.0, 0.0]])
     mixture = GaussianMixture(2, random_state=0, missing="em").fit(X)
-    far = np.array([[50.0, 0.0, 0.0]])
-    gap, pair = np.where([False, True, False], np.nan, far), np.where([False, True, False], np.nan, X)
-    whole, fewer = anomaly_threshold(mixture, X, 0.05), anomaly_threshold(mixture, pair, 0.05)
+    gap, pair = (np.where([False, True, False], np.nan, rows) for rows in (far, X))
+    whole, fewer = (anomaly_threshold(mixture, rows, 0.05) for rows in (X, pair))
+    expected = anomaly_threshold(mixture.marginal([0, 2]), X[:, [0, 2]], 0.05)
+    assert fewer.log_density == pytest.approx(expected.log_density, rel=1e-12)
     assert whole.columns.tolist() == [0, 1, 2]
     assert fewer.columns.tolist() == [0, 2]
     assert whole.predict(far).tolist() == fewer.predict(gap).tolist() == [True]
+    told, mixed = r"missing values.* impute\(X, draw=True\)", np.vstack([X, gap])
     for threshold, rows in ((whole, gap), (fewer, far), (fewer, np.vstack([gap, gap * np.nan]))):
-        refused(r"missing values.* impute\(X, draw=True\)", threshold.predict, rows)
+        refused(told, threshold.predict, rows)
+    for rows in (mixed, gmm.open_rows(lambda: np.array_split(mixed, 3))):
+        refused(told, anomaly_threshold, mixture, rows, 0.05)
     for judge in (whole.predict, lambda rows: anomaly_threshold(mixture, rows, 0.5)):
         refused("at least one row with a value, got 1", judge, far * np.nan)

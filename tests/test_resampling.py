@@ -168,7 +168,8 @@ def test_the_test_finds_two_clusters_and_no_more():
     ("name", "dtype", "ridge"),
     [
         *((name, np.float64, 1e-6) for name in PARSIMONIOUS),
-        *(("full", np.float32, 1e-6), ("EVE", np.float32, 1e-6), ("full", np.float64, 0.1)),
+        *((name, np.float32, 1e-6) for name in ("full", "EVE")),
+        ("full", np.float64, 0.1),
     ],
 )
 def test_the_statistic_is_what_it_says_and_never_negative(name, dtype, ridge):
@@ -413,7 +414,6 @@ def of_test(n_components=1, **how):
     ("call", "error", "part"),
     [
         (of_test(1.5), ValueError, "n_components to be a whole number from 1, got 1.5"),
-        (of_test(n_replicates=0), ValueError, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
         (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
         (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
         (of_test(trim=0.1), TypeError, "no parameter 'trim'; for rows far away use noise=True or tails='t'"),
@@ -424,7 +424,6 @@ def of_test(n_components=1, **how):
         (lambda: split_lrt(X, 0), ValueError, "n_components"),
         (lambda: stability(X, [1, 2]), ValueError, "n_components"),
         (lambda: split_lrt(X, 60), ValueError, "61"),
-        (lambda: split_lrt(X, 1, n_splits=0), ValueError, "n_splits"),
         (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
         (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
     ],
@@ -447,11 +446,8 @@ def found():
 
 
 def test_it_chooses_the_smallest_and_tables_prints_pictures_and_files_have_it_alone(found):
-    assert found.criterion == "held_out"
     assert found.best_index == int(np.argmin(found.held_out))
     assert (found.best.n_components, found.scores.tolist()) == (3, found.held_out.tolist())
-    assert found.ranked("held_out") == found.ranked()
-    assert found.best_by("held_out") is found.best
     assert found.best_by("bic").n_components == 3
     assert (found.held_out > -2 * found.loglik).all()
     assert found.columns()["held_out"].tolist() == found.held_out.tolist()
