@@ -140,7 +140,6 @@ ON_THE_LINE = [row for row in EXCLUSIONS if (row.first, row.second) not in REACH
 
 
 def command_of(first, second):
-    """The words of a command that asks for both features."""
     if first == "plot_convergence":
         return f"plot model.gmm --kind convergence {OPTIONS.get(second, second)}".split()
     if (first, second) == ("MixtureClassifier", "predict_from"):

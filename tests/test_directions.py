@@ -51,14 +51,11 @@ def test_eigenvalues_and_directions_are_those_of_mclust(name, case):
     assert_same_axes(got.unit_vectors[0], np.array(expected["basis1"]))
 
 
-def test_what_is_printed_is_the_basis_by_name():
+def test_what_is_printed_has_the_names_of_columns():
     plane = directions(fitted(rows=pd.DataFrame(X, columns=["size", "age", "weight", "height"])))
-    headline, headings, *lines = str(plane).splitlines()
+    headline, _, *lines = str(plane).splitlines()
     assert f"<{headline}>" == repr(plane)
-    assert headings.split() == [*plane.get_feature_names_out()]
     assert [line.split()[0] for line in lines] == [*plane.feature_names]
-    printed = [[float(text) for text in line.split()[1:]] for line in lines]
-    np.testing.assert_allclose(printed, plane.unit_vectors.T, atol=6e-4)
     wide = directions(GaussianMixture.from_parameters([0.5, 0.5], np.outer([0, 1], np.ones(25)), [np.eye(25)] * 2))
     assert str(wide).endswith("… and 5 more features")
 

@@ -37,14 +37,12 @@ cut_short = pytest.mark.filterwarnings("ignore:Best performing initialization")
 every_run = pytest.mark.parametrize("run", MCLUST, ids=name_of)
 
 
-def climbed(run, **how):
+def climbed(run, callback, **how):
     X, G = DATA[run["dataset"]], run["G"]
     start = np.eye(G)[table(HERE / f"{run['dataset']}_partitions.csv")[:, G - 2].astype(int)]
     start = start if run["start"] == "hard" else 0.7 * start + 0.3 / G
     asked = {"covariance_type": run["model"], "reg_covar": 0, "acceleration": None} | how
-    callback = asked.pop("callback", None)
-    mixture = GaussianMixture(G, init_params=start, **asked)
-    return X, mixture.fit(X, callback=callback)
+    return X, GaussianMixture(G, init_params=start, **asked).fit(X, callback=callback)
 
 
 def matrices(sigma, d):
