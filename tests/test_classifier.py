@@ -31,8 +31,8 @@ FEW = np.where(np.isin(np.arange(150), [0, 1, 2, 50, 51, 52, 100, 101, 102]), SP
 def test_each_class_is_the_best_of_plain_fits():
     """Cells learn nothing of each other: where they are sound, a loop over BIC ends there, to the bits."""
     rows = FLOWERS[SPECIES == 2]
-    found = MixtureClassifier([1, 2, 3], "VVI", random_state=0).fit(FLOWERS, SPECIES).mixtures_[2]
-    cells = [{"n_components": K} for K in (1, 2, 3)]
+    found = MixtureClassifier([1, 2, 3], ["VVI", "EII"], random_state=0).fit(FLOWERS, SPECIES).mixtures_[2]
+    cells = [{"n_components": K, "covariance_type": name} for K in (1, 2, 3) for name in ("EII", "VVI")]
     loop = [clone(found).set_params(random_state=0, **cell).fit(rows) for cell in cells]
     sound = [mixture for mixture in loop if not mixture.summary(rows).degenerate]
     best = min(sound, key=lambda mixture: mixture.bic(rows))
