@@ -328,10 +328,7 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
 
 
 def test_values_that_are_no_codes_are_not_noted():
-    """One that four rows have, or most; an end of what is between; the one of two values; and real tables.
-
-    Of nines, one row is no code.
-    """
+    """One that four rows have, or most; of nines, one; an end of what is between; one of two values; real tables."""
     few, most, near = with_codes(-1000, 0.005), with_codes(-999, 0.6), with_codes(45)
     flag = with_codes(-999).assign(hum=np.resize([0.0] * 9 + [50.0], 800))
     bundled = pd.read_csv(files("gmm") / "data" / "faithful.csv")
