@@ -36,17 +36,14 @@ def mixture(rows=X, *, labels=None, error_covariance=None, **how):
 def fits():
     for name in ("full", "tied", "diag", "spherical", "VVE", "EEV", "factor1"):
         yield name, mixture(covariance_type=name)
+    for how in ({"tails": "t"}, {"noise": True}, {"prior": "conjugate"}, {"max_ratio": 10}, {"refine": "split-merge"}):
+        yield str(how), mixture(**how)
     yield "stored factors", mixture(WIDE, covariance_type="factor2")
     yield "float32", mixture(X.astype(np.float32))
-    yield "Student's t", mixture(tails="t")
-    yield "noise", mixture(noise=True)
     yield "gaps", mixture(GAPS, missing="em")
     yield "labels", mixture(labels=np.where(Y == 0, "one", None))
     yield "errors", mixture(error_covariance=ERRORS)
-    yield "prior", mixture(prior="conjugate")
     yield "fixed", mixture(means_init=[[-3.0] * 3, [3.0] * 3], fixed={"means": [True, False]})
-    yield "limit", mixture(max_ratio=10)
-    yield "refined", mixture(refine="split-merge")
     yield "stream", gmm.GaussianMixture(2, random_state=0).partial_fit(X)
     yield "not fitted", gmm.GaussianMixture(2)
     yield "posterior", gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
@@ -70,13 +67,8 @@ def of_gmm_alone(fitted):
     yield "draws", posterior.sample_posterior(5, random_state=0)
     yield "intervals", posterior.credible_intervals()
     yield "prior of a user", gmm.NormalInverseWishart()
-    for kind in (
-        gmm.ConvergenceWarning,
-        gmm.DegenerateWarning,
-        gmm.InvalidParameterError,
-        gmm.LostClusterError,
-        gmm.NotFittedError,
-    ):
+    errors = gmm.InvalidParameterError, gmm.LostClusterError, gmm.NotFittedError
+    for kind in (gmm.ConvergenceWarning, gmm.DegenerateWarning, *errors):
         yield kind.__name__, kind("why")
     cells, passes = [], []
     gmm.select(X, [1], ["EII"], random_state=0, callback=cells.append)

@@ -26,6 +26,7 @@ X = np.vstack([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 5])
 HALVES = np.eye(2)[np.repeat([0, 1], 60)]
 LABELS = np.where(np.arange(120) % 3 == 0, -1, np.repeat([0, 1], 60))
 ERRORS = np.where(np.arange(240).reshape(120, 2) < 140, 0.3, rng.uniform(0.1, 0.5, size=(120, 2)))
+GAPS = np.where(np.arange(240).reshape(120, 2) % 7 == 0, np.nan, X)
 FIXED = {"fixed": {"means": True}, "means_init": [[0, 0], [5, 5]]}
 KNOWN = {"how": {"error_covariance": [1.0, 1.0]}}
 FACTORS = {"covariance_type": "factor1", "prior": "conjugate"}
@@ -40,10 +41,6 @@ def stream(rows=X):
     return gmm.open_rows(lambda: [rows[:50], rows[50:]])
 
 
-def with_gaps():
-    return np.where(np.arange(240).reshape(120, 2) % 7 == 0, np.nan, X)
-
-
 def fit(rows=X, sample_weight=None, kind=GaussianMixture, how=(), **parameters):
     return kind(n_components=2, random_state=0, **parameters).fit(rows, sample_weight=sample_weight, **dict(how))
 
@@ -52,23 +49,20 @@ def information(**parameters):
     return gmm.inference.standard_errors(fit(**parameters), X, method="information")
 
 
-def noisy():
-    return fit(noise=[[-9, -9], [9, 9]])
-
-
 def heavy(rows=X, **parameters):
     return fit(rows, tails="t", **parameters)
 
 
+NOISY = fit(noise=[[-9, -9], [9, 9]])
 WITH_TAILS = {
     "a prior": lambda: heavy(prior="conjugate"),
     "fixed parameters": lambda: heavy(**FIXED),
     "noise": lambda: heavy(noise=True),
     "classified=True": lambda: heavy().log_likelihood(X, classified=True),
     "error_covariance": lambda: heavy().score_samples(X, error_covariance=[1.0, 1.0]),
-    "missing values": lambda: heavy(with_gaps(), missing="em"),
+    "missing values": lambda: heavy(GAPS, missing="em"),
     "refine": lambda: heavy(refine="split-merge"),
-    "impute": lambda: heavy().impute(with_gaps()),
+    "impute": lambda: heavy().impute(GAPS),
     "adapt": lambda: gmm.analysis.adapt(heavy(), X),
     "fisher_vector": lambda: gmm.analysis.fisher_vector(heavy(covariance_type="diag"), X),
     "column_overlap": lambda: gmm.analysis.column_overlap(heavy()),
@@ -89,7 +83,7 @@ REACHED = {
     ("a prior of factors", "whole covariances"): lambda: fit(**FACTORS, refine="split-merge"),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("error_covariance", "rows in partitions"): lambda: fit(partitions(), **KNOWN),
-    ("missing values", "rows in partitions"): lambda: fit(partitions(with_gaps()), missing="em"),
+    ("missing values", "rows in partitions"): lambda: fit(partitions(GAPS), missing="em"),
     ("error_covariance", "BayesianGaussianMixture"): lambda: fit(kind=gmm.BayesianGaussianMixture, **KNOWN),
     ("error_covariance", "partial_fit"): lambda: fit(**KNOWN).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
@@ -99,14 +93,14 @@ REACHED = {
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("fixed covariances", "max_ratio"): lambda: fit(**SHAPES, max_ratio=9),
     ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),
-    ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
-    ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
-    ("noise", "anomaly_threshold"): lambda: threshold(noisy(), X, 0.1),
-    ("noise", "distance"): lambda: gmm.analysis.distance(fit(), noisy()),
-    ("missing values", "anomaly_threshold"): lambda: threshold(fit(missing="em"), with_gaps(), 0.1),
-    ("noise", "true_values"): lambda: gmm.analysis.true_values(noisy(), X, [1.0, 1.0]),
-    ("noise", "plot_density"): lambda: plot_density(noisy(), X),
-    ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
+    ("noise", "scikit-learn's estimators"): lambda: to_sklearn(NOISY),
+    ("noise", "assigned parameters"): lambda: setattr(NOISY, "weights_", [0.5, 0.5]),
+    ("noise", "anomaly_threshold"): lambda: threshold(NOISY, X, 0.1),
+    ("noise", "distance"): lambda: gmm.analysis.distance(fit(), NOISY),
+    ("missing values", "anomaly_threshold"): lambda: threshold(fit(missing="em"), GAPS, 0.1),
+    ("noise", "true_values"): lambda: gmm.analysis.true_values(NOISY, X, [1.0, 1.0]),
+    ("noise", "plot_density"): lambda: plot_density(NOISY, X),
+    ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(NOISY, X),
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),
     ("fixed parameters", "method='information'"): lambda: information(**FIXED),
     ("max_ratio", "method='information'"): lambda: information(max_ratio=9),
@@ -146,7 +140,6 @@ ON_THE_LINE = [row for row in EXCLUSIONS if (row.first, row.second) not in REACH
 
 
 def command_of(first, second):
-    """The words of a command that asks for both features."""
     if first == "plot_convergence":
         return f"plot model.gmm --kind convergence {OPTIONS.get(second, second)}".split()
     if (first, second) == ("MixtureClassifier", "predict_from"):
@@ -179,7 +172,7 @@ def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path):
 @pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize(("kind", "instead"), [("density", "clusters"), ("boundaries", "clusters")])
 def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead, tmp_path):
-    noisy().save(tmp_path / "model.gmm")
+    NOISY.save(tmp_path / "model.gmm")
     np.save(tmp_path / "rows.npy", X)
     told = f"noise cannot be combined with --kind {kind}", f"--kind {instead}"
     fails(2, "plot", "model.gmm", "rows.npy", "--kind", kind, "--out", "a.png", tells=told, cwd=tmp_path)
@@ -220,7 +213,7 @@ FEATURES = {
     "errors": {"how": {"error_covariance": ERRORS}},
     "prior": {"prior": "conjugate"},
     "noise": {"noise": True},
-    "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
+    "gaps": {"missing": "em", "rows": lambda rows: GAPS.astype(rows.dtype)},
     "heavy tails": {"tails": "t"},
     "fixed means": FIXED,
     "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},

@@ -12,7 +12,6 @@ from inside import fitting_fit as fitting
 from test_racing import mixture
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
-every_start = pytest.mark.parametrize("init_params", STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 
 K, N_INIT = 6, 6
@@ -52,7 +51,7 @@ def test_some_starts_are_left_and_little_is_lost(monkeypatch):
 
 
 @quiet
-@every_start
+@pytest.mark.parametrize("init_params", STARTS)
 @every_type
 def test_the_first_start_is_climbed_as_if_it_were_alone(covariance_type, init_params):
     asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 5}

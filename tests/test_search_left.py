@@ -1,5 +1,6 @@
 """Cells of many rows that cannot come near the best are left: what a search costs, and what it says of them."""
 
+import re
 from math import inf
 
 import numpy as np
@@ -22,26 +23,6 @@ def search(n_components=(K, K + 1), covariance_type=("VVV", "VVI"), **how):
     return gmm.select(ROWS, n_components, covariance_type, **{"random_state": 0, "n_threads": 1} | how)
 
 
-def cell(selection, n_components):
-    return list(selection.n_components).index(n_components)
-
-
-def check_left(left, whole, n_components):
-    """Check that a cell was left on its way to where it would have ended, which is no nearer than its status says."""
-    one, other = (selection.estimators[cell(selection, n_components)] for selection in (left, whole))
-    n = one.n_iter_
-    assert n < other.n_iter_
-    alone = gmm.GaussianMixture(**one.get_params() | {"max_iter": 1000}).fit(ROWS)
-    assert one.lower_bounds_ == alone.lower_bounds_[:n]
-    assert not one.converged_
-    status = left.status[cell(left, n_components)]
-    assert status.startswith("left: at least ")
-    assert status.endswith(" BIC behind the best")
-    behind = int(status.split()[3].replace(",", ""))
-    assert 40 <= behind <= alone.bic(ROWS) - left.scores.min()
-    assert alone.bic(ROWS) < left.scores[cell(left, n_components)]
-
-
 def test_losers_are_left(monkeypatch):
     left = search(n_threads=2)
     monkeypatch.setattr(loop, "_MANY_ROWS", N)
@@ -56,9 +37,17 @@ def test_losers_are_left(monkeypatch):
 
 
 def test_a_loser_is_left_on_its_way(monkeypatch):
+    """To where it would have ended, which is no nearer than its status says."""
     left = search([K - 1, K, K + 1], "VVV")
     monkeypatch.setattr(loop, "_MANY_ROWS", N)
-    check_left(left, search([K - 1, K, K + 1], "VVV"), K + 1)
+    one, other = (selection.estimators[2] for selection in (left, search([K - 1, K, K + 1], "VVV")))
+    alone = gmm.GaussianMixture(**one.get_params() | {"max_iter": 1000}).fit(ROWS)
+    assert one.n_iter_ < other.n_iter_
+    assert one.lower_bounds_ == alone.lower_bounds_[: one.n_iter_]
+    assert not one.converged_
+    behind = re.fullmatch(r"left: at least ([\d,]+) BIC behind the best", left.status[2])[1].replace(",", "")
+    assert 40 <= int(behind) <= alone.bic(ROWS) - left.scores.min()
+    assert alone.bic(ROWS) < left.scores[2]
 
 
 def test_the_table_has_the_criteria_of_each_mixture_whether_left_or_not():
@@ -79,7 +68,7 @@ def test_what_was_left_is_shown_and_saved():
     shown = repr(selection)
     assert "≤ left: cannot come within 40 of the best" in shown
     assert sum("≤" in line for line in shown.splitlines()) >= 2  # a cell and the legend
-    assert selection.status[cell(selection, K + 1)] in selection._repr_html_()
+    assert selection.status[2] in selection._repr_html_()
     assert selection.best.converged_
     assert reloaded(selection).status == selection.status
 
