@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 import benchmarks
-from benchmarks import bayes, clusterings, fits, following, gaps, instructions, optima, report, search, tasks
+from benchmarks import clusterings, fits, following, gaps, instructions, optima, search, tasks
 from benchmarks.__main__ import parse
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
 from benchmarks.limit import Rates, limit_seconds
@@ -34,25 +34,14 @@ def test_nobody_is_told_which_blas_kernels_to_use(monkeypatch):
     assert not {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & set(os.environ)
 
 
-def problem(name):
-    return next(problem for problem in GRID if problem.name == name)
-
-
 def settings(folder, **changes):
     return replace(Settings(folder, ("sklearn", "gmm"), (1,), ("float64",), 1, "", smoke=True), **changes)
 
 
-@pytest.mark.parametrize(
-    ("name", "ms"),
-    [
-        ("full-200k-8-16", 4.76),
-        ("diag-500k-16-64", 36.2),
-        ("tied-100k-32-16", 1.81),
-        ("spherical-200k-16-32", 4.40),
-    ],
-)
-def test_limit_of_published_cells(name, ms):
-    assert 1e3 * limit_seconds(problem(name), PUBLISHED) == pytest.approx(ms, rel=0.02)
+def test_limit_of_published_cells():
+    milliseconds = {problem.name: 1e3 * limit_seconds(problem, PUBLISHED) for problem in GRID}
+    published = {"full-200k-8-16": 4.76, "diag-500k-16-64": 36.2, "tied-100k-32-16": 1.81, "spherical-200k-16-32": 4.40}
+    assert {name: milliseconds[name] for name in published} == pytest.approx(published, rel=0.02)
 
 
 def test_instruction_counts_are_judged_stored_and_read(tmp_path):
@@ -60,7 +49,6 @@ def test_instruction_counts_are_judged_stored_and_read(tmp_path):
     for (count, before), told in told_of.items():
         assert instructions.judge(count, before, 0.03) == told
     stored = json.loads(instructions.STORED.read_text())
-    assert set(stored["circumstances"]) == {"compiler", "blas", "python"}
     for kernel in instructions.KERNELS:
         assert set(stored["counts"][kernel]) == {problem.name for problem in instructions.PROBLEMS}
     (tmp_path / "out.1").write_text("desc: Trigger: Client Request: full short\ntotals: 120\n")
@@ -88,8 +76,6 @@ def test_a_search_is_judged_cell_by_cell():
 
 @pytest.mark.parametrize("model", search.MODELS)
 def test_the_health_of_a_search_is_of_full_covariances(model):
-    from gmm import GaussianMixture
-
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3)) * [1, 2, 3] + 20 * np.eye(3)[np.arange(60) % 3]
     fit = GaussianMixture(3, covariance_type=model, random_state=0).fit(X)
@@ -127,15 +113,6 @@ def test_no_table_is_both_tuned_on_and_judged_by():
     assert not tuned & judged
 
 
-@pytest.mark.parametrize("way", ["auto", None])
-@pytest.mark.parametrize("prior", bayes.PRIORS)
-@pytest.mark.parametrize("name", TYPES)
-def test_no_random_variational_fit_lowers_its_bound(name, prior, way):
-    """Ten thousand by `python -m benchmarks bayes`."""
-    for seed in range(20):
-        assert bayes.falls(seed, name, prior, way).max(initial=0) <= bayes.ROUNDING
-
-
 def test_tracks_are_judged_as_clear_mot_does():
     truth = [{"a": np.array([0.0, 0.0]), "b": np.array([50.0, 0.0])} for _ in range(4)]
     one, two = np.array([0.5, 0.0]), np.array([50.0, 1.0])
@@ -150,7 +127,7 @@ def test_tracks_are_judged_as_clear_mot_does():
 
 def test_objects_are_followed(tmp_path, capsys):
     """One video of a scene by `python -m benchmarks following`."""
-    assert following.run(settings(tmp_path, only="every third"), report.Report())
+    assert following.run(settings(tmp_path, only="every third"), Report())
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
     (tracker, baseline) = (float(row[-1]) for row in rows)
     assert tracker > baseline
@@ -182,8 +159,8 @@ def mixture(covariances, weights=(0.5, 0.5)):
     return Mixture(np.array(weights), np.zeros((2, 2)), covariances)
 
 
-def climb(bound=0.0, fitted=None):
-    return Fitted(fitted or mixture([np.eye(2), np.eye(2)]), 5.0, bound)
+def parts_of(fit):
+    return Mixture(fit.weights_, fit.means_, fit.covariances_)
 
 
 def test_thinness_is_relative_to_the_pooled_covariance():
@@ -206,14 +183,11 @@ def test_every_problem_has_a_healthy_optimum_of_its_rows(dataset):
         entry = optima.entries()[dataset.title(covariance_type)]
         assert entry["rows"] >= rows_needed(covariance_type, X.shape[1]) - 0.5
         assert entry["thinness"] > 1e-4
-        assert {"kind", "seed", "date", "cpu", "versions", "tried"} <= set(entry)
 
 
 def test_an_optimum_of_other_rows_or_of_no_problem_is_not_taken():
     titles = {dataset.title(name) for dataset in optima.PROBLEMS for name in dataset.types}
     assert set(optima.entries()) == titles
-    assert len({dataset.name for dataset in optima.DATASETS}) >= 8
-    assert len({dataset.title(dataset.types[0]) for dataset in SYNTHETIC}) >= 6
     dataset = next(dataset for dataset in SYNTHETIC if dataset.name == "overlap2")
     assert np.isfinite(optima.best_known(dataset, "full", dataset.load()))
     assert np.isnan(optima.best_known(dataset, "full", dataset.load() * 1.001))
@@ -223,15 +197,12 @@ def test_an_optimum_of_other_rows_or_of_no_problem_is_not_taken():
 def test_a_start_is_where_a_fit_without_passes_stays_and_parameters_are_counted(covariance_type):
     fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(ROWS)
     assert optima.n_parameters(covariance_type, 3, 2) == fitted.n_parameters_
-    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
+    told = parts_of(fitted)
     given = tasks.given_start(told, covariance_type)
     again = GaussianMixture(3, covariance_type=covariance_type, max_iter=0, **given).fit(ROWS)
     assert again.score(ROWS) == pytest.approx(fitted.score(ROWS), abs=1e-12)
     assert optima.alone(ROWS) == pytest.approx(GaussianMixture(1, reg_covar=0).fit(ROWS).score(ROWS))
-    np.testing.assert_allclose(
-        component_covariance(Mixture(again.weights_, again.means_, again.covariances_), covariance_type, 1),
-        component_covariance(told, covariance_type, 1),
-    )
+    np.testing.assert_allclose(*(component_covariance(each, covariance_type, 1) for each in (parts_of(again), told)))
 
 
 @pytest.mark.parametrize("refine", [None, "split-merge"])
@@ -265,10 +236,9 @@ def test_figures_of_gaps():
 
 def test_an_outcome_is_judged_by_the_referee():
     fitted = GaussianMixture(3, random_state=0).fit(ROWS)
-    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
 
     def worker(covariance_type, parameters):
-        return Reading(2.0, 0.0, 0.0, climb(123.0, told))
+        return Reading(2.0, 0.0, 0.0, Fitted(parts_of(fitted), 5.0, 123.0))
 
     found = gaps.outcome(ROWS, "full", {}, fitted.score(ROWS) + 0.5, worker)
     assert (found.gap, found.degenerate, found.passes, found.seconds) == (pytest.approx(0.5), False, 5.0, 2.0)
@@ -284,8 +254,7 @@ def test_an_outcome_is_judged_by_the_referee():
 def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     """A name that no data set has: titles alone are printed."""
     name = module.__name__.removeprefix("benchmarks.")
-    how = tmp_path, ("gmm",), (1,), ("float64",), 1, "no such rows"
-    assert module.run(Settings(*how, smoke=True, arguments=parse([name])), Report())
+    assert module.run(settings(tmp_path, only="no such rows", arguments=parse([name])), Report())
     assert "| problem |" in capsys.readouterr().out
 
 
