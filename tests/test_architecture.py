@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "gmm"
 PYTHON = sorted(PACKAGE.rglob("*.py"))
@@ -16,26 +18,15 @@ SOURCES = PYTHON + CYTHON
 # is on a lower level, of its own room or of a room below, and nothing beside or above it.
 ROOMS = {
     "__main__": "",
-    "_cli": """
-        _cli | fit | report | apply outcome | output | rows | show | arguments
-    """,
-    "gmm": "",
-    "em": "",
-    "plotting": "",
+    "_cli": "_cli | fit | report | apply outcome | output | rows | show | arguments",
+    **dict.fromkeys(("gmm", "em", "plotting"), ""),
     "_plotting": "animation | curves planes | scene | _plotting style",
-    "analysis": "",
-    "inference": "",
-    "sources": "",
-    "tracking": "",
-    "_loading": "",
-    "_selection": """
-        _selection | classifier options | resampling search | loop standard | result | request
-    """,
+    **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
+    "_selection": "_selection | classifier options | resampling search | loop standard | result | request",
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture
-        | fitted | conditional summary | criteria outcome scorer | contract
+        steps | bayesian regressor | mixture | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",
     "_persistence": "values | _persistence",
@@ -43,13 +34,11 @@ ROOMS = {
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
-        entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks |
-        formats sources writing
+        entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
+        | formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
-    "_frozen": "",
-    "api": "",
-    "_em": "",
+    **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance errors noise
         statistics tails weights | layouts
@@ -63,9 +52,7 @@ ROOMS = {
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
     "_text": "frames table | html | words",
-    "_log": "",
-    "_exceptions": "",
-    "_lazy": "",
+    **dict.fromkeys(("_log", "_exceptions", "_lazy"), ""),
 }
 
 
@@ -130,6 +117,11 @@ def imported_module(parts):
 @cache
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def nodes(path, kind):
+    """Return what of a kind stands in a module, at any depth."""
+    return [node for node in ast.walk(tree(path)) if isinstance(node, kind)]
 
 
 def python_imports(path, *, nested=True):
@@ -219,23 +211,6 @@ def test_private_names_stay_in_their_module():
     broken(foreign, PYTHON, "a leading underscore means this module alone; give what others need a public name")
 
 
-def test_the_command_takes_public_names_and_texts_alone():
-    def private(path):
-        for line, name in python_imports(path):
-            if name.startswith("gmm._") and not name.startswith(("gmm._cli", "gmm._text", "gmm.__version__")):
-                yield line, name
-
-    command = [path for path in PYTHON if room(path) == "_cli"]
-    broken(private, command, "take it from a public module, or give it a public home")
-
-
-def test_the_command_finds_no_module_by_a_string():
-    def found(path):
-        return ((line, name) for line, name in python_imports(path) if name.startswith("importlib.import_module"))
-
-    broken(found, [path for path in PYTHON if room(path) == "_cli"], "import it inside the function that needs it")
-
-
 def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
@@ -248,8 +223,8 @@ def test_a_module_names_each_thing_once():
         for node in tree(path).body:
             one = [node.target] if isinstance(node, ast.AnnAssign) else []
             targets = node.targets if isinstance(node, ast.Assign) else one
-            nodes = (each for target in targets for each in ast.walk(target))
-            names = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+            parts = (each for target in targets for each in ast.walk(target))
+            names = {each.id for each in parts if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
             names |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
             yield from ((node.lineno, name) for name in names & seen)
             seen |= names
@@ -265,27 +240,38 @@ def test_only_numpy_and_scipy_are_imported_at_once():
     broken(others, PYTHON, "import an optional package inside the function that needs it")
 
 
-def test_what_is_computed_once_has_no_lock():
-    def locked(path):
-        return ((line, name) for line, name in python_imports(path) if name == "functools.cached_property")
+COMMAND = [path for path in PYTHON if room(path) == "_cli"]
+BELOW = [path for path in PYTHON if room(path) != "_cli"]
+FORBIDDEN = {  # what some files may not import, and what to do instead
+    "take it from a public module, or give it a public home": (
+        COMMAND,
+        lambda _, name: re.match(r"gmm\._(?!cli|text|_version__)", name),
+    ),
+    "import it inside the function that needs it": (COMMAND, lambda _, name: name == "importlib.import_module"),
+    "objects of a class share the lock of functools.cached_property; take gmm._kernel.mstep's": (
+        BELOW,
+        lambda _, name: name == "functools.cached_property",
+    ),
+    "what an extra installs is imported in one room": (
+        PYTHON,
+        lambda path, name: name.split(".")[0] in set().union(*EXTRAS.values()) - extras(path),
+    ),
+    "templates are filled by one module": (
+        [path for path in PYTHON if module_of(path) != "_cli.report"],
+        lambda _, name: name.startswith("jinja2"),
+    ),
+}
 
-    paths = [path for path in PYTHON if room(path) != "_cli"]
-    broken(locked, paths, "objects of a class share the lock of functools.cached_property; take gmm._kernel.mstep's")
 
-
-def test_an_extra_is_imported_in_its_room_alone():
-    def elsewhere(path):
-        others = set().union(*EXTRAS.values()) - extras(path)
-        return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
-
-    broken(elsewhere, PYTHON, "what an extra installs is imported in one room")
-    templates = [path for path in PYTHON if any(name.startswith("jinja2") for _, name in python_imports(path))]
-    assert [module_of(path) for path in templates] == ["_cli.report"]
+@pytest.mark.parametrize("why", FORBIDDEN)
+def test_what_is_imported_where(why):
+    paths, forbidden = FORBIDDEN[why]
+    broken(lambda path: ((at, name) for at, name in python_imports(path) if forbidden(path, name)), paths, why)
 
 
 def test_covariance_types_are_objects():
     def named(path):
-        constants = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+        constants = nodes(path, ast.Constant)
         return ((node.lineno, repr(node.value)) for node in constants if node.value in COVARIANCE_TYPES)
 
     paths = [path for path in PYTHON if module_of(path) != "_values.covariance"]
@@ -340,26 +326,22 @@ def test_estimators_have_two_base_classes_at_most():
 
 def test_estimators_do_not_draw():
     def drawing(path):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef):
-                for method in node.body:
-                    if isinstance(method, ast.FunctionDef) and method.name.startswith("plot"):
-                        yield method.lineno, f"{node.name}.{method.name}"
+        methods = ((kind, each) for kind in nodes(path, ast.ClassDef) for each in kind.body)
+        named = ((kind, each) for kind, each in methods if isinstance(each, ast.FunctionDef))
+        return ((each.lineno, f"{kind.name}.{each.name}") for kind, each in named if each.name.startswith("plot"))
 
     broken(drawing, PYTHON, "pictures are functions, above everything, not methods")
 
 
 def test_values_are_frozen():
     def unfrozen(path):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef):
-                decorators = map(ast.unparse, node.decorator_list)
-                thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
-                if thawed and node.name not in ESTIMATORS:
-                    yield node.lineno, node.name
+        for node in nodes(path, ast.ClassDef):
+            decorators = map(ast.unparse, node.decorator_list)
+            thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
+            if thawed and node.name not in ESTIMATORS:
+                yield node.lineno, node.name
 
-    paths = [path for path in PYTHON if room(path) != "_cli"]
-    broken(unfrozen, paths, "only estimators hold state; other values keep no more than what follows from them")
+    broken(unfrozen, BELOW, "only estimators hold state; other values keep no more than what follows from them")
 
 
 def test_names_are_those_of_the_literature():
@@ -367,9 +349,8 @@ def test_names_are_those_of_the_literature():
 
     def names(path):
         if path.suffix == ".py":
-            nodes = list(ast.walk(tree(path)))
-            yield from ((n.lineno, n.id) for n in nodes if isinstance(n, ast.Name) and n.id in banned)
-            yield from ((n.lineno, n.arg) for n in nodes if isinstance(n, ast.arg) and n.arg in banned)
+            yield from ((node.lineno, node.id) for node in nodes(path, ast.Name) if node.id in banned)
+            yield from ((node.lineno, node.arg) for node in nodes(path, ast.arg) if node.arg in banned)
         else:
             word = re.compile(rf"\b({'|'.join(sorted(banned))})\b")
             code = enumerate(code_without_text(path), 1)
