@@ -125,14 +125,6 @@ def test_tracks_are_judged_as_clear_mot_does():
     assert following.judged(truth[:2], near) == (0, 1, 0, 0.75)
 
 
-def test_objects_are_followed(tmp_path, capsys):
-    """One video of a scene by `python -m benchmarks following`."""
-    assert following.run(settings(tmp_path, only="every third"), Report())
-    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
-    (tracker, baseline) = (float(row[-1]) for row in rows)
-    assert tracker > baseline
-
-
 def test_clusterings_of_drawn_rows_are_judged_by_seeds():
     X, y = np.column_stack([np.arange(1200.0), np.ones(1200)]), np.arange(1200) % 2
     rows, classes = clusterings.drawn(X, y)

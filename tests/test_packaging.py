@@ -120,19 +120,6 @@ def test_the_example_package_scores_from_four_threads(tmp_path):
     python("use.py", cwd=tmp_path)
 
 
-def test_what_builds_a_release_is_named_by_version_and_hash():
-    asked = [Requirement(each) for each in PROJECT["build-system"]["requires"]]
-    assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
-    for name, requirements in (("build", asked), ("tools", [])):
-        wanted, pinned = (text_of(f".github/requirements/{name}.{kind}") for kind in ("in", "txt"))
-        blocks = re.findall(r"^([\w.-]+)==(\S+).*\n(?:    --hash=sha256:.*\n)+", pinned, re.MULTILINE)
-        assert {*wanted.lower().split()} <= {package for package, _ in blocks}
-        for requirement in requirements:
-            versions = [version for package, version in blocks if package == requirement.name.lower()]
-            assert versions
-            assert all(map(requirement.specifier.contains, versions))
-
-
 def test_the_description_for_the_index_has_no_relative_link():
     text = metadata("gmm-em")["Description"]  # no payload once importlib_metadata, dask's, has replaced Python's own
     targets = re.findall(r"\]\(([^)]+)\)|(?:href|src)=\"([^\"]+)\"", text)

@@ -265,13 +265,12 @@ def test_of_many_components_all_are_numbered_and_the_legend_lists_the_heaviest()
 @each_plot
 def test_thinning_is_told_and_keeps_shares(plot):
     model, X = with_rows(n=20_000)
-    ax = plot(model, X, max_points=1000)
-    assert "1,000 of 20,000 rows shown" in legend(ax)
-    shown = np.asarray(dots(ax).get_offsets())
+    pictures = [plot(model, X, max_points=1000, **how) for how in ({}, {"random_state": 0}, {"random_state": 1})]
+    assert "1,000 of 20,000 rows shown" in legend(pictures[0])
+    shown, again, other = (np.asarray(dots(ax).get_offsets()) for ax in pictures)
     assert len(np.unique(shown, axis=0)) == 1000
-    share = np.bincount(model.predict(shown), minlength=3) / 1000
-    np.testing.assert_allclose(share, np.bincount(model.predict(X), minlength=3) / 20_000, atol=0.06)
-    again, other = (dots(plot(model, X, max_points=1000, random_state=seed)).get_offsets() for seed in (0, 1))
+    shares, expected = (np.bincount(model.predict(rows), minlength=3) / len(rows) for rows in (shown, X))
+    np.testing.assert_allclose(shares, expected, atol=0.06)
     np.testing.assert_array_equal(again, shown)
     assert not np.array_equal(other, shown)
     assert not [text for text in legend(plot(model, X, max_points=20_000)) if "shown" in text]
@@ -289,8 +288,7 @@ def test_axes_are_named_after_columns(plot):
     for fit, rows, expected in ((fitted, frame, of_view), (*with_rows(), False)):
         assert any("view only" in text for text in legend(plot(fit, rows))) == expected
     plane = plot(fitted, frame)
-    assert plane.get_xlabel().startswith("discriminating direction 1\n")
-    assert any(name in plane.get_xlabel() for name in frame.columns)
+    assert re.fullmatch(r"discriminating direction 1\n.*(mass|speed|spin|charge).*", plane.get_xlabel())
     assert plane.get_title()
     for n_directions in (1, 3):
         ax = plot(fitted, frame, view=directions(fitted, frame, n_directions=n_directions))
@@ -307,8 +305,7 @@ def test_names_of_columns_are_no_formulas_and_long_ones_stay_within_the_figure(p
         return figure, [label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()]
 
     names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
-    figure, labels = drawn_with(names)
-    texts = [label._preprocess_math(label.get_text()) for label in labels]  # what matplotlib writes
+    texts = [label._preprocess_math(label.get_text()) for label in drawn_with(names)[1]]  # what matplotlib writes
     assert not any(parsed for _, parsed in texts)
     assert any(name in text for name in names for text, _ in texts)
     figure, labels = drawn_with([f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
@@ -333,8 +330,7 @@ def test_pairs_are_a_grid_with_one_legend(plot):
     model, X = with_rows(d=3)
     grid = plot(model, X, view="pairs")
     assert grid.shape == (3, 3)
-    assert len({ax.figure for ax in grid.ravel()}) == 1
-    assert all(ax.get_legend() is None for ax in grid.ravel())
+    assert {(ax.figure, ax.get_legend()) for ax in grid.ravel()} == {(grid[0, 0].figure, None)}
     assert len(grid[0, 0].figure.legends) == 1
     assert [ax.get_xlabel() for ax in grid[2]] == ["x0", "x1", "x2"]
     assert [ax.get_ylabel() for ax in grid[1:, 0]] == ["x1", "x2"]
@@ -351,25 +347,21 @@ def test_the_legend_of_pairs_covers_no_panel(plot, d):
     model, X = with_rows(K=8, d=d)
     X[:5, -1] = 1e4  # a line more: rows outside the axes
     grid = plot(model, X, view="pairs")
-    figure = grid[0, 0].figure
-    figure.draw_without_rendering()
-    legend = figure.legends[0].get_window_extent()
+    grid[0, 0].figure.draw_without_rendering()
+    legend = legend_of(grid[0, 0]).get_window_extent()
     assert not any(legend.overlaps(ax.get_tightbbox()) for ax in grid[np.tril_indices(d)])
-    assert all(map(figure.bbox.containsx, (legend.x0, legend.x1)))
+    assert all(map(grid[0, 0].figure.bbox.containsx, (legend.x0, legend.x1)))
 
 
 def test_pairs_of_many_features_are_of_those_that_tell_components_apart():
-    X = with_rows(d=3)[1]
-    rng = np.random.default_rng(0)
-    wide = rng.normal(size=(len(X), 9))
-    wide[:, [1, 4, 8]] = X
-    wide[: len(X) // 3, 5] *= 9  # the same mean, another variance
+    wide = np.random.default_rng(0).normal(size=(400, 9))
+    wide[:, [1, 4, 8]] = with_rows(d=3)[1]
+    wide[:133, 5] *= 9  # the same mean, another variance
     fitted = GaussianMixture(3, covariance_type="diag", random_state=0).fit(wide)
     grid = plot_clusters(fitted, wide, view="pairs")
     assert grid.shape == (6, 6)
     assert {"x1", "x4", "x5", "x8"} <= {ax.get_xlabel() for ax in grid[5]}
-    said = [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()]
-    assert "6 of 9 features, in which" in said
+    assert "6 of 9 features, in which" in legend(grid[0, 0])
 
 
 @each_plot
@@ -380,21 +372,20 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
     ax = plot(spiked, [*X, [5e3, 5e3], [-9e8, 0.0]])
     plain = plot(model, X)
     assert np.diff(ax.get_xlim()) < 2 * np.diff(plain.get_xlim())
-    assert "outside the axes: 2 rows" in legend(ax)
-    assert "outside the axes: component 3" in legend(ax)
-    assert not [text for text in legend(plain) if "beyond" in text]
+    assert {*legend(ax)} >= {"outside the axes: 2 rows", "outside the axes: component 3"}
+    assert not [text for text in legend(plain) if "outside" in text]
 
 
 def test_what_is_near_is_seen_whole():
     """Rows and ellipses, also those of heavy tails."""
-    heavy = {degrees: np.random.default_rng(0).standard_t(degrees, size=(300, 2)) for degrees in (1.5, 4.0)}
-    fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for degrees, X in heavy.items()]
+    heavy = [(np.random.default_rng(0).standard_t(degrees, size=(300, 2)), degrees) for degrees in (1.5, 4.0)]
+    fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for X, degrees in heavy]
     for model, X in (with_rows(), *fits):
         ax = plot_clusters(model, X)
         low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-        assert ((low < X) & (high > X)).all() or model.n_components == 1
-        for name, outline in outlines(ax).items():
-            assert ((outline.get_xy() > low) & (outline.get_xy() < high)).all(), name
+        corners = [outline.get_xy() for outline in outlines(ax).values()]
+        for rows in [*corners, X] if model.n_components > 1 else corners:
+            assert ((low < rows) & (rows < high)).all()
 
 
 @each_plot
@@ -402,8 +393,8 @@ def test_what_is_near_is_seen_whole():
 def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     model, X = with_rows(d=d)
     parts = model.weights_, model.means_ * scale + offset, model.covariances_ * scale**2
-    ax = plot(GaussianMixture.from_parameters(*parts), X * scale + offset)
-    expected = np.array(plot(model, X).get_xlim()) * (1 if d == 3 else scale) + (0 if d == 3 else offset)
+    ax, plain = plot(GaussianMixture.from_parameters(*parts), X * scale + offset), np.array(plot(model, X).get_xlim())
+    expected = plain if d == 3 else plain * scale + offset
     np.testing.assert_allclose(ax.get_xlim(), expected, atol=1e-3 * np.ptp(expected))
     draw(ax)
 
@@ -430,13 +421,11 @@ def test_every_shape_is_drawn_and_so_are_rows_that_do_not_vary(plot, K, d, n):
 
 
 @each_plot
-def test_rows_may_be_a_list_or_a_frame(plot):
+@pytest.mark.parametrize("kind", [list, pd.DataFrame, pl.DataFrame, np.float32])
+def test_rows_may_be_a_list_or_a_frame(plot, kind):
     X = with_rows(n=40)[1]
-    names = ["a", "b"]
-    for rows in (X.tolist(), pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names), X.astype(np.float32)):
-        fitted = GaussianMixture(2, random_state=0).fit(rows)
-        drawn = np.asarray(dots(plot(fitted, rows)).get_offsets())
-        np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
+    drawn = np.asarray(dots(plot(GaussianMixture(2, random_state=0).fit(kind(X)), kind(X))).get_offsets())
+    np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
 
 
 @each_plot
@@ -674,6 +663,7 @@ CASES = {  # covariances of two components, how far they are apart, and the weig
     "tiny and huge": (1e-300 * np.eye(2), 1e300 * np.eye(2), 0.0, 0.5),
     "of three features, very far": (np.eye(3), np.eye(3), 1e150, 1e-300),
     "of three features, of no weight to speak of": (1e-300 * np.eye(3), np.eye(3), 0.0, 1e-300),
+    "of three features, thin in no axis": (1 + 1e-13 * np.eye(3), np.eye(3), 1.0, 0.5),
     "of three features, tiny and huge": (1e-300 * np.eye(3), 1e300 * np.eye(3), 0.0, 0.5),
 }
 
