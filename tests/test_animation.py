@@ -178,15 +178,13 @@ def test_many_rows_are_thinned_and_that_is_told():
 def test_what_is_beyond_the_edges_is_told_outside_of_the_axes():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    shown(film, 2)
-    figure = film._figure
-    told = figure.get_supxlabel().split("\n")
-    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
+    figure = shown(film, 2)[0].figure
+    told = [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
+    assert figure.get_supxlabel().split("\n") == told
     figure.draw_without_rendering()
     box = figure._supxlabel.get_window_extent()
     assert box.y0 >= 0
-    for ax in figure.axes:
-        assert not ax.get_tightbbox().overlaps(box)
+    assert not any(ax.get_tightbbox().overlaps(box) for ax in figure.axes)
 
 
 def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
@@ -258,9 +256,7 @@ def test_how_and_where_a_film_is_saved_is_judged_before_it_is_drawn(tmp_path, mo
     monkeypatch.setattr(film._figure, "savefig", None)
     for how, told in (
         ({"dpi": 0}, "dpi must be a finite number above 0, 'figure' or None; got 0"),
-        ({"dpi": "high"}, "dpi must be .* got 'high'"),
         ({"fps": -1}, "fps must be a finite number above 0, or None; got -1"),
-        ({"fps": True}, "fps must be .* got True"),
         ({"fps": 10**400}, "fps must be .* got 10000"),
         ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ):
@@ -293,12 +289,9 @@ def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_pa
     ("asked", "error", "match"),
     [
         ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
-        ({"interval": True}, ValueError, "interval, .* got True"),
-        ({"interval": 20.0}, ValueError, "interval, .* got 20.0"),
         ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
         ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
         ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
-        ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
     ],

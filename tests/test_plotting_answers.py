@@ -87,10 +87,9 @@ def test_boundaries_part_clusters_which_have_a_colour_each(combined):
     assert "two clusters equally probable" in legend(ax)
     shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.6  # but for corners
-    whose = combined.clusters()  # which have the colour of their first component
     drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
-    expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
-    np.testing.assert_allclose(drawn, expected)
+    firsts = np.unique(combined.clusters(), return_index=True)[1]  # of a cluster, the first component gives the colour
+    np.testing.assert_allclose(drawn, DARKER * colours(6)[firsts[combined.clusters()]])
 
 
 def test_a_pipeline_of_a_classifier_and_of_a_search():
@@ -139,7 +138,7 @@ def test_standard_errors_are_bars():
     assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
-def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a_curve():
+def test_a_bootstrap_test_is_a_histogram_and_eigenvalues_are_bars():
     model = GaussianMixture(3, random_state=0).fit(X)
     test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
     ax = gmm.plotting.plot_bootstrap_lrt(test)
@@ -150,6 +149,9 @@ def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a
     ax = gmm.plotting.plot_eigenvalues(view)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
     assert "the first two have 100" in ax.get_title()
+
+
+def test_stability_is_a_curve():
     splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
     ax, own = plot_stability(Stability(np.array([2, 3, 4]), splits, 2)), plt.figure().subplots()
     star = next(line for line in ax.lines if line.get_marker() == "*")

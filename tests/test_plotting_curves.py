@@ -218,7 +218,9 @@ def test_what_lies_above_the_axes_is_marked_at_the_top():
     X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
     found = select(X, range(1, 5), ["VVV"], random_state=0)
     ax = plot_selection(found)
-    assert ax.get_ylim()[1] < ax.lines[0].get_ydata()[0]
+    (low, high), values = ax.get_ylim(), ax.lines[0].get_ydata()
+    assert max(values[1:]) - min(values) > 0.1 * (high - low)
+    assert high < values[0]
     assert markers(ax, "^") == [(1, 1)]
     assert "above the picture" in legend(ax)
     ax = plot_criteria(found, criteria=["bic", "aic", "icl"])  # several lines share a grey triangle
@@ -271,7 +273,6 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
     for given, error, told in [
         ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
         ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
-        ({"models": found, "criteria": ["bic", 3]}, ValueError, "expected a criterion among .* got 3"),
         ({"models": one, "X": ROWS}, TypeError, f"{kinds}; got GaussianMixture"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
@@ -292,16 +293,6 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
     ]:
         refused(told, plot_criteria if "models" in given else plot_selection, error=error, **given)
         assert not plt.get_fignums()
-
-
-def test_a_long_fall_does_not_flatten_what_follows():
-    X = np.concatenate([np.random.default_rng(k).normal(30 * k, 1, size=(60, 2)) for k in range(3)])
-    found = select(X, range(1, 7), ["full", "spherical"], random_state=0)
-    for ax in (plot_selection(found), plot_criteria(found)):
-        low, high = ax.get_ylim()
-        rises = [line.get_ydata()[-1] - min(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 6]
-        assert max(rises) > 0.1 * (high - low)
-        assert max(line.get_ydata()[0] for line in ax.lines if len(line.get_ydata()) == 6) > high
 
 
 def test_on_dark_axes_marks_are_light():
