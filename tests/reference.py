@@ -107,12 +107,8 @@ def log_gaussian(X, mean, covariance):
     L = cholesky(covariance)
     y = forward_substituted(L, X - mean)
     half_log_determinant = np.log(np.diag(L)).sum()
-    return -(y**2).sum(axis=1) / 2 - half_log_determinant - len(mean) * np.log(2 * pi(X.dtype)) / 2
-
-
-def pi(dtype):
-    """π in the given type."""
-    return 4 * np.arctan(np.ones((), dtype=dtype))
+    pi = 4 * np.arctan(np.ones((), dtype=X.dtype))  # in the type of the rows
+    return -(y**2).sum(axis=1) / 2 - half_log_determinant - len(mean) * np.log(2 * pi) / 2
 
 
 def log_joint(X, weights, means, covariances):

@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +11,10 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import clusterings, fits, following, gaps, instructions, optima, search, tasks
-from benchmarks.__main__ import parse
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
 from benchmarks.limit import Rates, limit_seconds
 from benchmarks.measure import Reading, WorkerError
 from benchmarks.problems import GRID, TYPES, Mixture, component_covariance, health, mean_log_likelihood, rows_needed
-from benchmarks.report import Report, Settings
 from benchmarks.synthetic import SYNTHETIC
 from benchmarks.tasks import Fitted
 
@@ -32,10 +29,6 @@ def test_nobody_is_told_which_blas_kernels_to_use(monkeypatch):
         monkeypatch.setenv(name, "1")
     importlib.reload(benchmarks)
     assert not {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & set(os.environ)
-
-
-def settings(folder, **changes):
-    return replace(Settings(folder, ("sklearn", "gmm"), (1,), ("float64",), 1, "", smoke=True), **changes)
 
 
 def test_limit_of_published_cells():
@@ -240,14 +233,6 @@ def test_an_outcome_is_judged_by_the_referee():
 
     found = gaps.outcome(ROWS, "full", {}, 0.0, failing)
     assert (np.isnan(found.gap), found.degenerate) == (True, True)
-
-
-@pytest.mark.parametrize("module", [optima, gaps])
-def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
-    """A name that no data set has: titles alone are printed."""
-    name = module.__name__.removeprefix("benchmarks.")
-    assert module.run(settings(tmp_path, only="no such rows", arguments=parse([name])), Report())
-    assert "| problem |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("covariance_type", [*TYPES, *PARSIMONIOUS])
