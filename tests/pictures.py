@@ -25,7 +25,6 @@ def legend(ax):
 
 
 def numbers(ax):
-    """The texts in Axes."""
     return {text.get_text() for text in ax.texts}
 
 
@@ -43,7 +42,6 @@ def bars(ax):
 
 
 def areas(ax):
-    """What is filled between curves."""
     return [item for item in ax.collections if isinstance(item, PolyCollection)]
 
 

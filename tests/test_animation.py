@@ -37,12 +37,10 @@ def passes_of(monkeypatch):
 
 @pytest.fixture
 def fitted():
-    """A film, and the passes that it shows."""
     return animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
 
 
 def shown(film, number):
-    """Draw a frame, and return its two Axes."""
     film._draw_pass(number)
     return film._figure.axes
 

@@ -52,16 +52,14 @@ def test_instruction_counts_are_judged_stored_and_read(tmp_path):
     assert instructions.compiler(b"nothing") == "unknown"
 
 
+def found(bics, of_vve, spike):
+    bics = {(K, "VVV"): bic for K, bic in enumerate(bics, 1)} | {(1, "VVE"): of_vve}
+    return search.SearchResult(bics, {cell: cell != (spike, "VVV") for cell in bics})
+
+
 def test_a_search_is_judged_cell_by_cell():
-    theirs = search.SearchResult(
-        {(1, "VVV"): 10.0, (2, "VVV"): 10.0, (3, "VVV"): 10.0, (4, "VVV"): 10.0, (5, "VVV"): 1.0, (6, "VVV"): np.nan}
-        | {(1, "VVE"): 1.0, (7, "VVV"): 10.0},
-        {(K, "VVV"): K != 5 for K in range(1, 8)} | {(1, "VVE"): True},
-    )
-    ours = search.SearchResult(
-        {(K, "VVV"): bic for K, bic in enumerate([9.0, 9.6, 10.4, 13.0, 20.0, 20.0, 3.0], 1)} | {(1, "VVE"): 30.0},
-        {(K, "VVV"): K != 7 for K in range(1, 8)} | {(1, "VVE"): True},
-    )
+    theirs = found([10.0, 10.0, 10.0, 10.0, 1.0, np.nan, 10.0], of_vve=1.0, spike=5)
+    ours = found([9.0, 9.6, 10.4, 13.0, 20.0, 20.0, 3.0], of_vve=30.0, spike=7)
     # Better; the same twice; worse; their spike; they have nothing; VVE; our spike.
     assert search.tally(ours, theirs) == search.Tally(1, 2, 2, 1, 3, 3.0)
     assert (ours.best, theirs.best) == (9.0, 1.0)

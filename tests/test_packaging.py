@@ -206,20 +206,16 @@ def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
     def git(*arguments):
         return subprocess.check_output(["git", *author, *arguments], cwd=tmp_path, text=True).strip()
 
-    def commit(*names):
-        for name in names:
+    git("init", "-q")
+    (tmp_path / "docs").mkdir()
+    changes = ["setup.py docs/measurements.md", "docs/measurements.md", "README.md CITATION.cff", "docs/conf.py"]
+    for changed, last in zip(changes, (0, 0, 0, 3), strict=True):
+        for name in changed.split():
             with (tmp_path / name).open("a", encoding="utf-8") as file:
                 file.write("more\n")
         git("add", "-A")
-        git("commit", "-q", "-m", "more")
-
-    git("init", "-q")
-    (tmp_path / "docs").mkdir()
-    for names in (["setup.py", "docs/measurements.md"], ["docs/measurements.md"], ["README.md", "CITATION.cff"]):
-        commit(*names)
-    assert release_commit() == git("rev-parse", "HEAD~2")
-    commit("docs/conf.py")
-    assert release_commit() == git("rev-parse", "HEAD")
+        git("commit", "-q", "-m", changed)
+        assert git("show", "-s", "--format=%s", release_commit()) == changes[last]
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,6 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
 
 
 def test_what_is_near_is_seen_whole():
-    """Rows and ellipses, also those of heavy tails."""
     heavy = [(np.random.default_rng(0).standard_t(degrees, size=(300, 2)), degrees) for degrees in (1.5, 4.0)]
     fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for X, degrees in heavy]
     for model, X in (with_rows(), *fits):

@@ -184,7 +184,6 @@ DRAWN |= {
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_an_argument_is_right_or_refused_in_words(name):
-    """By each plot half of what is wrong, by the next one the other half."""
     plot = getattr(gmm.plotting, name)
     names, needed = arguments(plot)
     right = {each: (RIGHT | DRAWN)[each] for each in needed}

@@ -92,7 +92,6 @@ def test_the_best_start_is_told_from_those_that_end_as_high():
 
 
 def test_numbers_are_read_off_without_an_offset_or_needless_digits():
-    """A small gain, and a tie."""
     for bounds, longest in (((-6.844871, -6.84487), 10), ((-1.4382098088061, -1.438209808806), 9)):
         ax = plot_convergence(refit([(bound, bound) for bound in bounds]))
         ax.figure.draw_without_rendering()

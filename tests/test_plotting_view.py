@@ -54,7 +54,6 @@ def test_units_of_the_features_change_nothing(scale, offset):
 
 
 def as_fitted(rows, units=1.0, offset=0.0):
-    """The mixture of three blocks of rows, in other units."""
     blocks = np.split(rows * units, 3)
     means = np.array([block.mean(axis=0) for block in blocks]) + offset * units
     return GaussianMixture.from_parameters([1 / 3] * 3, means, [np.cov(block.T) for block in blocks])
