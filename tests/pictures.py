@@ -59,3 +59,14 @@ def assert_ellipse_holds(patch, content, mean, covariance):
     corners = patch.get_xy()[:180]
     np.testing.assert_allclose(corners.mean(axis=0), mean, atol=1e-9)
     np.testing.assert_allclose(np.cov(corners.T, bias=True), -np.log(1 - content) * covariance, rtol=1e-9, atol=1e-9)
+
+
+def line_data(ax):
+    """What lines of more than one point are drawn: pairs of tuples, NaN left out."""
+    lines = [line for line in ax.lines if line.get_linestyle() != "None"]
+    drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in lines]
+    return [(tuple(np.asarray(x)[~np.isnan(y)]), tuple(y[~np.isnan(y)])) for x, y in drawn if len(y) > 1]
+
+
+def markers(ax, marker):
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == marker]

@@ -209,12 +209,8 @@ def test_figures_of_gaps():
         Outcome(np.nan, degenerate=True, passes=np.nan, seconds=np.nan),  # raised
     ]
     told = gaps.figures(found)
-    assert told[MEAN_GAP] == pytest.approx(0.1 / 4)
-    assert told[REGULAR_GAP] == pytest.approx(0.1 / 3)
-    assert told[WITHIN] == pytest.approx(2 / 5)
-    assert told[DEGENERATE] == pytest.approx(2 / 5)
-    assert told["passes"] == pytest.approx(25)
-    assert told[ABOVE] == 1
+    expected = {MEAN_GAP: 0.1 / 4, REGULAR_GAP: 0.1 / 3, WITHIN: 2 / 5, DEGENERATE: 2 / 5, "passes": 25, ABOVE: 1}
+    assert {name: told[name] for name in expected} == pytest.approx(expected)
 
 
 def test_an_outcome_is_judged_by_the_referee():

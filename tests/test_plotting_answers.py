@@ -23,7 +23,7 @@ from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
 from gmm.plotting import plot_clusters, plot_hierarchy, plot_pairs, plot_stability, plot_standard_errors
 from inside import DARKER, Scorer, colours, scene_of
-from pictures import dots, legend, lines, tints
+from pictures import dots, legend, line_data, lines, markers, tints
 from tables import refused
 from test_hostile_arguments import MODEL, OBJECTS, RIGHT, WRONG, arguments
 from test_hostile_calls import answer
@@ -151,11 +151,38 @@ def test_a_bootstrap_test_is_a_histogram_and_eigenvalues_are_bars():
     assert "the first two have 100" in ax.get_title()
 
 
+@pytest.mark.parametrize("by", ["clusters", "rows"])
+def test_entropies_are_drawn_with_their_bend(combined, by):
+    ax = gmm.plotting.plot_entropies(combined, by=by)
+    x = np.arange(1, 7) if by == "clusters" else np.append(0, np.cumsum(combined.merged_rows))
+    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
+    assert line_data(ax)[-1] == (tuple(x), tuple(combined.entropies))
+    assert markers(ax, "*") == [(x[best - 1], combined.entropies[best - 1])]
+    left, right = line_data(ax)[:2]
+    assert (len(left[0]), len(right[0])) == (best, 7 - best)
+    np.testing.assert_allclose(np.polyval(np.polyfit(x[:best], combined.entropies[:best], 1), x[:best]), left[1])
+    assert ax.get_title() == f"{best} clusters suggested of 6 components"
+    one = combine_components(GaussianMixture().fit(X), X)
+    assert gmm.plotting.plot_entropies(one, by=by).get_title() == "1 cluster suggested of 1 component"
+    refused("'clusters', 'rows', got 'x'", gmm.plotting.plot_entropies, one, by="x", error=gmm.InvalidParameterError)
+
+
+def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
+    rows = np.random.default_rng(0).normal(size=(600, 2))
+    found = gmm.analysis.drift(GaussianMixture(2, random_state=0).fit(rows), rows[:200] + 1, rows)
+    ax = gmm.plotting.plot_drift(found)
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
+    assert ax.get_legend() is None  # it would cover bars
+    assert "alarm at level 0.01" in ax.get_title()
+    assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
+
+
 def test_stability_is_a_curve():
     splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
     ax, own = plot_stability(Stability(np.array([2, 3, 4]), splits, 2)), plt.figure().subplots()
-    star = next(line for line in ax.lines if line.get_marker() == "*")
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
+    assert markers(ax, "*") == [(3, pytest.approx(0.05))]
     assert "3 components" in ax.get_title()
     assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])

@@ -11,10 +11,9 @@ from matplotlib.text import Text
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
-from gmm.analysis import combine_components
-from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
+from gmm.plotting import plot_convergence, plot_criteria, plot_selection
 from inside import FAINT, PARSIMONIOUS, Ending, Trace, spaced
-from pictures import legend
+from pictures import legend, line_data, markers
 from tables import refused
 
 pytestmark = pytest.mark.usefixtures("figures")
@@ -26,17 +25,6 @@ ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [
 @pytest.fixture(scope="module")
 def found():
     return select(ROWS, range(1, 6), random_state=0)
-
-
-def line_data(ax):
-    """What lines of more than one point are drawn: pairs of tuples, NaN left out."""
-    lines = [line for line in ax.lines if line.get_linestyle() != "None"]
-    drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in lines]
-    return [(tuple(np.asarray(x)[~np.isnan(y)]), tuple(y[~np.isnan(y)])) for x, y in drawn if len(y) > 1]
-
-
-def markers(ax, marker):
-    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == marker]
 
 
 def ends(ax):
@@ -301,38 +289,3 @@ def test_on_dark_axes_marks_are_light():
     stars = [line for ax in axes for line in ax.lines if line.get_marker() == "*"]
     assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
     assert sum(to_rgb(stars[-1].get_markeredgecolor())) > 2.4
-
-
-@pytest.fixture(scope="module")
-def combined():
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(size=(200, 2)) * [6, 1], rng.normal(size=(200, 2)) * [1, 6], ROWS + 40])
-    return combine_components(GaussianMixture(6, random_state=0).fit(rows), rows)
-
-
-@pytest.mark.parametrize("by", ["clusters", "rows"])
-def test_entropies_are_drawn_with_their_bend(combined, by):
-    ax = plot_entropies(combined, by=by)
-    x = np.arange(1, 7) if by == "clusters" else np.append(0, np.cumsum(combined.merged_rows))
-    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
-    assert line_data(ax)[-1] == (tuple(x), tuple(combined.entropies))
-    assert markers(ax, "*") == [(x[best - 1], combined.entropies[best - 1])]
-    left, right = line_data(ax)[:2]
-    assert (len(left[0]), len(right[0])) == (best, 7 - best)
-    np.testing.assert_allclose(np.polyval(np.polyfit(x[:best], combined.entropies[:best], 1), x[:best]), left[1])
-    assert ax.get_title() == f"{best} clusters suggested of 6 components"
-    one = combine_components(GaussianMixture().fit(ROWS), ROWS)
-    assert plot_entropies(one, by=by).get_title() == "1 cluster suggested of 1 component"
-    refused("'clusters', 'rows', got 'x'", plot_entropies, one, by="x", error=InvalidParameterError)
-
-
-def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
-    rows = np.random.default_rng(0).normal(size=(600, 2))
-    found = gmm.analysis.drift(gmm.GaussianMixture(2, random_state=0).fit(rows), rows[:200] + 1, rows)
-    ax = plot_drift(found)
-    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
-    assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
-    assert ax.get_legend() is None  # it would cover bars
-    assert "alarm at level 0.01" in ax.get_title()
-    assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
