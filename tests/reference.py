@@ -403,16 +403,13 @@ class Belief:
     log_density: Callable = lambda weights, means, covariances: 0.0
 
 
-NO_BELIEF = Belief()
-
-
 @dataclass(frozen=True)
 class WholeCovariances:
     """What the climb must know of the covariances of a type."""
 
     covariance_type: str
     reg_covar: float = 0.0
-    belief: Belief = NO_BELIEF
+    belief: Belief = Belief()
 
     def measured(self, X, parameters, weight):
         """The objective, rows seen through N(0, reg_covar I), and the state that a pass finds."""

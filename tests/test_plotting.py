@@ -14,6 +14,7 @@ from matplotlib.path import Path as Outline
 
 import gmm
 import inside
+import pictures
 from gmm import BayesianGaussianMixture, GaussianMixture, select
 from gmm.analysis import combine_components, directions
 from gmm.plotting import animate_fit, plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
@@ -27,10 +28,6 @@ pytestmark = pytest.mark.usefixtures("figures")
 def with_rows(K=3, d=2, n=400, **more):
     model = a_mixture(K=K, d=d, **more)
     return model, model.sample(n, random_state=1)[0]
-
-
-def lines_between(ax):
-    return next(item for item in ax.collections if isinstance(item, LineCollection) and item.get_gid() == "boundaries")
 
 
 def outlines(ax):
@@ -105,7 +102,7 @@ def test_a_row_of_weight_0_changes_nothing(plot, d):
 @pytest.mark.parametrize(("K", "d", "view"), [(2, 2, None), (5, 2, None), (3, 4, None), (4, 4, (2, 0)), (12, 2, None)])
 def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
     model, X = with_rows(K=K, d=d, apart=2.5)
-    points = np.concatenate(lines_between(plot_decision_boundaries(model, X, view=view)).get_segments())
+    points = np.concatenate(pictures.lines(plot_decision_boundaries(model, X, view=view)).get_segments())
     marginal = view_of(fitted_parameters(model), names_of_features(model), view).marginal(fitted_parameters(model))
     seen = GaussianMixture.from_parameters(marginal.weights, marginal.means, marginal.covariances)
     second, first = np.sort(seen.predict_proba(points), axis=1)[:, -2:].T
@@ -136,14 +133,14 @@ def test_boundaries_part_the_regions_and_none_is_drawn_twice(K):
 def test_boundaries_along_one_axis_and_of_a_spike_are_exact():
     model = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [3.0]], [[[1.0]], [[4.0]]])
     ax = plot_decision_boundaries(model, model.sample(100, random_state=0)[0])
-    drawn = sorted(segment[0, 0] for segment in lines_between(ax).get_segments())
+    drawn = sorted(segment[0, 0] for segment in pictures.lines(ax).get_segments())
     # The roots of log 0.3 − x²/2 = log 0.7 − log 2 − (x − 3)²/8, both of which are in sight.
     roots = np.sort(np.roots([-0.5 + 0.125, -0.75, np.log(0.3) - np.log(0.7) + np.log(2) + 9 / 8]))
     np.testing.assert_allclose(drawn, roots, rtol=0, atol=1e-12)
     spread = 1e-4
     model = GaussianMixture.from_parameters([0.9, 0.1], [[0.0, 0], [1, 1]], [np.eye(2), np.eye(2) * spread**2])
     ax = plot_decision_boundaries(model, model.sample(300, random_state=0)[0])
-    around = np.concatenate(lines_between(ax).get_segments()) - 1
+    around = np.concatenate(pictures.lines(ax).get_segments()) - 1
     # log 0.1 − r²/2s² − 2 log s = log 0.9 − |x|²/2
     radius = spread * np.sqrt(2 * (np.log(1 / 9) - 2 * np.log(spread) + 1))
     np.testing.assert_allclose(np.linalg.norm(around, axis=1), radius, rtol=1e-3)
