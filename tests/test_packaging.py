@@ -110,6 +110,15 @@ def test_import_costs_numpy_and_scipy_alone_and_leaves_fits_and_the_search_until
     assert not [name for name in ("a.b", "data", "include", "_text.words") if hasattr(gmm, name)]
 
 
+@pytest.mark.parametrize(
+    ("name", "of", "public"),
+    [("EMStep", "gmm._estimators.steps", "gmm.em"), ("Selection", "gmm._selection.result", "gmm")],
+)
+def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, public):
+    told = python("-c", f"import {of} as m, pickle; print(b'{of}' in pickle.dumps(m.{name}), m.{name}.__module__)")
+    assert told.split() == ["False", public]
+
+
 @pytest.mark.needs("Cython")
 def test_the_example_package_scores_from_four_threads(tmp_path):
     for source in (ROOT / "tests" / "example_package").iterdir():
