@@ -289,6 +289,7 @@ def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_pa
         ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
         ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
         ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
+        ({"view": (0, 1, 2)}, ValueError, r"an animation has a single view.* got \(0, 1, 2\)"),
         ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
