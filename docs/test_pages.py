@@ -1,10 +1,11 @@
 """Pages: what they print is so, what they link is there, and the build shows them as it should."""
 
 import contextlib
-import importlib.util
 import io
 import re
+import runpy
 import shlex
+import types
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,7 @@ def test_the_build_notices_what_is_loaded_from_elsewhere(text, expected):
 
 
 def extension(name):
-    path = ROOT / "docs" / "extensions" / f"{name}.py"
-    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(path.stem, path))
-    spec.loader.exec_module(module)
-    return module
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "extensions" / f"{name}.py")))
 
 
 @pytest.mark.parametrize(

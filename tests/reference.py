@@ -107,12 +107,8 @@ def log_gaussian(X, mean, covariance):
     L = cholesky(covariance)
     y = forward_substituted(L, X - mean)
     half_log_determinant = np.log(np.diag(L)).sum()
-    return -(y**2).sum(axis=1) / 2 - half_log_determinant - len(mean) * np.log(2 * pi(X.dtype)) / 2
-
-
-def pi(dtype):
-    """π in the given type."""
-    return 4 * np.arctan(np.ones((), dtype=dtype))
+    pi = 4 * np.arctan(np.ones((), dtype=X.dtype))  # in the type of the rows
+    return -(y**2).sum(axis=1) / 2 - half_log_determinant - len(mean) * np.log(2 * pi) / 2
 
 
 def log_joint(X, weights, means, covariances):
@@ -151,9 +147,7 @@ def within_classes(log_joint, labels, owners):
 
 def hard_responsibilities(log_joint):
     """1 for the first of the largest, 0 for the others (section 9.3.2's limit): (n, K)."""
-    hard = np.zeros_like(log_joint)
-    hard[np.arange(len(hard)), np.argmax(log_joint, axis=1)] = 1
-    return hard
+    return np.eye(log_joint.shape[1], dtype=log_joint.dtype)[np.argmax(log_joint, axis=1)]
 
 
 def statistics(X, responsibilities, weight, origins):
@@ -259,18 +253,22 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous
     if fixed is not None:
         means = np.where(fixed[1][:, None], previous[1], means)
     _, _, scatter = statistics(X, responsibilities, weight, means)
-    kept = in_layout(scatter, covariance_type)
-    mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
-    covariances = (kept.T / mass).T
-    ridge = reg_covar * np.eye(d, dtype=X.dtype)
-    free = dense(covariances, covariance_type, K, d) + ridge
-    free = within_ratio(free, counts, max_ratio) if max_ratio < np.inf else free
-    weights, covariances = counts / weight.sum(), constrained(free, counts, covariance_type)
+    weights, covariances = counts / weight.sum(), covariances_of(scatter, counts, covariance_type, reg_covar, max_ratio)
     if fixed is not None:
         left = 1 - previous[0][fixed[0]].sum()
         weights = np.where(fixed[0], previous[0], left * counts / max(counts[~fixed[0]].sum(), 1e-300))
         covariances = np.where(fixed[2][:, None, None], previous[2], covariances)
     return weights, means, covariances
+
+
+def covariances_of(scatter, counts, covariance_type, reg_covar=0.0, max_ratio=np.inf):
+    """The covariances of second moments about means (K, d, d), written out."""
+    K, d = scatter.shape[:2]
+    mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
+    free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, K, d)
+    free = free + reg_covar * np.eye(d, dtype=scatter.dtype)
+    free = within_ratio(free, counts, max_ratio) if max_ratio < np.inf else free
+    return constrained(free, counts, covariance_type)
 
 
 OF_FACTORS = ("factor1", "ppca1")  # two models beside those of letters
@@ -405,16 +403,13 @@ class Belief:
     log_density: Callable = lambda weights, means, covariances: 0.0
 
 
-NO_BELIEF = Belief()
-
-
 @dataclass(frozen=True)
 class WholeCovariances:
     """What the climb must know of the covariances of a type."""
 
     covariance_type: str
     reg_covar: float = 0.0
-    belief: Belief = NO_BELIEF
+    belief: Belief = Belief()
 
     def measured(self, X, parameters, weight):
         """The objective, rows seen through N(0, reg_covar I), and the state that a pass finds."""
@@ -442,14 +437,9 @@ class WholeCovariances:
         K, d, belief = len(state), round(np.sqrt(state.shape[1] - 0.75) - 0.5), self.belief
         counts, rows = state[:, 0], state[:, 0] + belief.for_a_mean
         means = state[:, 1 : 1 + d] / rows[:, None]
-        scatter = np.array(
-            [s[1 + d :].reshape(d, d) - r * np.outer(m, m) for s, r, m in zip(state, rows, means, strict=True)]
-        )
+        scatter = state[:, 1 + d :].reshape(K, d, d) - rows[:, None, None] * np.einsum("ki,kj->kij", means, means)
         scatter = scatter + self.reg_covar * counts[:, None, None] * np.eye(d)
-        divisors = counts + belief.for_a_covariance
-        kept = in_layout(scatter, self.covariance_type)
-        covariances = (kept.T / (divisors.sum() if self.covariance_type == "tied" else divisors)).T
-        return counts, means, dense(covariances, self.covariance_type, K, d)
+        return counts, means, covariances_of(scatter, counts + belief.for_a_covariance, self.covariance_type)
 
     def in_fisher_coordinates(self, change, parameters):
         """A change of state as changes of π, m and Σ where complete data and prior have the information I."""
@@ -683,18 +673,16 @@ def clusters(Y, centres, n_passes, weight):
     inertia = np.inf
     for _ in range(n_passes):
         squares = np.square(Y[:, None] - centres).sum(axis=2)
-        centres, inertia = (
-            m_step(Y, np.eye(len(centres))[squares.argmin(axis=1)], weight, "spherical", 1.0)[1],
-            (weight @ squares.min(axis=1)),
-        )
+        inertia = weight @ squares.min(axis=1)
+        _, centres, _ = m_step(Y, hard_responsibilities(-squares), weight, "spherical", 1.0)
     return centres, inertia
 
 
 def candidate(X, Y, seeds, covariance_type, *, n_lloyd, weight, reg_covar):
     """The first mixture of rows X: of clusters that seeds among the same rows Y in other coordinates lead to."""
     centres, _ = clusters(Y, seeds, n_lloyd, weight)
-    nearest = np.square(Y[:, None] - centres).sum(axis=2).argmin(axis=1)
-    return m_step(X, np.eye(len(seeds))[nearest], weight, covariance_type, reg_covar)
+    nearest = hard_responsibilities(-np.square(Y[:, None] - centres).sum(axis=2))
+    return m_step(X, nearest, weight, covariance_type, reg_covar)
 
 
 def without_components(X, parameters, covariance_type, n_left, n_tries, *, weight, reg_covar):
@@ -967,24 +955,27 @@ def variational_posterior(X, responsibilities, weight, covariance_type, prior, r
     return VariationalPosterior(counts, beta, means, dof, A, n_noise)
 
 
-def noise_share(posterior):
-    """Parameters of the beta posterior of τ, E ln τ and E ln (1 − τ)."""
-    a, b = 1 + posterior.n_noise, 1 + posterior.counts.sum()
+def of_beta(a, b):
+    """The parameters of a beta distribution of τ, E ln τ and E ln (1 − τ)."""
     return a, b, digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
 
 
+def noise_share(posterior):
+    """The beta posterior of τ."""
+    return of_beta(1 + posterior.n_noise, 1 + posterior.counts.sum())
+
+
 def sticks(counts, alpha):
-    """Parameters of the sticks' beta posteriors (Blei & Jordan 2006, 18)."""
-    return 1 + counts, alpha + np.array([counts[k + 1 :].sum() for k in range(len(counts))])
+    """The sticks' beta posteriors (Blei & Jordan 2006, 18)."""
+    return of_beta(1 + counts, alpha + np.array([counts[k + 1 :].sum() for k in range(len(counts))]))
 
 
 def expected_log_weights(counts, prior):
     """(10.66), or Blei & Jordan (2006), section 4."""
     if not prior.sticks:
         return digamma(prior.alpha + counts) - digamma((prior.alpha + counts).sum())
-    a, b = sticks(counts, prior.alpha)
-    rest = digamma(b) - digamma(a + b)
-    return digamma(a) - digamma(a + b) + np.array([rest[:k].sum() for k in range(len(a))])
+    _, _, log_own, log_rest = sticks(counts, prior.alpha)
+    return log_own + np.array([log_rest[:k].sum() for k in range(len(log_rest))])
 
 
 def expected_weights(counts, prior, n_noise=0.0):
@@ -992,7 +983,7 @@ def expected_weights(counts, prior, n_noise=0.0):
     left = 1 if prior.log_noise is None else (1 + counts.sum()) / (2 + counts.sum() + n_noise)
     if not prior.sticks:
         return left * (prior.alpha + counts) / (prior.alpha + counts).sum()
-    a, b = sticks(counts, prior.alpha)
+    a, b, *_ = sticks(counts, prior.alpha)
     weights = np.array([a[k] / (a[k] + b[k]) * np.prod((b / (a + b))[:k]) for k in range(len(a))])
     return left * weights / weights.sum()
 
@@ -1026,8 +1017,7 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
     rows_and_labels = (w[:, None] * np.where(responsibilities > 0, responsibilities * log_joint, 0)).sum()  # (10.71 f.)
     entropy = -(w[:, None] * xlogy(responsibilities, responsibilities)).sum()  # (10.75)
     if prior.sticks:
-        a, b = sticks(posterior.counts, prior.alpha)
-        log_own, log_rest = digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
+        a, b, log_own, log_rest = sticks(posterior.counts, prior.alpha)
         of_weights = (np.log(prior.alpha) + (prior.alpha - 1) * log_rest).sum()
         of_weights -= ((a - 1) * log_own + (b - 1) * log_rest - betaln(a, b)).sum()
     else:
@@ -1300,9 +1290,7 @@ def weighed_update(counts, first, second, covariance_type, reg_covar):
     """Means and scale matrices of `weighed_moments` about zero."""
     means = first / counts[:, None]
     scatter = second - counts[:, None, None] * np.einsum("ki,kj->kij", means, means)
-    mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
-    free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, *means.shape)
-    return means, constrained(free + reg_covar * np.eye(means.shape[1]), counts, covariance_type)
+    return means, covariances_of(scatter, counts, covariance_type, reg_covar)
 
 
 def student_statistics(X, weights, means, scales, nu, weight, origins):

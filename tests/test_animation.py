@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from matplotlib import animation as films
 from matplotlib import pyplot as plt
-from matplotlib.path import Path
 from PIL import Image
 from scipy import stats
 
 from gmm import GaussianMixture, em
 from gmm.plotting import FitAnimation, animate_fit
 from inside import animation, colours
+from pictures import assert_ellipse_holds
 from tables import refused
 
 RNG = np.random.default_rng(0)
@@ -37,12 +37,10 @@ def passes_of(monkeypatch):
 
 @pytest.fixture
 def fitted():
-    """A film, and the passes that it shows."""
     return animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
 
 
 def shown(film, number):
-    """Draw a frame, and return its two Axes."""
     film._draw_pass(number)
     return film._figure.axes
 
@@ -80,28 +78,24 @@ def test_frames_are_the_passes(fitted):
         assert right.get_ylabel() == "mean log-likelihood (nats per row)"
         for k, way in enumerate(left.lines[:2]):
             np.testing.assert_allclose(np.transpose(way.get_data()), [one.means[k] for one in steps[:number]])
+        assert_ellipses_are_of(step, left)
     assert left.get_title(loc="left").endswith(steps[-1].reason)
     right = shown(animate_fit(PLANE, 2, max_iter=2, prior="conjugate"), 2)[1]
     assert right.get_ylabel() == "mean log-likelihood and prior (nats per row)"
     assert right.get_title(loc="left").startswith("Log-likelihood and prior −")
 
 
-def test_ellipses_hold_what_they_say(fitted):
-    film, steps = fitted
-    for number in (0, 1, len(steps)):
-        left, _ = shown(film, number)
-        step = steps[max(number, 1) - 1]
-        for patch in left.patches:
-            _, k, _, content = patch.get_gid().split()
-            sample = np.random.default_rng(0).multivariate_normal(step.means[int(k)], step.covariances[int(k)], 20_000)
-            inside = Path(patch.get_xy()).contains_points(sample).mean()
-            assert inside == pytest.approx(float(content), abs=0.015)
-    assert len(left.patches) == 4
+def assert_ellipses_are_of(step, ax):
+    assert len(ax.patches) == 4
+    for patch in ax.patches:
+        _, k, _, content = patch.get_gid().split()
+        assert_ellipse_holds(patch, float(content), step.means[int(k)], step.covariances[int(k)])
 
 
 def test_the_first_frame_is_the_start_in_grey(fitted):
-    film, _ = fitted
+    film, steps = fitted
     left, right = shown(film, 0)
+    assert_ellipses_are_of(steps[0], left)
     red, green, blue, _ = left.collections[0].get_facecolor().T
     assert np.ptp([red, green, blue]) < 0.1
     assert left.get_title(loc="left") == "Start: 2 components"
@@ -182,15 +176,13 @@ def test_many_rows_are_thinned_and_that_is_told():
 def test_what_is_beyond_the_edges_is_told_outside_of_the_axes():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    shown(film, 2)
-    figure = film._figure
-    told = figure.get_supxlabel().split("\n")
-    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
+    figure = shown(film, 2)[0].figure
+    told = [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
+    assert figure.get_supxlabel().split("\n") == told
     figure.draw_without_rendering()
     box = figure._supxlabel.get_window_extent()
     assert box.y0 >= 0
-    for ax in figure.axes:
-        assert not ax.get_tightbbox().overlaps(box)
+    assert not any(ax.get_tightbbox().overlaps(box) for ax in figure.axes)
 
 
 def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
@@ -262,9 +254,7 @@ def test_how_and_where_a_film_is_saved_is_judged_before_it_is_drawn(tmp_path, mo
     monkeypatch.setattr(film._figure, "savefig", None)
     for how, told in (
         ({"dpi": 0}, "dpi must be a finite number above 0, 'figure' or None; got 0"),
-        ({"dpi": "high"}, "dpi must be .* got 'high'"),
         ({"fps": -1}, "fps must be a finite number above 0, or None; got -1"),
-        ({"fps": True}, "fps must be .* got True"),
         ({"fps": 10**400}, "fps must be .* got 10000"),
         ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ):
@@ -297,12 +287,10 @@ def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_pa
     ("asked", "error", "match"),
     [
         ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
-        ({"interval": True}, ValueError, "interval, .* got True"),
-        ({"interval": 20.0}, ValueError, "interval, .* got 20.0"),
         ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
         ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
+        ({"view": (0, 1, 2)}, ValueError, r"an animation has a single view.* got \(0, 1, 2\)"),
         ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
-        ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
     ],

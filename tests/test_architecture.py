@@ -16,26 +16,15 @@ SOURCES = PYTHON + CYTHON
 # is on a lower level, of its own room or of a room below, and nothing beside or above it.
 ROOMS = {
     "__main__": "",
-    "_cli": """
-        _cli | fit | report | apply outcome | output | rows | show | arguments
-    """,
-    "gmm": "",
-    "em": "",
-    "plotting": "",
+    "_cli": "_cli | fit | report | apply outcome | output | rows | show | arguments",
+    **dict.fromkeys(("gmm", "em", "plotting"), ""),
     "_plotting": "animation | curves planes | scene | _plotting style",
-    "analysis": "",
-    "inference": "",
-    "sources": "",
-    "tracking": "",
-    "_loading": "",
-    "_selection": """
-        _selection | classifier options | resampling search | loop standard | result | request
-    """,
+    **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
+    "_selection": "_selection | classifier options | resampling search | loop standard | result | request",
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture
-        | fitted | conditional summary | criteria outcome scorer | contract
+        steps | bayesian regressor | mixture | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",
     "_persistence": "values | _persistence",
@@ -43,13 +32,11 @@ ROOMS = {
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
-        entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks |
-        formats sources writing
+        entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
+        | formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
-    "_frozen": "",
-    "api": "",
-    "_em": "",
+    **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance errors noise
         statistics tails weights | layouts
@@ -63,9 +50,7 @@ ROOMS = {
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
     "_text": "frames table | html | words",
-    "_log": "",
-    "_exceptions": "",
-    "_lazy": "",
+    **dict.fromkeys(("_log", "_exceptions", "_lazy"), ""),
 }
 
 
@@ -94,7 +79,8 @@ ESTIMATORS |= {"MixtureClassifier", "MixtureRegressor"}
 PYARROW = ["arrow", "delimited", "file_table", "tables", "writing"]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
-    "_cli": {"jinja2", "pyarrow", "rich"},
+    "_cli": {"pyarrow", "rich"},
+    "_cli.report": {"jinja2", "pyarrow", "rich"},
     "_plotting": {"matplotlib"},
     "_rows.dask": {"dask", "distributed"},
     **{f"_rows.{module}": {"pyarrow"} for module in PYARROW},
@@ -119,6 +105,10 @@ def extras(path):
     return EXTRAS.get(module_of(path), EXTRAS.get(room(path), set()))
 
 
+COMMAND = [path for path in PYTHON if room(path) == "_cli"]
+BELOW = [path for path in PYTHON if room(path) != "_cli"]
+
+
 def imported_module(parts):
     """Return the module of this package that a dotted name is in."""
     for length in range(len(parts), 1, -1):
@@ -130,6 +120,11 @@ def imported_module(parts):
 @cache
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def nodes(path, kind):
+    """Return what of a kind stands in a module, at any depth."""
+    return [node for node in ast.walk(tree(path)) if isinstance(node, kind)]
 
 
 def python_imports(path, *, nested=True):
@@ -171,10 +166,23 @@ def code_without_text(path):
     return [line.split("#")[0].rstrip() for line in text.splitlines()]
 
 
-def broken(rule, paths, why):
-    """Fail with all places where a rule, from a path to (line, what) pairs, finds something."""
-    places = [f"\n  {path.relative_to(ROOT)}:{line} {what}" for path in paths for line, what in rule(path)]
-    assert not places, why + "".join(places)
+def matches(path, pattern):
+    """Yield (line, what) of the matches in Cython code."""
+    for number, line in enumerate(code_without_text(path), 1):
+        yield from ((number, found[0].strip()) for found in re.finditer(pattern, line))
+
+
+def rule(paths, why):
+    """Make a test of a function that yields (line, what) where a file breaks a rule; it fails with all these places."""
+
+    def test_of(breaches):
+        def test():
+            places = [f"\n  {path.relative_to(ROOT)}:{line} {what}" for path in paths for line, what in breaches(path)]
+            assert not places, why + "".join(places)
+
+        return test
+
+    return test_of
 
 
 def test_every_module_has_a_level():
@@ -182,15 +190,13 @@ def test_every_module_has_a_level():
     assert DEPTHS.keys() <= MODULES, f"ROOMS names {sorted(DEPTHS.keys() - MODULES)}, which are not there"
 
 
-def test_imports_go_down():
-    def upward(path):
-        here = module_of(path)
-        for line, parts in imports(path):
-            there = imported_module(parts) if parts[0] == "gmm" else here
-            if there != here and DEPTHS[there] <= DEPTHS[here]:
-                yield line, f"{here} imports {there}"
-
-    broken(upward, SOURCES, "imports go down only, for types as well; move what is needed below both")
+@rule(SOURCES, "imports go down only, for types as well; move what is needed below both")
+def test_imports_go_down(path):
+    here = module_of(path)
+    for line, parts in imports(path):
+        there = imported_module(parts) if parts[0] == "gmm" else here
+        if there != here and DEPTHS[there] <= DEPTHS[here]:
+            yield line, f"{here} imports {there}"
 
 
 def defined_names(module):
@@ -204,117 +210,86 @@ def defined_names(module):
             yield node.attr
 
 
-def test_private_names_stay_in_their_module():
-    def foreign(path):
-        module = tree(path)
-        own = {*defined_names(module), *PRIVATE_ELSEWHERE}
-        for node in ast.walk(module):
-            if isinstance(node, ast.Attribute) and node.attr not in own and is_private(node.attr):
-                if ast.unparse(node.value) not in ("self", "cls", "super()"):
-                    yield node.lineno, ast.unparse(node)
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gmm"):
-                names = (alias.name for alias in node.names if is_private(alias.name))
-                yield from ((node.lineno, name) for name in names if name not in MODULES)
-
-    broken(foreign, PYTHON, "a leading underscore means this module alone; give what others need a public name")
-
-
-def test_the_command_takes_public_names_and_texts_alone():
-    def private(path):
-        for line, name in python_imports(path):
-            if name.startswith("gmm._") and not name.startswith(("gmm._cli", "gmm._text", "gmm.__version__")):
-                yield line, name
-
-    command = [path for path in PYTHON if room(path) == "_cli"]
-    broken(private, command, "take it from a public module, or give it a public home")
-
-
-def test_the_command_finds_no_module_by_a_string():
-    def found(path):
-        return ((line, name) for line, name in python_imports(path) if name.startswith("importlib.import_module"))
-
-    broken(found, [path for path in PYTHON if room(path) == "_cli"], "import it inside the function that needs it")
-
-
 def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
-def test_a_module_names_each_thing_once():
+@rule(PYTHON, "a leading underscore means this module alone; give what others need a public name")
+def test_private_names_stay_in_their_module(path):
+    own = {*defined_names(tree(path)), *PRIVATE_ELSEWHERE}
+    for node in nodes(path, ast.Attribute):
+        foreign = node.attr not in own and ast.unparse(node.value) not in ("self", "cls", "super()")
+        if foreign and is_private(node.attr):
+            yield node.lineno, ast.unparse(node)
+    for node in nodes(path, ast.ImportFrom):
+        if (node.module or "").startswith("gmm"):
+            names = (alias.name for alias in node.names if is_private(alias.name))
+            yield from ((node.lineno, name) for name in names if name not in MODULES)
+
+
+@rule(PYTHON, "a module's name is assigned twice, and the second counts everywhere; rename one")
+def test_a_module_names_each_thing_once(path):
     """The number that bounds memory was once that of errors, a thousand lines below."""
-
-    def again(path):
-        seen = set()
-        for node in tree(path).body:
-            one = [node.target] if isinstance(node, ast.AnnAssign) else []
-            targets = node.targets if isinstance(node, ast.Assign) else one
-            nodes = (each for target in targets for each in ast.walk(target))
-            names = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-            names |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
-            yield from ((node.lineno, name) for name in names & seen)
-            seen |= names
-
-    broken(again, PYTHON, "a module's name is assigned twice, and the second counts everywhere; rename one")
+    seen = set()
+    for node in tree(path).body:
+        one = [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = node.targets if isinstance(node, ast.Assign) else one
+        parts = (each for target in targets for each in ast.walk(target))
+        names = {each.id for each in parts if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+        names |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+        yield from ((node.lineno, name) for name in names & seen)
+        seen |= names
 
 
-def test_only_numpy_and_scipy_are_imported_at_once():
-    def others(path):
-        allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | extras(path)
-        return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
-
-    broken(others, PYTHON, "import an optional package inside the function that needs it")
+@rule(PYTHON, "import an optional package inside the function that needs it")
+def test_only_numpy_and_scipy_are_imported_at_once(path):
+    allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | extras(path)
+    return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
 
 
-def test_what_is_computed_once_has_no_lock():
-    def locked(path):
-        return ((line, name) for line, name in python_imports(path) if name == "functools.cached_property")
-
-    paths = [path for path in PYTHON if room(path) != "_cli"]
-    broken(locked, paths, "objects of a class share the lock of functools.cached_property; take gmm._kernel.mstep's")
+@rule(PYTHON, "what an extra installs is imported in one room, or in one module")
+def test_an_extra_is_imported_in_its_room_alone(path):
+    others = set().union(*EXTRAS.values()) - extras(path)
+    return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
 
 
-def test_an_extra_is_imported_in_its_room_alone():
-    def elsewhere(path):
-        others = set().union(*EXTRAS.values()) - extras(path)
-        return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
-
-    broken(elsewhere, PYTHON, "what an extra installs is imported in one room")
-    templates = [path for path in PYTHON if any(name.startswith("jinja2") for _, name in python_imports(path))]
-    assert [module_of(path) for path in templates] == ["_cli.report"]
+@rule(COMMAND, "take it from a public module, or give it a public home; import it inside the function that needs it")
+def test_the_command_takes_public_names_and_texts_alone_and_finds_no_module_by_a_string(path):
+    private = re.compile(r"gmm\._(?!cli|text|_version__)|importlib\.import_module")
+    return ((line, name) for line, name in python_imports(path) if private.match(name))
 
 
-def test_covariance_types_are_objects():
-    def named(path):
-        constants = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
-        return ((node.lineno, repr(node.value)) for node in constants if node.value in COVARIANCE_TYPES)
-
-    paths = [path for path in PYTHON if module_of(path) != "_values.covariance"]
-    broken(named, paths, "a covariance type is a string in _values/covariance.py alone; ask the model object")
+@rule(BELOW, "objects of a class share the lock of functools.cached_property; take gmm._kernel.mstep's")
+def test_what_is_computed_once_has_no_lock(path):
+    return ((line, name) for line, name in python_imports(path) if name == "functools.cached_property")
 
 
-def test_the_kernel_knows_no_covariance_type():
-    quoted = [rf"""["']{name}["']""" for name in sorted(COVARIANCE_TYPES)]
-    words = re.compile("|".join([*quoted, *(rf"\b{name}\b" for name in sorted(COVARIANCE_TYPES) if name.isupper())]))
-
-    def named(path):
-        code = enumerate(code_without_text(path), 1)
-        return ((number, line.strip()) for number, line in code if words.search(line))
-
-    paths = [path for path in CYTHON if path.stem != "constraint"]
-    broken(named, paths, "the kernel sees arrays and strides, no covariance type")
+@rule(
+    [path for path in PYTHON if module_of(path) != "_values.covariance"],
+    "a covariance type is a string in _values/covariance.py alone; ask the model object",
+)
+def test_covariance_types_are_objects(path):
+    constants = nodes(path, ast.Constant)
+    return ((node.lineno, repr(node.value)) for node in constants if node.value in COVARIANCE_TYPES)
 
 
-def test_a_room_is_named_after_what_happens_in_it_and_a_module_says_in_one_paragraph_what_lives_here():
+@rule([path for path in CYTHON if path.stem != "constraint"], "the kernel sees arrays and strides, no covariance type")
+def test_the_kernel_knows_no_covariance_type(path):
+    words = (rf"[\"']{name}[\"']" + rf"|\b{name}\b" * name.isupper() for name in sorted(COVARIANCE_TYPES))
+    return matches(path, "|".join(words))
+
+
+@rule(PYTHON, "a module begins with what lives here, in one line and one paragraph")
+def test_a_module_says_in_one_paragraph_what_lives_here(path):
+    docstring = ast.get_docstring(tree(path)) or ""
+    if not docstring or len(re.split(r"\n\s*\n", docstring)) > 2:
+        yield 1, f"{len(docstring)} characters"
+
+
+def test_a_room_is_named_after_what_happens_in_it():
     vague = {"utils", "util", "common", "helpers", "helper", "misc", "base", "tools", "core"}
     names = {part.strip("_") for module in MODULES for part in module.split(".")}
     assert not names & vague, "a name that fits anything attracts everything"
-
-    def silent(path):
-        docstring = ast.get_docstring(tree(path)) or ""
-        if not docstring or len(re.split(r"\n\s*\n", docstring)) > 2:
-            yield 1, f"{len(docstring)} characters"
-
-    broken(silent, PYTHON, "a module begins with what lives here, in one line and one paragraph")
 
 
 def test_setup_and_header_are_short_and_the_build_is_portable():
@@ -338,51 +313,33 @@ def test_estimators_have_two_base_classes_at_most():
             assert len(bases) <= 2, f"{name} has {bases}: turn what several estimators share into functions"
 
 
-def test_estimators_do_not_draw():
-    def drawing(path):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef):
-                for method in node.body:
-                    if isinstance(method, ast.FunctionDef) and method.name.startswith("plot"):
-                        yield method.lineno, f"{node.name}.{method.name}"
-
-    broken(drawing, PYTHON, "pictures are functions, above everything, not methods")
+@rule(PYTHON, "pictures are functions, above everything, not methods")
+def test_estimators_do_not_draw(path):
+    methods = ((kind, each) for kind in nodes(path, ast.ClassDef) for each in kind.body)
+    named = ((kind, each) for kind, each in methods if isinstance(each, ast.FunctionDef))
+    return ((each.lineno, f"{kind.name}.{each.name}") for kind, each in named if each.name.startswith("plot"))
 
 
-def test_values_are_frozen():
-    def unfrozen(path):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef):
-                decorators = map(ast.unparse, node.decorator_list)
-                thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
-                if thawed and node.name not in ESTIMATORS:
-                    yield node.lineno, node.name
-
-    paths = [path for path in PYTHON if room(path) != "_cli"]
-    broken(unfrozen, paths, "only estimators hold state; other values keep no more than what follows from them")
+@rule(BELOW, "only estimators hold state; other values keep no more than what follows from them")
+def test_values_are_frozen(path):
+    for node in nodes(path, ast.ClassDef):
+        decorators = map(ast.unparse, node.decorator_list)
+        thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
+        if thawed and node.name not in ESTIMATORS:
+            yield node.lineno, node.name
 
 
-def test_names_are_those_of_the_literature():
-    banned = {"resp", "nk", "xk", "sk", "sigma", "covars"}
-
-    def names(path):
-        if path.suffix == ".py":
-            nodes = list(ast.walk(tree(path)))
-            yield from ((n.lineno, n.id) for n in nodes if isinstance(n, ast.Name) and n.id in banned)
-            yield from ((n.lineno, n.arg) for n in nodes if isinstance(n, ast.arg) and n.arg in banned)
-        else:
-            word = re.compile(rf"\b({'|'.join(sorted(banned))})\b")
-            code = enumerate(code_without_text(path), 1)
-            yield from ((number, found[0]) for number, line in code if (found := word.search(line)))
-
-    broken(names, SOURCES, "say responsibilities, counts, first, second, covariances")
+@rule(SOURCES, "say responsibilities, counts, first, second, covariances")
+def test_names_are_those_of_the_literature(path):
+    banned = ("resp", "nk", "xk", "sk", "sigma", "covars")
+    if path.suffix == ".py":
+        yield from ((node.lineno, node.id) for node in nodes(path, ast.Name) if node.id in banned)
+        yield from ((node.lineno, node.arg) for node in nodes(path, ast.arg) if node.arg in banned)
+    else:
+        yield from matches(path, rf"\b({'|'.join(banned)})\b")
 
 
-def test_cython_sees_what_each_module_is_made_of():
+@rule(CYTHON, "write `cimport gmm._kernel.name as name`")
+def test_cython_sees_what_each_module_is_made_of(path):
     """Its `cythonize` does not notice the modules in `from gmm._kernel cimport blas`, and leaves old C code."""
-
-    def hidden(path):
-        code = enumerate(code_without_text(path), 1)
-        return ((number, line) for number, line in code if re.match(r"\s*from gmm(\._kernel)? cimport", line))
-
-    broken(hidden, CYTHON, "write `cimport gmm._kernel.name as name`")
+    return matches(path, r"^\s*from gmm(\._kernel)? cimport.*")

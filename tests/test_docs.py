@@ -51,7 +51,6 @@ def rows_of(page, heading):
 
 
 def named(cells):
-    """What stands in single backquotes."""
     return re.findall(r"`([^`]+)`", " ".join(cells))
 
 

@@ -8,36 +8,26 @@ import pandas as pd
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import LineCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
 import inside
-from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError, select
+import pictures
+from gmm import BayesianGaussianMixture, GaussianMixture, select
 from gmm.analysis import combine_components, directions
 from gmm.plotting import animate_fit, plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
-from pictures import PLOTS, bars, dots, draw, each_plot, legend, legend_of, numbers
-from tables import refused
+from pictures import PLOTS, areas, assert_ellipse_holds, bars, dots, draw, each_plot, legend, legend_of, numbers, tints
+from tables import a_mixture, refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
 
-def mixture(K=3, d=2, seed=0, apart=4.0):
-    rng = np.random.default_rng(seed)
-    factors = rng.normal(size=(K, d, d))
-    covariances = factors @ factors.transpose(0, 2, 1) / d + 0.2 * np.eye(d)
-    return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 5.0)), rng.normal(0, apart, (K, d)), covariances)
-
-
 def with_rows(K=3, d=2, n=400, **more):
-    model = mixture(K, d, **more)
+    model = a_mixture(K=K, d=d, **more)
     return model, model.sample(n, random_state=1)[0]
-
-
-def lines_between(ax):
-    return next(item for item in ax.collections if isinstance(item, LineCollection) and item.get_gid() == "boundaries")
 
 
 def outlines(ax):
@@ -49,14 +39,12 @@ def test_drawn_ellipses_hold_what_the_legend_says(d, view):
     model, X = with_rows(d=d)
     ax = plot_clusters(model, X, view=view, content=(0.3, 0.9))
     seen = view_of(fitted_parameters(model), names_of_features(model), view)
-    rows, labels = model.sample(60_000, random_state=5)
     drawn = outlines(ax)
     assert len(drawn) == 6
-    for k in range(3):
-        inside = seen.project(rows[labels == k])
+    for k, (mean, covariance) in enumerate(zip(model.means_, model.covariances_, strict=True)):
+        expected = seen.project(mean[None])[0], seen.matrix @ covariance @ seen.matrix.T
         for content in (0.3, 0.9):
-            held = Outline(drawn[f"component {k} content {content:g}"].get_xy()).contains_points(inside).mean()
-            assert abs(held - content) < 5 * np.sqrt(content * (1 - content) / len(inside)) + 1e-3
+            assert_ellipse_holds(drawn[f"component {k} content {content:g}"], content, *expected)
     assert legend(ax)[-2:] == ["30\N{NO-BREAK SPACE}% of a component", "90\N{NO-BREAK SPACE}% of a component"]
 
 
@@ -79,8 +67,7 @@ def test_a_histogram_is_a_density_and_its_curves_add_up():
     total, *parts = ax.lines
     x, density = total.get_data()
     np.testing.assert_allclose(density, np.exp(model.score_samples(x[:, None])), rtol=1e-9)
-    areas = [item for item in ax.collections if isinstance(item, PolyCollection)]
-    for part, area in zip(parts, areas, strict=True):
+    for part, area in zip(parts, areas(ax), strict=True):
         assert (np.interp(part.get_xdata(), x, density) >= part.get_ydata() - 1e-12).all()
         assert area.get_paths()[0].vertices[:, 1].max() == part.get_ydata().max()
     assert np.trapezoid(density, x) == pytest.approx(1, abs=0.02)
@@ -88,8 +75,7 @@ def test_a_histogram_is_a_density_and_its_curves_add_up():
 
 def test_a_histogram_of_weights_is_that_of_repeated_rows():
     model, X = with_rows(K=1, d=1, n=2000)  # whose quartiles settle the bins
-    weight = np.append(np.where(X[:, 0] > model.means_[0, 0], 5, 1) * (np.arange(2000) % 5 > 0), [0, 0])
-    X = np.append(X, [[X.max() + 1.0], [1e6]], axis=0)  # of weight 0, one near and one far
+    weight = np.where(X[:, 0] > model.means_[0, 0], 5, 1) * (np.arange(2000) % 5 > 0)
     weighted = plot_clusters(model, X, sample_weight=weight)
     repeated = plot_clusters(model, np.repeat(X, weight, axis=0))
     for ours, theirs in zip(bars(weighted)[:2], bars(repeated)[:2], strict=True):
@@ -105,21 +91,18 @@ def test_a_histogram_of_weights_is_that_of_repeated_rows():
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_row_of_weight_0_changes_nothing(plot, d):
     model, X = with_rows(d=d, n=60)
-    weight = np.ones(61)
-    weight[-1] = 0
+    plain, weight = plot(model, X, sample_weight=np.ones(60)), np.append(np.ones(60), 0)
     for far in (1e6, X.max() + 1):
         ax = plot(model, np.append(X, np.full((1, d), far), axis=0), sample_weight=weight)
-        plain = plot(model, X, sample_weight=weight[:-1])
         assert (ax.get_xlim(), legend(ax)) == (plain.get_xlim(), legend(plain))
-        for ours, theirs in zip(ax.lines, plain.lines, strict=True):
-            np.testing.assert_allclose(ours.get_xydata(), theirs.get_xydata())
+        for ours, theirs in zip([*ax.lines, *ax.patches], [*plain.lines, *plain.patches], strict=True):
+            np.testing.assert_allclose(ours.get_path().vertices, theirs.get_path().vertices)
 
 
 @pytest.mark.parametrize(("K", "d", "view"), [(2, 2, None), (5, 2, None), (3, 4, None), (4, 4, (2, 0)), (12, 2, None)])
 def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
     model, X = with_rows(K=K, d=d, apart=2.5)
-    ax = plot_decision_boundaries(model, X, view=view)
-    points = np.concatenate(lines_between(ax).get_segments())
+    points = np.concatenate(pictures.lines(plot_decision_boundaries(model, X, view=view)).get_segments())
     marginal = view_of(fitted_parameters(model), names_of_features(model), view).marginal(fitted_parameters(model))
     seen = GaussianMixture.from_parameters(marginal.weights, marginal.means, marginal.covariances)
     second, first = np.sort(seen.predict_proba(points), axis=1)[:, -2:].T
@@ -150,32 +133,27 @@ def test_boundaries_part_the_regions_and_none_is_drawn_twice(K):
 def test_boundaries_along_one_axis_and_of_a_spike_are_exact():
     model = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [3.0]], [[[1.0]], [[4.0]]])
     ax = plot_decision_boundaries(model, model.sample(100, random_state=0)[0])
-    drawn = sorted(segment[0, 0] for segment in lines_between(ax).get_segments())
+    drawn = sorted(segment[0, 0] for segment in pictures.lines(ax).get_segments())
     # The roots of log 0.3 − x²/2 = log 0.7 − log 2 − (x − 3)²/8, both of which are in sight.
     roots = np.sort(np.roots([-0.5 + 0.125, -0.75, np.log(0.3) - np.log(0.7) + np.log(2) + 9 / 8]))
     np.testing.assert_allclose(drawn, roots, rtol=0, atol=1e-12)
     spread = 1e-4
     model = GaussianMixture.from_parameters([0.9, 0.1], [[0.0, 0], [1, 1]], [np.eye(2), np.eye(2) * spread**2])
     ax = plot_decision_boundaries(model, model.sample(300, random_state=0)[0])
-    around = np.concatenate(lines_between(ax).get_segments()) - 1
+    around = np.concatenate(pictures.lines(ax).get_segments()) - 1
     # log 0.1 − r²/2s² − 2 log s = log 0.9 − |x|²/2
     radius = spread * np.sqrt(2 * (np.log(1 / 9) - 2 * np.log(spread) + 1))
     np.testing.assert_allclose(np.linalg.norm(around, axis=1), radius, rtol=1e-3)
 
 
-def test_regions_are_tinted_by_the_most_probable_component():
+@pytest.mark.parametrize("uncertainty", [True, False])
+def test_regions_are_tinted_by_the_most_probable_component(uncertainty):
     model, X = with_rows()
-    for uncertainty in (True, False):
-        ax = plot_decision_boundaries(model, X, uncertainty=uncertainty)
-        (picture,) = ax.images
-        tints = np.asarray(picture.get_array())
-        left, right, bottom, top = picture.get_extent()
-        x, y = (np.linspace(low, high, 801)[1::2] for low, high in ((left, right), (bottom, top)))
-        points = np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2)
-        np.testing.assert_allclose(tints[..., :3].reshape(-1, 3), colours(3)[model.predict(points)])
-        opacity, certain = tints[..., 3].ravel(), model.predict_proba(points).max(axis=1)
-        assert uncertainty == (np.ptp(opacity) > 0.1)
-        assert not uncertainty or (np.diff(opacity[np.argsort(certain)]) > -1e-9).all()
+    points, shades = tints(plot_decision_boundaries(model, X, uncertainty=uncertainty))
+    np.testing.assert_allclose(shades[:, :3], colours(3)[model.predict(points)])
+    opacity, certain = shades[:, 3], model.predict_proba(points).max(axis=1)
+    assert uncertainty == (np.ptp(opacity) > 0.1)
+    assert not uncertainty or (np.diff(opacity[np.argsort(certain)]) > -1e-9).all()
 
 
 @pytest.mark.parametrize("d", [1, 2])
@@ -186,44 +164,33 @@ def test_components_without_rows_have_no_regions(d):
     model = BayesianGaussianMixture(n_components=20, random_state=0).fit(X)
     ax = plot_decision_boundaries(model, X)
     present = fitted_parameters(model).present
-    (picture,) = ax.images
-    tints = np.unique(np.asarray(picture.get_array())[..., :3].reshape(-1, 3), axis=0)
-    np.testing.assert_allclose(tints, np.unique(colours(20)[present], axis=0))
-    if d == 1:
-        assert len([line for line in ax.lines if len(line.get_xdata()) > 100]) == len(present)
-
-
-@pytest.mark.parametrize("d", [1, 2])
-def test_regions_of_highest_density_hold_their_share(d):
-    model = mixture(d=d)
-    levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
-    scores = model.score_samples(model.sample(100_000, random_state=9)[0])
-    np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
+    drawn = np.unique(tints(ax)[1][:, :3], axis=0)
+    np.testing.assert_allclose(drawn, np.unique(colours(20)[present], axis=0))
+    assert d == 2 or len([line for line in ax.lines if len(line.get_xdata()) > 100]) == len(present)
 
 
 def test_areas_of_density_along_an_axis_hold_their_share():
     model, X = with_rows(d=1)
     ax = plot_density(model, X)
-    areas = [item for item in ax.collections if isinstance(item, PolyCollection)]
     (x, density), (rows, _) = (line.get_data() for line in ax.lines)
     np.testing.assert_allclose(density, np.exp(model.score_samples(x[:, None])), rtol=1e-9)
     np.testing.assert_array_equal(rows, X[:, 0])
     drawn = model.sample(100_000, random_state=9)[0][:, 0]
-    for area, share in zip(areas, (0.99, 0.9, 0.5), strict=True):
+    for area, share in zip(areas(ax), (0.99, 0.9, 0.5), strict=True):
         ends = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in area.get_paths()]
         assert sum(((low < drawn) & (drawn < high)).mean() for low, high in ends) == pytest.approx(share, abs=0.012)
 
 
-def test_contours_of_density_are_at_the_levels_of_the_legend():
+def test_contours_of_density_hold_their_share_at_the_levels_of_the_legend():
     model, X = with_rows()
     ax = plot_density(model, X)
+    filled, lines = sorted((item for item in ax.collections if isinstance(item, ContourSet)), key=lambda it: it.zorder)
+    assert (filled.filled, lines.filled) == (True, False)
     told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
-    levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
-    np.testing.assert_allclose(told, levels, rtol=5e-3)
+    np.testing.assert_allclose(told, lines.levels[::-1], rtol=5e-3)
+    scores = model.score_samples(model.sample(100_000, random_state=9)[0])
+    np.testing.assert_allclose([(scores >= level).mean() for level in lines.levels], (0.99, 0.9, 0.5), atol=0.012)
     assert {text.partition("\N{NO-BREAK SPACE}")[0] for text in numbers(ax)} == {"0", "1", "2", "50", "90", "99"}
-    assert any(getattr(item, "filled", False) for item in ax.collections)
-    lines = next(item for item in ax.collections if not getattr(item, "filled", True))
-    np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))
     for level, outline in zip(lines.levels, lines.get_paths(), strict=True):
         np.testing.assert_allclose(model.score_samples(outline.vertices), level, atol=0.05)
 
@@ -234,14 +201,15 @@ def test_uncertain_rows_are_larger_on_top_and_stand_out(style, sign):
     with plt.style.context(style):
         drawn = dots(plot_uncertainty(model, X, ax=plt.subplots()[1]))
     uncertainty = 1 - model.predict_proba(np.asarray(drawn.get_offsets())).max(axis=1)
-    assert (np.diff(uncertainty) >= -1e-12).all()
-    assert (np.diff(drawn.get_sizes()) >= 0).all()
-    assert np.ptp(drawn.get_sizes()) > 0
-    shades = drawn.get_facecolor()
-    assert (np.diff(shades[:, 3]) >= 0).all()
-    assert (sign * np.diff(shades[:, :3].sum(axis=1)) >= -1e-12).all()
-    assert sign * (shades[-1, :3].sum() - 1.5) > 0
-    model, X = with_rows(d=1)  # along one axis uncertainty is its height
+    sizes, shades, opacity = drawn.get_sizes(), drawn.get_facecolor()[:, :3].sum(axis=1), drawn.get_facecolor()[:, 3]
+    for values in (uncertainty, sizes, opacity, sign * shades):
+        assert (np.diff(values) >= -1e-12).all()
+    assert np.ptp(sizes) > 0
+    assert sign * (shades[-1] - 1.5) > 0
+
+
+def test_along_one_axis_uncertainty_is_a_height():
+    model, X = with_rows(d=1)
     expected = np.column_stack([X[:, 0], 1 - model.predict_proba(X).max(axis=1)])
     np.testing.assert_allclose(dots(plot_uncertainty(model, X)).get_offsets(), expected, atol=1e-12)
 
@@ -276,25 +244,23 @@ def test_the_legend_counts_rows_or_sums_their_weights_and_heavier_rows_are_large
 def test_of_many_components_all_are_numbered_and_the_legend_lists_the_heaviest():
     model, X = with_rows(K=12)
     ax = plot_clusters(model, X)
-    places = {int(text.get_text()): text.get_position() for text in ax.texts}
-    np.testing.assert_allclose([places.pop(k) for k in range(12)], model.means_)
-    assert not places
-    listed = legend(ax)
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    assert {*places} == {*map(str, range(12))}
+    np.testing.assert_allclose([places[str(k)] for k in range(12)], model.means_)
     heaviest = sorted(np.argsort(-model.weights_, kind="stable")[:6])
-    assert [int(text.split(":")[0]) for text in listed[1:7]] == heaviest
-    assert listed[7] == "and 6 lighter components"
+    assert [int(text.split(":")[0]) for text in legend(ax)[1:7]] == heaviest
+    assert legend(ax)[7] == "and 6 lighter components"
 
 
 @each_plot
 def test_thinning_is_told_and_keeps_shares(plot):
     model, X = with_rows(n=20_000)
-    ax = plot(model, X, max_points=1000)
-    assert "1,000 of 20,000 rows shown" in legend(ax)
-    shown = np.asarray(dots(ax).get_offsets())
+    pictures = [plot(model, X, max_points=1000, **how) for how in ({}, {"random_state": 0}, {"random_state": 1})]
+    assert "1,000 of 20,000 rows shown" in legend(pictures[0])
+    shown, again, other = (np.asarray(dots(ax).get_offsets()) for ax in pictures)
     assert len(np.unique(shown, axis=0)) == 1000
-    share = np.bincount(model.predict(shown), minlength=3) / 1000
-    np.testing.assert_allclose(share, np.bincount(model.predict(X), minlength=3) / 20_000, atol=0.06)
-    again, other = (dots(plot(model, X, max_points=1000, random_state=seed)).get_offsets() for seed in (0, 1))
+    shares, expected = (np.bincount(model.predict(rows), minlength=3) / len(rows) for rows in (shown, X))
+    np.testing.assert_allclose(shares, expected, atol=0.06)
     np.testing.assert_array_equal(again, shown)
     assert not np.array_equal(other, shown)
     assert not [text for text in legend(plot(model, X, max_points=20_000)) if "shown" in text]
@@ -312,8 +278,7 @@ def test_axes_are_named_after_columns(plot):
     for fit, rows, expected in ((fitted, frame, of_view), (*with_rows(), False)):
         assert any("view only" in text for text in legend(plot(fit, rows))) == expected
     plane = plot(fitted, frame)
-    assert plane.get_xlabel().startswith("discriminating direction 1\n")
-    assert any(name in plane.get_xlabel() for name in frame.columns)
+    assert re.fullmatch(r"discriminating direction 1\n.*(mass|speed|spin|charge).*", plane.get_xlabel())
     assert plane.get_title()
     for n_directions in (1, 3):
         ax = plot(fitted, frame, view=directions(fitted, frame, n_directions=n_directions))
@@ -330,8 +295,7 @@ def test_names_of_columns_are_no_formulas_and_long_ones_stay_within_the_figure(p
         return figure, [label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()]
 
     names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
-    figure, labels = drawn_with(names)
-    texts = [label._preprocess_math(label.get_text()) for label in labels]  # what matplotlib writes
+    texts = [label._preprocess_math(label.get_text()) for label in drawn_with(names)[1]]  # what matplotlib writes
     assert not any(parsed for _, parsed in texts)
     assert any(name in text for name in names for text, _ in texts)
     figure, labels = drawn_with([f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
@@ -342,13 +306,18 @@ def test_names_of_columns_are_no_formulas_and_long_ones_stay_within_the_figure(p
 
 
 @each_plot
-@pytest.mark.parametrize("K", [2, 12])
-def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K):
-    ax = plot(*with_rows(K=K, d=3))
-    ax.figure.draw_without_rendering()
-    assert ax.figure.get_figwidth() <= 5
-    assert legend_of(ax).get_window_extent().y1 <= ax.xaxis.get_tightbbox().y0
-    assert min(text.get_fontsize() for text in legend_of(ax).get_texts()) >= 9
+@pytest.mark.parametrize(("K", "d", "view"), [(2, 3, None), (12, 3, None), (8, 2, "pairs"), (8, 3, "pairs")])
+def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K, d, view):
+    model, X = with_rows(K=K, d=d)
+    X[:5, -1] = 1e4  # a line more: rows outside the axes
+    axes = np.atleast_2d(plot(model, X, view=view))
+    figure, legend = axes[0, 0].figure, legend_of(axes[0, 0])
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(ax.get_tightbbox()) for ax in axes[np.tril_indices(len(axes))])
+    assert all(map(figure.bbox.containsx, (box.x0, box.x1)))
+    assert figure.get_figwidth() <= 5
+    assert view or min(text.get_fontsize() for text in legend.get_texts()) >= 9
 
 
 @each_plot
@@ -356,8 +325,7 @@ def test_pairs_are_a_grid_with_one_legend(plot):
     model, X = with_rows(d=3)
     grid = plot(model, X, view="pairs")
     assert grid.shape == (3, 3)
-    assert len({ax.figure for ax in grid.ravel()}) == 1
-    assert all(ax.get_legend() is None for ax in grid.ravel())
+    assert {(ax.figure, ax.get_legend()) for ax in grid.ravel()} == {(grid[0, 0].figure, None)}
     assert len(grid[0, 0].figure.legends) == 1
     assert [ax.get_xlabel() for ax in grid[2]] == ["x0", "x1", "x2"]
     assert [ax.get_ylabel() for ax in grid[1:, 0]] == ["x1", "x2"]
@@ -368,31 +336,15 @@ def test_pairs_are_a_grid_with_one_legend(plot):
     assert [ax.get_xlabel() for ax in plot(*with_rows(d=7), view=(6, "x2", 3))[2]] == ["x6", "x2", "x3"]
 
 
-@each_plot
-@pytest.mark.parametrize("d", [2, 3])
-def test_the_legend_of_pairs_covers_no_panel(plot, d):
-    model, X = with_rows(K=8, d=d)
-    X[:5, -1] = 1e4  # a line more: rows outside the axes
-    grid = plot(model, X, view="pairs")
-    figure = grid[0, 0].figure
-    figure.draw_without_rendering()
-    legend = figure.legends[0].get_window_extent()
-    assert not any(legend.overlaps(ax.get_tightbbox()) for ax in grid[np.tril_indices(d)])
-    assert all(map(figure.bbox.containsx, (legend.x0, legend.x1)))
-
-
 def test_pairs_of_many_features_are_of_those_that_tell_components_apart():
-    X = with_rows(d=3)[1]
-    rng = np.random.default_rng(0)
-    wide = rng.normal(size=(len(X), 9))
-    wide[:, [1, 4, 8]] = X
-    wide[: len(X) // 3, 5] *= 9  # the same mean, another variance
+    wide = np.random.default_rng(0).normal(size=(400, 9))
+    wide[:, [1, 4, 8]] = with_rows(d=3)[1]
+    wide[:133, 5] *= 9  # the same mean, another variance
     fitted = GaussianMixture(3, covariance_type="diag", random_state=0).fit(wide)
     grid = plot_clusters(fitted, wide, view="pairs")
     assert grid.shape == (6, 6)
     assert {"x1", "x4", "x5", "x8"} <= {ax.get_xlabel() for ax in grid[5]}
-    said = [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()]
-    assert "6 of 9 features, in which" in said
+    assert "6 of 9 features, in which" in legend(grid[0, 0])
 
 
 @each_plot
@@ -403,21 +355,19 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
     ax = plot(spiked, [*X, [5e3, 5e3], [-9e8, 0.0]])
     plain = plot(model, X)
     assert np.diff(ax.get_xlim()) < 2 * np.diff(plain.get_xlim())
-    assert "outside the axes: 2 rows" in legend(ax)
-    assert "outside the axes: component 3" in legend(ax)
-    assert not [text for text in legend(plain) if "beyond" in text]
+    assert {*legend(ax)} >= {"outside the axes: 2 rows", "outside the axes: component 3"}
+    assert not [text for text in legend(plain) if "outside" in text]
 
 
 def test_what_is_near_is_seen_whole():
-    """Rows and ellipses, also those of heavy tails."""
-    heavy = {degrees: np.random.default_rng(0).standard_t(degrees, size=(300, 2)) for degrees in (1.5, 4.0)}
-    fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for degrees, X in heavy.items()]
+    heavy = [(np.random.default_rng(0).standard_t(degrees, size=(300, 2)), degrees) for degrees in (1.5, 4.0)]
+    fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for X, degrees in heavy]
     for model, X in (with_rows(), *fits):
         ax = plot_clusters(model, X)
         low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-        assert ((low < X) & (high > X)).all() or model.n_components == 1
-        for name, outline in outlines(ax).items():
-            assert ((outline.get_xy() > low) & (outline.get_xy() < high)).all(), name
+        corners = [outline.get_xy() for outline in outlines(ax).values()]
+        for rows in [*corners, X] if model.n_components > 1 else corners:
+            assert ((low < rows) & (rows < high)).all()
 
 
 @each_plot
@@ -425,8 +375,8 @@ def test_what_is_near_is_seen_whole():
 def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     model, X = with_rows(d=d)
     parts = model.weights_, model.means_ * scale + offset, model.covariances_ * scale**2
-    ax = plot(GaussianMixture.from_parameters(*parts), X * scale + offset)
-    expected = np.array(plot(model, X).get_xlim()) * (1 if d == 3 else scale) + (0 if d == 3 else offset)
+    ax, plain = plot(GaussianMixture.from_parameters(*parts), X * scale + offset), np.array(plot(model, X).get_xlim())
+    expected = plain if d == 3 else plain * scale + offset
     np.testing.assert_allclose(ax.get_xlim(), expected, atol=1e-3 * np.ptp(expected))
     draw(ax)
 
@@ -442,7 +392,7 @@ def test_components_without_weight_are_not_drawn(plot):
 @each_plot
 @pytest.mark.parametrize(("K", "d", "n"), [(1, 1, 1), (1, 3, 20), (2, 2, 1), (9, 1, 20), (9, 4, 1)])
 def test_every_shape_is_drawn_and_so_are_rows_that_do_not_vary(plot, K, d, n):
-    model = mixture(K, d)
+    model = a_mixture(K=K, d=d)
     for rows in (model.sample(n, random_state=0)[0], np.ones((30, d))):
         ax = plot(model, rows)
         draw(ax)
@@ -453,13 +403,11 @@ def test_every_shape_is_drawn_and_so_are_rows_that_do_not_vary(plot, K, d, n):
 
 
 @each_plot
-def test_rows_may_be_a_list_or_a_frame(plot):
+@pytest.mark.parametrize("kind", [list, pd.DataFrame, pl.DataFrame, np.float32])
+def test_rows_may_be_a_list_or_a_frame(plot, kind):
     X = with_rows(n=40)[1]
-    names = ["a", "b"]
-    for rows in (X.tolist(), pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names), X.astype(np.float32)):
-        fitted = GaussianMixture(2, random_state=0).fit(rows)
-        drawn = np.asarray(dots(plot(fitted, rows)).get_offsets())
-        np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
+    drawn = np.asarray(dots(plot(GaussianMixture(2, random_state=0).fit(kind(X)), kind(X))).get_offsets())
+    np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
 
 
 @each_plot
@@ -475,14 +423,10 @@ def test_what_cannot_be_drawn_is_refused_and_what_to_do_told(plot):
     solid = plt.figure().add_subplot(projection="3d")
     ours = plt.get_fignums()
     for what, rows, how, error, told in (
-        (GaussianMixture(2), X, {}, NotFittedError, "is not fitted"),
-        (GaussianMixtureSearch(), X, {}, NotFittedError, "is not fitted"),
         (GaussianMixture().fit(np.eye(3)), elsewhere, {}, TypeError, "needs its rows in memory"),
-        ("model.gmm", X, {}, TypeError, "expected a fitted GaussianMixture"),
         (GaussianMixture, X, {}, TypeError, "got the class GaussianMixture: create an instance and fit it"),
         (best, X, {}, TypeError, "pass its best mixture"),
         (other, X, {}, TypeError, "import it from gmm instead"),
-        (model, [[0.0, np.nan]], {}, ValueError, "NaN"),
         (whole, gaps, {}, ValueError, r"set_params\(missing='em'\)"),
         (incomplete, np.full((5, 2), np.nan), {}, ValueError, "rows to draw, got 5 rows without a value"),
         (model, X, {"max_points": 0}, InvalidParameterError, "expected max_points.*from 1, got 0"),
@@ -545,10 +489,10 @@ def test_text_is_legible_in_dark_surroundings(plot):
         ax = plot(*with_rows())
         ax.figure.draw_without_rendering()
         ax.set_xlim(0, 1e9)  # other ticks, made in the style that holds now
-        assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
-        texts = [ax.title, ax.xaxis.label, *ax.get_xticklabels(), *ax.get_xticklabels(minor=True)]
-        texts += [ax.xaxis.get_offset_text(), *legend_of(ax).get_texts()]
-        assert all(sum(mpl.colors.to_rgb(text.get_color())) < 1.2 for text in texts)
+        ticks = [*ax.get_xticklabels(), *ax.get_xticklabels(minor=True), ax.xaxis.get_offset_text()]
+    assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
+    for text in (ax.title, ax.xaxis.label, *ticks, *legend_of(ax).get_texts()):
+        assert sum(mpl.colors.to_rgb(text.get_color())) < 1.2
 
 
 @each_plot
@@ -697,6 +641,7 @@ CASES = {  # covariances of two components, how far they are apart, and the weig
     "tiny and huge": (1e-300 * np.eye(2), 1e300 * np.eye(2), 0.0, 0.5),
     "of three features, very far": (np.eye(3), np.eye(3), 1e150, 1e-300),
     "of three features, of no weight to speak of": (1e-300 * np.eye(3), np.eye(3), 0.0, 1e-300),
+    "of three features, thin in no axis": (1 + 1e-13 * np.eye(3), np.eye(3), 1.0, 0.5),
     "of three features, tiny and huge": (1e-300 * np.eye(3), 1e300 * np.eye(3), 0.0, 0.5),
 }
 

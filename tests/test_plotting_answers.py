@@ -23,7 +23,7 @@ from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
 from gmm.plotting import plot_clusters, plot_hierarchy, plot_pairs, plot_stability, plot_standard_errors
 from inside import DARKER, Scorer, colours, scene_of
-from pictures import dots, each_plot, legend, lines
+from pictures import dots, legend, line_data, lines, markers, tints
 from tables import refused
 from test_hostile_arguments import MODEL, OBJECTS, RIGHT, WRONG, arguments
 from test_hostile_calls import answer
@@ -32,6 +32,7 @@ RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])
 WORDS = np.repeat(["out", "out", "in"], 60)
 TABLE = pd.DataFrame(X, columns=["size", "age"])
+PLOTS = [name for name in gmm.plotting.__all__ if name.startswith(("animate", "plot"))]
 pytestmark = pytest.mark.usefixtures("figures")
 
 
@@ -73,15 +74,9 @@ def test_a_classifier_is_drawn(plot, view, classifier):
 
 def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     ax = gmm.plotting.plot_decision_boundaries(classifier, TABLE)
-    (image,) = ax.images
-    left, right, bottom, top = image.get_extent()
-    tints = image.get_array()[..., :3]
-    rows, columns = np.indices(tints.shape[:2])[:, ::40, ::40].reshape(2, -1)
-    x = left + (columns + 0.5) * (right - left) / tints.shape[1]
-    y = bottom + (rows + 0.5) * (top - bottom) / tints.shape[0]
-    points = pd.DataFrame({"size": x, "age": y})
-    predicted = np.searchsorted(classifier.classes_, classifier.predict(points))
-    np.testing.assert_allclose(tints[rows, columns], colours(2)[predicted], atol=0.01)
+    points, shades = (each[::97] for each in tints(ax))
+    predicted = np.searchsorted(classifier.classes_, classifier.predict(pd.DataFrame(points, columns=TABLE.columns)))
+    np.testing.assert_allclose(shades[:, :3], colours(2)[predicted], atol=0.01)
     proba = classifier.predict_proba(pd.DataFrame(np.concatenate(lines(ax).get_segments()), columns=TABLE.columns))
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
@@ -92,10 +87,9 @@ def test_boundaries_part_clusters_which_have_a_colour_each(combined):
     assert "two clusters equally probable" in legend(ax)
     shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.6  # but for corners
-    whose = combined.clusters()  # which have the colour of their first component
     drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
-    expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
-    np.testing.assert_allclose(drawn, expected)
+    firsts = np.unique(combined.clusters(), return_index=True)[1]  # of a cluster, the first component gives the colour
+    np.testing.assert_allclose(drawn, DARKER * colours(6)[firsts[combined.clusters()]])
 
 
 def test_a_pipeline_of_a_classifier_and_of_a_search():
@@ -119,7 +113,7 @@ def test_pairs_before_a_fit():
     assert len(points.get_offsets()) == 50
     assert {tuple(shade[:3]) for shade in points.get_facecolors()} == {tuple(shade) for shade in colours(2)}
     assert "50 of 180 rows" in grid[0, 0].figure.get_suptitle()
-    assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out"]
+    assert legend(grid[0, 0]) == ["in", "out"]
     assert sum(patch.get_data().values.sum() for patch in grid[2, 2].patches[:1]) == 160  # rows with a value
     of_classes = [patch.get_data().values.sum() for patch in grid[0, 0].patches[1:]]
     assert of_classes == [np.sum(np.array(WORDS) == word) for word in ("in", "out")]
@@ -144,7 +138,7 @@ def test_standard_errors_are_bars():
     assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
-def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a_curve():
+def test_a_bootstrap_test_is_a_histogram_and_eigenvalues_are_bars():
     model = GaussianMixture(3, random_state=0).fit(X)
     test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
     ax = gmm.plotting.plot_bootstrap_lrt(test)
@@ -155,19 +149,56 @@ def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a
     ax = gmm.plotting.plot_eigenvalues(view)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
     assert "the first two have 100" in ax.get_title()
+
+
+@pytest.mark.parametrize("by", ["clusters", "rows"])
+def test_entropies_are_drawn_with_their_bend(combined, by):
+    ax = gmm.plotting.plot_entropies(combined, by=by)
+    x = np.arange(1, 7) if by == "clusters" else np.append(0, np.cumsum(combined.merged_rows))
+    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
+    assert line_data(ax)[-1] == (tuple(x), tuple(combined.entropies))
+    assert markers(ax, "*") == [(x[best - 1], combined.entropies[best - 1])]
+    left, right = line_data(ax)[:2]
+    assert (len(left[0]), len(right[0])) == (best, 7 - best)
+    np.testing.assert_allclose(np.polyval(np.polyfit(x[:best], combined.entropies[:best], 1), x[:best]), left[1])
+    assert ax.get_title() == f"{best} clusters suggested of 6 components"
+    one = combine_components(GaussianMixture().fit(X), X)
+    assert gmm.plotting.plot_entropies(one, by=by).get_title() == "1 cluster suggested of 1 component"
+    refused("'clusters', 'rows', got 'x'", gmm.plotting.plot_entropies, one, by="x", error=gmm.InvalidParameterError)
+
+
+def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
+    rows = np.random.default_rng(0).normal(size=(600, 2))
+    found = gmm.analysis.drift(GaussianMixture(2, random_state=0).fit(rows), rows[:200] + 1, rows)
+    ax = gmm.plotting.plot_drift(found)
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
+    assert ax.get_legend() is None  # it would cover bars
+    assert "alarm at level 0.01" in ax.get_title()
+    assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
+
+
+def test_stability_is_a_curve():
     splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
     ax, own = plot_stability(Stability(np.array([2, 3, 4]), splits, 2)), plt.figure().subplots()
-    star = next(line for line in ax.lines if line.get_marker() == "*")
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
+    assert markers(ax, "*") == [(3, pytest.approx(0.05))]
     assert "3 components" in ax.get_title()
     assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
 
 
-def test_what_is_something_else_is_refused():
-    for plot in (plot_standard_errors, gmm.plotting.plot_bootstrap_lrt, plot_stability, gmm.plotting.plot_eigenvalues):
-        refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
-    refused("not fitted", plot_clusters, MixtureClassifier(), X, error=gmm.NotFittedError)
+@pytest.mark.parametrize("name", sorted({*PLOTS} - {"animate_fit", "plot_pairs", "plot_hierarchy"}))
+def test_what_is_of_another_kind_or_not_fitted_is_refused(name):
+    plot, of_rows = getattr(gmm.plotting, name), "X" in arguments(getattr(gmm.plotting, name))[1]
+    for what in ("x", 3, None):
+        told = rf"expected (a|the|what gmm\.\w+\.\w+ returns).* got {type(what).__name__}"
+        error = refused(told, plot, *[what, X][: 1 + of_rows], error=TypeError)
+        assert not isinstance(error, ValueError)
+    if of_rows or name in ("plot_convergence", "plot_selection", "plot_criteria"):
+        for what in [GaussianMixtureSearch(), MixtureClassifier()][: 1 + of_rows]:
+            refused("instance is not fitted yet", plot, *[what, X][: 1 + of_rows], error=NotFittedError)
+    assert not plt.get_fignums()
 
 
 DRAWN = {name.lower(): value for name, value in OBJECTS.items()} | {"of": X, "models": OBJECTS["Selection"]}
@@ -178,12 +209,8 @@ DRAWN |= {
 }
 
 
-PLOTS = [name for name in gmm.plotting.__all__ if name.startswith(("animate", "plot"))]
-
-
 @pytest.mark.parametrize("name", PLOTS)
 def test_an_argument_is_right_or_refused_in_words(name):
-    """By each plot half of what is wrong, by the next one the other half."""
     plot = getattr(gmm.plotting, name)
     names, needed = arguments(plot)
     right = {each: (RIGHT | DRAWN)[each] for each in needed}
@@ -241,7 +268,7 @@ def test_filled_values_are_marked_in_pairs():
     grid = plot_pairs(gaps, WORDS, filled=whole)
     _, crosses = [each for each in grid[1, 0].collections if isinstance(each, PathCollection)]
     np.testing.assert_array_equal(crosses.get_offsets(), whole[np.isnan(gaps).any(axis=1)])
-    assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out", "filled"]
+    assert legend(grid[0, 0]) == ["in", "out", "filled"]
     inside = grid[0, 0].patches[1].get_data().values.sum()
     assert 25 <= inside <= 30  # of the filled values, those within the range of the others
     refused(r"filled of shape \(180, 2\), as X has, got \(180, 1\)", plot_pairs, gaps, filled=whole[:, :1])
@@ -282,14 +309,6 @@ def test_the_mixture_in_front_of_the_steps_has_the_same_responsibilities(steps, 
     np.testing.assert_allclose(jacobian, np.linalg.slogdet(moved[1:] - moved[0])[1], atol=1e-7)
 
 
-@each_plot
-def test_every_plot_is_in_the_units_of_the_rows(plot):
-    pipeline = piped([StandardScaler()], rows=ROWS[:, :2])
-    ax = plot(pipeline, ROWS[:, :2])
-    low, high = ax.get_ylim()
-    assert 800 < low < ROWS[:, 1].min() < ROWS[:, 1].max() < high
-
-
 def test_names_are_those_of_the_columns():
     pipeline = piped([StandardScaler()], rows=FRAME)
     assert scene_of(pipeline, FRAME).names == ("width", "height", "depth")
@@ -312,14 +331,13 @@ def test_behind_a_step_that_loses_directions_what_it_leaves_is_drawn():
 
 @pytest.mark.parametrize("step", [FunctionTransformer(np.arcsinh), PolynomialFeatures(2)], ids=["arcsinh", "squares"])
 def test_steps_that_are_not_affine_are_refused(step):
-    with pytest.raises(ValueError, match=r"step '\w+' \(\w+\).*rows pipeline\[:-1\].transform\(X\)"):
-        plot_clusters(piped([StandardScaler(), step]), ROWS)
+    told = r"step '\w+' \(\w+\).*rows pipeline\[:-1\].transform\(X\)"
+    refused(told, plot_clusters, piped([StandardScaler(), step]), ROWS)
     words = pd.DataFrame({"a": ROWS[:, 0], "b": ["x", "y", "z"] * 60})
     coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", preprocessing.OneHotEncoder(), ["b"])])
     refused("step 'columntransformer'", plot_clusters, piped([coded], rows=words), words)
     refused(None, plot_clusters, make_pipeline(StandardScaler(), GaussianMixture(2)), ROWS, error=NotFittedError)
-    with pytest.raises(TypeError, match="expected a fitted GaussianMixture or GaussianMixtureSearch, got PCA"):
-        plot_clusters(make_pipeline(StandardScaler(), PCA(2)).fit(ROWS), ROWS)
+    refused("GaussianMixtureSearch, got PCA", plot_clusters, make_pipeline(PCA(2)).fit(ROWS), ROWS, error=TypeError)
 
 
 def test_noise_keeps_its_box_where_it_is_one():
@@ -327,8 +345,8 @@ def test_noise_keeps_its_box_where_it_is_one():
     noisy = GaussianMixture(3, noise=True, random_state=0)
     scene = scene_of(make_pipeline(StandardScaler(), noisy).fit(clutter), clutter)
     np.testing.assert_allclose(scene.mixture.noise.box, [clutter.min(axis=0), clutter.max(axis=0)])
-    with pytest.raises(ValueError, match="step 'pca' rotates the box of noise"):
-        scene_of(make_pipeline(PCA(random_state=0), noisy).fit(clutter), clutter)
+    turned = make_pipeline(PCA(random_state=0), noisy).fit(clutter)
+    refused("step 'pca' rotates the box of noise", scene_of, turned, clutter)
 
 
 def test_the_last_step_may_be_a_search_or_a_posterior():
@@ -348,5 +366,5 @@ def test_missing_values_are_named_before_steps():
         refused("needs whole rows", plot_clusters, pipeline, rows)
         filled = pipeline[-1].impute(pipeline[:-1].transform(rows))
         assert plot_clusters(pipeline[-1], filled).get_title() == "2 components"
-    with pytest.raises(ValueError, match=r"step 'simpleimputer' .* is not affine"):
-        plot_clusters(make_pipeline(SimpleImputer(), GaussianMixture(2)).fit(gaps), gaps)
+    imputing = make_pipeline(SimpleImputer(), GaussianMixture(2)).fit(gaps)
+    refused("step 'simpleimputer' .* is not affine", plot_clusters, imputing, gaps)

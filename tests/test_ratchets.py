@@ -4,7 +4,6 @@ They do not depend on time, and calls only by a few passes on the processor.
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
+from tables import python
 
 PLACE = str(Path(gmm.__file__).parent)
 ROWS = np.concatenate([np.random.default_rng(0).normal(mean, 1, (150, 2)) for mean in (0, 4)])
@@ -54,7 +54,6 @@ def test_a_small_task_makes_few_calls(use):
 
 
 def test_an_import_makes_few_modules_and_classes():
-    told = subprocess.run([sys.executable, "-c", AT_IMPORT], capture_output=True, text=True, check=True).stdout
-    dataclasses, modules = json.loads(told)
+    dataclasses, modules = json.loads(python("-c", AT_IMPORT))
     assert dataclasses <= 7
     assert modules <= 49

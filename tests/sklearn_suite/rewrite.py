@@ -1,9 +1,8 @@
 """Copy scikit-learn's installed mixture tests so that their public classes come from gmm.
 
-Nothing of scikit-learn's is kept here: edits find their place by the names of functions and of
-private attributes. Each must match, and no private method may still be called on an object of the
-class under test, else the script stops; so a new scikit-learn release cannot silently drop or
-weaken a test. `deselected.txt` tells what is left out or adapted, each with its reason.
+Nothing of scikit-learn's is kept here: edits find their place by the names of functions and of private attributes. Each
+must match, and no private method may still be called on an object of the class under test, else the script stops; so a
+new release cannot silently drop or weaken a test. `deselected.txt` tells what is left out or adapted, and why.
 
 Usage: rewrite.py DIRECTORY
 """
@@ -20,10 +19,7 @@ DESELECTED = Path(__file__).with_name("deselected.txt")
 CLASSES = r"(?:GaussianMixture|BayesianGaussianMixture)"
 IMPORT = rf"^from sklearn\.mixture import {CLASSES}(?:, {CLASSES})*$"
 ANY_IMPORT = re.compile(r"\s*(from|import) sklearn\.mixture")
-ORACLES = re.compile(
-    r"_gaussian_mixture import|_bayesian_mixture import"
-    r"|tests\.test_gaussian_mixture import RandomData"
-)
+ORACLES = re.compile("_gaussian_mixture import|_bayesian_mixture import|tests.test_gaussian_mixture import RandomData")
 
 HELPERS = """
 
@@ -61,15 +57,13 @@ def adapt_gaussian(text):
     text = substituted(r"\b(\w+)\._n_parameters\(\)", r"_npar(\1, X)", text, "_n_parameters")
     for name in ("_calculate_precisions", "test_gaussian_mixture_precisions_init"):
         text = inside(text, name, lambda body: "")
-    # Which component comes first is the start's affair: both fits get the means that belong to
-    # the given precisions.
+    # Which component comes first is the start's affair: both fits get the means that belong to the given precisions.
     means = "GaussianMixture(\n        means_init=np.stack([X[label == j].mean(axis=0) for j in range(n_components)]),"
-    text = inside(
-        text,
-        "test_gaussian_mixture_precisions_init_diag",
-        lambda body: substituted(r"\bGaussianMixture\(", means, body, "the two fits"),
-    )
-    return text + HELPERS
+
+    def edit(body):
+        return substituted(r"\bGaussianMixture\(", means, body, "the two fits")
+
+    return inside(text, "test_gaussian_mixture_precisions_init_diag", edit) + HELPERS
 
 
 def adapt_bayesian(text):
