@@ -432,19 +432,16 @@ def test_numbers_of_any_type_in_a_file_and_one_array_only_where_none_is_converte
             next(gmm.em.steps(gmm.open_rows(path), 2))
 
 
-GUESSES = {"0,1,2\n5.5,3,1\n4.5,3,2\n": "column names", "1.5,2.5\n3.5,4.5\n": "a row and the columns are named"}
-
-
-@pytest.mark.parametrize(("text", "said"), GUESSES.items())
-def test_a_guess_about_the_first_line_is_a_warning(text, said, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "said", "lines"),
+    [("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 3), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2)],
+)
+def test_a_guess_about_the_first_line_is_a_warning(text, said, lines, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(text)
-    told = rf"a\.csv: the first line .*{said}.*; use header=(True|False) if it"
-    with pytest.warns(UserWarning, match=told) as caught:
-        source = gmm.open_rows(path)
+    with pytest.warns(UserWarning, match=rf"a\.csv: the first line .*{said}.*; use header=\w+ if it") as caught:
+        assert gmm.open_rows(path).n_rows == 2
     assert [warning.filename for warning in caught] == [__file__]
-    assert source.n_rows == 2
-    lines = len(text.splitlines())
     assert [gmm.open_rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
 
 
