@@ -5,6 +5,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import gmm
@@ -12,6 +13,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import ArraySource, IncompleteSource, RowErrors, as_source, e_step_over, fitted_parameters, tiles
+from origins import stream
 from tables import refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
 
@@ -65,16 +67,9 @@ def test_a_pass_is_the_twins(covariance_type, d, kind, matrices, gaps, hard):
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     with e_step_over(uncertain(X, errors, weight), parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
-    joint = joint_of(X, errors, parameters)
-    given = weight, written_out(parameters), got.origins
-    check_pass(
-        got,
-        joint,
-        weight,
-        lambda r: reference.statistics_blurred(X, as_matrices(errors), r, *given),
-        covariance_type,
-        hard,
-    )
+    joint, given = joint_of(X, errors, parameters), (weight, written_out(parameters), got.origins)
+    of_rows = X, as_matrices(errors)
+    check_pass(got, joint, weight, lambda r: reference.statistics_blurred(*of_rows, r, *given), covariance_type, hard)
 
 
 @kinds
@@ -83,25 +78,20 @@ def test_rows_and_criteria_are_the_twins(kind):
     model, beside = start(missing="em").fit(X, error_covariance=errors), {"error_covariance": errors}
     joint, p = joint_of(X, errors, fitted_parameters(model)), model.n_parameters_
     log_evidence, r = reference.log_evidence(joint), reference.responsibilities(joint)
-    classified = joint.max(axis=1).sum()
+    total, classified = log_evidence.sum(), joint.max(axis=1).sum()
     np.testing.assert_allclose(model.score_samples(X, **beside), log_evidence, rtol=1e-11)
     np.testing.assert_allclose(model.predict_proba(X, **beside), r, atol=1e-10)
     np.testing.assert_array_equal(model.predict(X, **beside), joint.argmax(axis=1))
-    got = model.criteria(X, **beside)
-    for value, expected in (
-        (model.score(X, **beside), log_evidence.mean()),
-        (model.log_likelihood(X, **beside), log_evidence.sum()),
-        (model.log_likelihood(X, classified=True, **beside), classified),
-        (model.bic(X, **beside), got["bic"]),
-        (model.aic(X, **beside), got["aic"]),
-        (got["bic"], -2 * log_evidence.sum() + p * np.log(len(X))),
-        (got["icl"], -2 * classified + p * np.log(len(X))),
-    ):
-        assert value == pytest.approx(expected, rel=1e-12)
+    assert model.score(X, **beside) == pytest.approx(log_evidence.mean(), rel=1e-12)
+    assert model.log_likelihood(X, **beside) == pytest.approx(total, rel=1e-12)
+    assert model.log_likelihood(X, classified=True, **beside) == pytest.approx(classified, rel=1e-12)
+    assert model.bic(X, **beside) == pytest.approx(-2 * total + p * np.log(len(X)), rel=1e-12)
+    assert model.aic(X, **beside) == pytest.approx(-2 * total + 2 * p, rel=1e-12)
     one = GaussianMixture(1, missing="em", acceleration=None, tol=1e-12, max_iter=2000).fit(X, **beside)
-    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
-    gain = log_evidence.sum() - one.log_likelihood(X, error_covariance=errors)
-    assert got["nec"] == pytest.approx(entropy / gain, rel=1e-4)
+    nec = -(r * np.log(np.maximum(r, 1e-300))).sum() / (total - one.log_likelihood(X, **beside))
+    got, icl = model.criteria(X, **beside), -2 * classified + p * np.log(len(X))
+    assert got["nec"] == pytest.approx(nec, rel=1e-6)
+    assert (got["icl"], got["bic"]) == pytest.approx((icl, model.bic(X, **beside)), rel=1e-12)
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -142,11 +132,8 @@ def test_a_large_error_is_a_missing_value():
 
 def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error():
     X, errors = blurred(kind="shared", gaps=True)
-    how = {"estimator": "x", "missing": "em", "error_covariance": errors}
-    array, stream = (
-        as_source(rows, **how).without_gaps.select_rows(np.arange(3)) for rows in (X, gmm.open_rows(lambda: [X]))
-    )
-    np.testing.assert_array_equal(stream.rows, array.rows)
+    sources = (as_source(rows, estimator="x", missing="em", error_covariance=errors) for rows in (X, stream(X)))
+    np.testing.assert_array_equal(*(each.without_gaps.select_rows(np.arange(3)).rows for each in sources))
 
 
 def test_a_prior_keeps_variances_that_errors_explain():
@@ -155,11 +142,6 @@ def test_a_prior_keeps_variances_that_errors_explain():
     model = GaussianMixture(1, tol=1e-6).fit(X, error_covariance=errors)
     assert np.linalg.eigvalsh(model.covariances_[0])[0] > 1e-3
     assert "shrunk" in str(model)
-
-
-def test_heavy_rows_with_large_errors_do_not_overflow():
-    heavy = GaussianMixture(1).fit(np.arange(8.0)[:, None], None, np.full(8, 1e200), error_covariance=[1e148])
-    assert 0 < heavy.covariances_[0] < 1e4
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
@@ -263,11 +245,13 @@ def test_an_error_that_columns_share_spoils_no_other_column(large, small):
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-def test_true_values_of_components_that_are_nearly_flat_are_finite():
+def test_nothing_overflows_where_components_are_nearly_flat_or_rows_are_heavy():
     draws = np.random.default_rng(0)
     X = draws.normal(size=(60, 2)) @ draws.normal(size=(2, 4))
     fits = (GaussianMixture(2, reg_covar=1e-14, random_state=seed).fit(X) for seed in range(5))
     assert all(np.isfinite(gmm.analysis.true_values(each, X, np.ones(4)).covariances).all() for each in fits)
+    heavy = GaussianMixture(1).fit(np.arange(8.0)[:, None], None, np.full(8, 1e200), error_covariance=[1e148])
+    assert 0 < heavy.covariances_[0] < 1e4
 
 
 def test_a_true_value_without_error_has_no_variance():
@@ -354,7 +338,7 @@ def test_wrong_sizes_are_refused():
     wrong = np.ones((8, 3)), np.zeros(7, dtype=np.intp), np.ones((5, 4)), np.ones((4, 3)), np.ones((3, 3))
     offsets, weights, shares, blocks = np.zeros(4), np.ones(8), np.zeros((1, 4, 64)), np.zeros((1, 64))
     beyond = right[0], np.where(np.arange(8) == 3, 5, numbers), *right[2:]
-    cases = [
+    for function, arguments, words in (
         (tiles.log_densities, (*right, np.zeros(3)), "4 offsets, got 3"),
         (tiles.log_densities, (*beyond, offsets), "from 0 to 4, got 5 of row 3"),
         (tiles.scores, (*right, weights, np.zeros((2, 4, 64))), r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"),
@@ -362,14 +346,13 @@ def test_wrong_sizes_are_refused():
         (tiles.normalise, (np.zeros((1, 4, 7)), blocks[:, :7]), "blocks of 64 rows, got 7 in 4"),
         (tiles.normalise, (shares, np.zeros((2, 64))), r"of noise \(1, 64\), got \(2, 64\)"),
         (tiles.normalise, (shares, blocks[:, :63]), r"of noise \(1, 64\), got \(1, 63\)"),
-    ]
+    ):
+        refused(words, function, *arguments)
     for i, part in enumerate(wrong):
         arrays = [*right[:i], part, *right[i + 1 :]]
         words = "expected rows.*got.*" + ".*".join(str(len(array)) for array in arrays)
-        cases.append((tiles.log_densities, (*arrays, offsets), words))
-        cases.append((tiles.scores, (*arrays, weights, shares), words))
-    for function, arguments, words in cases:
-        refused(words, function, *arguments)
+        refused(words, tiles.log_densities, *arrays, offsets)
+        refused(words, tiles.scores, *arrays, weights, shares)
 
 
 @kinds
@@ -416,40 +399,37 @@ def test_a_column_without_spread_of_its_own_is_no_error(last):
     assert np.isfinite(mixture.lower_bound_)
 
 
+TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+
+
 def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
-    pandas = pytest.importorskip("pandas")
-    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
-    errors = pandas.DataFrame(np.full((80, 2), 0.1), columns=["b", "a"])
-    refused("'b' instead of 'a' as column 0", GaussianMixture(1).fit, rows, error_covariance=errors)
-    GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])
-    matrix = pandas.DataFrame([[1.0, 0.5], [0.5, 2.0]], index=["a", "b"], columns=["a", "b"])
-    for swapped, side in ((pandas.Series([1.0, 2.0], ["b", "a"]), "value"), (matrix.iloc[::-1], "row")):
-        refused(f"'b' instead of 'a' as {side} 0", GaussianMixture(1).fit, rows, error_covariance=swapped)
-    for plain in (pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], ["a", "b"]), matrix):
-        fits = (GaussianMixture(1).fit(rows, error_covariance=errors) for errors in (plain, plain.to_numpy()))
-        np.testing.assert_array_equal(*(fit.means_ for fit in fits))
+    fit, errors = GaussianMixture(1).fit, pd.DataFrame(np.full((80, 2), 0.1), columns=["b", "a"])
+    matrix = pd.DataFrame([[1.0, 0.5], [0.5, 2.0]], index=["a", "b"], columns=["a", "b"])
+    swapped = (errors, "column"), (pd.Series([1.0, 2.0], ["b", "a"]), "value"), (matrix.iloc[::-1], "row")
+    for wrong, side in swapped:
+        refused(f"'b' instead of 'a' as {side} 0", fit, TABLE, error_covariance=wrong)
+    for plain in (errors[["a", "b"]], pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0], ["a", "b"]), matrix):
+        means = (fit(TABLE, error_covariance=errors).means_ for errors in (plain, plain.to_numpy()))
+        np.testing.assert_array_equal(*means)
 
 
 def test_labelled_parameters_have_the_columns_of_the_rows():
-    pandas = pytest.importorskip("pandas")
-    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
-    swapped = pandas.DataFrame([[0.0, 1.0], [1.0, 0.0]], columns=["b", "a"])
+    swapped = pd.DataFrame([[0.0, 1.0], [1.0, 0.0]], columns=["b", "a"])
     prior = gmm.NormalInverseWishart(mean=swapped.loc[0])
     for fit in (
-        lambda: GaussianMixture(2, means_init=swapped).fit(rows),
-        lambda: gmm.select(rows, [2], means_init=swapped, fixed={"means": True}),
-        lambda: GaussianMixture(2, noise=swapped).fit(rows),
-        lambda: GaussianMixture(2, prior=prior).fit(rows),
-        lambda: gmm.BayesianGaussianMixture(n_components=2, mean_prior=swapped.loc[0]).fit(rows),
+        lambda: GaussianMixture(2, means_init=swapped).fit(TABLE),
+        lambda: gmm.select(TABLE, [2], means_init=swapped, fixed={"means": True}),
+        lambda: GaussianMixture(2, noise=swapped).fit(TABLE),
+        lambda: GaussianMixture(2, prior=prior).fit(TABLE),
+        lambda: gmm.BayesianGaussianMixture(n_components=2, mean_prior=swapped.loc[0]).fit(TABLE),
     ):
         refused("with the columns of X, got 'b' instead of 'a' as", fit)
-    GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(rows)
+    GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(TABLE)
 
 
 def test_what_knows_nothing_of_errors_says_so():
     X, errors = blurred(kind="shared")
-    rows = gmm.sources.checked_rows(X, error_covariance=errors)
-    mixture = GaussianMixture(2, random_state=0).fit(X)
+    rows, mixture = gmm.sources.checked_rows(X, error_covariance=errors), GaussianMixture(2, random_state=0).fit(X)
     refused("drift knows nothing of errors", gmm.analysis.drift, mixture, rows, X)
 
 

@@ -7,9 +7,7 @@ import pytest
 
 import reference
 from gmm import GaussianMixture
-from inside import tiles
 
-every_kernel = pytest.mark.parametrize("kernel", tiles.kernels())
 every_type = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -36,11 +34,10 @@ def squares(mixture, row):
     return found
 
 
-@every_kernel
+@pytest.mark.usefixtures("kernel")
 @every_type
 @pytest.mark.parametrize("scale", [1e-200, 1e-3, 1.0, 1e8])
-def test_log_densities_are_right_or_infinite_and_the_nearest_component_takes_all(kernel, covariance_type, scale):
-    tiles.use_kernel(kernel)
+def test_log_densities_are_right_or_infinite_and_the_nearest_component_takes_all(covariance_type, scale):
     mixture = mixture_of(covariance_type, scale)
     shares, labels = mixture.predict_proba(FAR), mixture.predict(FAR)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-15)
@@ -53,10 +50,9 @@ def test_log_densities_are_right_or_infinite_and_the_nearest_component_takes_all
         assert not share[~near].any()
 
 
-@every_kernel
+@pytest.mark.usefixtures("kernel")
 @every_type
-def test_a_far_row_leaves_the_others_as_they_are(kernel, covariance_type):
-    tiles.use_kernel(kernel)
+def test_a_far_row_leaves_the_others_as_they_are(covariance_type):
     mixture, near = mixture_of(covariance_type), np.random.default_rng(0).normal(size=(300, 2))
     rows = np.concatenate([near[:150], FAR, near[150:]])
     others = np.r_[0:150, len(rows) - 150 : len(rows)]
@@ -81,10 +77,9 @@ def test_sums_over_far_rows_are_infinite_and_rows_of_no_weight_count_nothing(cov
     assert not (mixture.predict(FAR) == 1).any()
 
 
-@every_kernel
+@pytest.mark.usefixtures("kernel")
 @every_type
-def test_rows_in_single_precision_are_as_far_as_in_double(kernel, covariance_type):
-    tiles.use_kernel(kernel)
+def test_rows_in_single_precision_are_as_far_as_in_double(covariance_type):
     mixture = mixture_of(covariance_type)
     rows = np.array([[1e18, 0], [1e19, 1e19], [1e25, 0], [-3e38, 3e38], [1, 1]], dtype=np.float32)
     wide = mixture.score_samples(rows.astype(np.float64))

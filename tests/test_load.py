@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info
 
 import fuzz_files
 import gmm
+from fuzz_files import array_of, members, npy, packed, saved
 from gmm import BayesianGaussianMixture, GaussianMixture, Selection
 from inside import FORMAT_VERSION, PARSIMONIOUS, layouts
 from tables import noted, refused, warned
@@ -23,7 +24,6 @@ def fitted(n_components=3, rows=X, **how):
     return warned(GaussianMixture(n_components, **{"random_state": 0, "max_iter": 20} | how).fit, rows)[0]
 
 
-saved = fuzz_files.saved
 FIT = saved(fitted(n_init=2, init_params="random_from_data"))
 FOUND = gmm.select(X, [1, 2], ["full", "diag"], random_state=0)
 TABLE = saved(FOUND)
@@ -31,22 +31,19 @@ TABLE = saved(FOUND)
 
 def tampered(content, *, without=(), into=None, **parts):
     """A file with other arrays, or other values in its header, whose checksums are right."""
-    members = {name.removesuffix(".npy"): fuzz_files.array_of(m) for name, m in fuzz_files.members(content).items()}
-    header = json.loads(members.pop("header").tobytes())
+    arrays = {name.removesuffix(".npy"): array_of(member) for name, member in members(content).items()}
+    header = json.loads(arrays.pop("header").tobytes())
     inside = header if into is None else header[into]
     for name, value in parts.items():
-        if isinstance(value, np.ndarray):
-            members[name.replace("__", "/")] = value
-        else:
-            inside[name] = value
+        (arrays if isinstance(value, np.ndarray) else inside)[name.replace("__", "/") if into is None else name] = value
     for name in without:
-        (members if name in members else inside).pop(name)
-    packed = {f"{name}.npy": fuzz_files.npy(array) for name, array in members.items()}
-    return fuzz_files.packed({"header.npy": fuzz_files.npy(np.frombuffer(json.dumps(header).encode(), "u1")), **packed})
+        (arrays if name in arrays else inside).pop(name)
+    arrays = {"header": np.frombuffer(json.dumps(header).encode(), "u1")} | arrays
+    return packed({f"{name}.npy": npy(values) for name, values in arrays.items()})
 
 
 def array(name, content=FIT):
-    return fuzz_files.array_of(fuzz_files.members(content)[f"{name}.npy"]).copy()
+    return array_of(members(content)[f"{name}.npy"]).copy()
 
 
 def with_item(name, index, value, content=FIT):
@@ -77,8 +74,7 @@ def test_parameters_that_were_rounded_come_back_bit_for_bit(model, K, d):
 @pytest.mark.parametrize("thickness", [1e-3, 1e-6, 3e-8, 1e-8])
 @every_model
 def test_a_fit_that_is_nearly_singular_comes_back(model, thickness):
-    rows = np.concatenate([RNG.normal(size=(60, 3)), RNG.normal(5, 0.5, size=(60, 3))])
-    rows[:, 2] = rows[:, 0] + rows[:, 1] + thickness * RNG.normal(size=120)
+    rows = np.column_stack([X[:, :2], X[:, 0] + X[:, 1] + thickness * RNG.normal(size=80)])
     try:
         mixture = fitted(2, rows, covariance_type=model, reg_covar=0.0)
     except ValueError:  # singular: there is nothing to save
@@ -91,8 +87,6 @@ def test_a_fit_that_is_nearly_singular_comes_back(model, thickness):
 
 NOT_MIXTURES = {
     "means of another width": ({"means": np.zeros((3, 1000))}, "covariance.*shape"),
-    "means that are no table": ({"means": np.zeros(9)}, "'means'"),
-    "one covariance for three": ({"covariances": np.eye(3)[None]}, "covariance.*shape"),
     "NaN among the means": ({"means": with_item("means", (1, 2), np.nan)}, "'means' contains NaN.*column 2"),
     "weights of nothing": ({"weights": np.zeros(3)}, "'weights'.*normalized"),
     "a weight too few": ({"weights": np.array([0.5, 0.5])}, "'weights'"),
@@ -101,7 +95,6 @@ NOT_MIXTURES = {
     "complex means": ({"means": np.zeros((3, 3), "c16")}, "'means' holds complex128"),
     "another layout": ({"covariance_model": "EEI"}, "EEI covariance.*shape"),
     "another constraint": ({"covariance_model": "EEV"}, "do not satisfy the model EEV"),
-    "no model": ({"covariance_model": ["VVV"]}, "covariance_model"),
     "a model by no name": ({"covariance_model": "VVX"}, "covariance type"),
     "passes of another shape": ({"passes": np.zeros((3, 5))}, "'passes'"),
     "passes neither kept nor not": ({"passes": with_item("passes", (0, 3), 0.5)}, "'passes'"),
@@ -110,20 +103,14 @@ NOT_MIXTURES = {
     "negative seconds": ({"seconds": -1 - array("seconds")}, "'seconds'"),
     "passes of another start": ({"others__0__passes": np.zeros(3)}, "'others/0/passes'"),
     "another start": ({"others": [3]}, "'others'"),
-    "starts": ({"others": {}}, "'others'"),
     "a start without passes": ({"others": [{}, {}]}, "'start' is missing"),
-    "a reason": ({"reason": 5}, "'reason'"),
-    "whether it converged": ({"converged": 1}, "'converged'"),
     "which start": ({"start": -1}, "'start'"),
     "a refinement": ({"refinement": {"moves": [[1, 2]], "tried": 1, "passes": 1.0}}, "'moves'"),
     "moves": ({"refinement": {"moves": [[10**400, 2, 1.0]], "tried": 1, "passes": 1.0}}, "'moves'"),
-    "a bound": ({"lower_bound": "x"}, "'lower_bound'"),
     "a bound that is NaN": ({"lower_bound": float("nan")}, "'lower_bound'"),
     "a type of data": ({"dtype": "float16"}, "dtype"),
-    "names": ({"feature_names": "abc"}, "'feature_names'"),
     "too few names": ({"feature_names": ["a"]}, "feature names"),
     "names that are numbers": ({"feature_names": [1, 2, 3]}, "names must be text"),
-    "settings": ({"parameters": [1]}, "'parameters'"),
 }
 SETTINGS = {"reg_covar": "x", "n_threads": -5, "n_components": 0, "covariance_type": "fulll", "tol": {"mean": None}}
 SETTINGS |= {"max_iter": 1.5, "prior": {"unknown": 1}, "random_state": "x", "tol__x": 1, "unknown": 1, "self": 1}
@@ -135,10 +122,19 @@ def test_values_that_are_no_mixture_are_refused(case):
     refused(match, GaussianMixture.load, tampered(FIT, **parts))
 
 
+@pytest.mark.parametrize("content", [FIT, TABLE], ids=["mixture", "selection"])
+def test_an_entry_of_another_type_is_refused_by_its_name(content):
+    header = json.loads(array("header", content).tobytes())
+    for name in header.keys() - {"format", "format_version", "gmm_version", "class"}:
+        for wrong in (5, 0.5, "x", True, [1], {"x": 1}, None):
+            if type(wrong) is not type(header[name]):
+                refused(name, gmm.load, tampered(content, **{name: wrong}))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_are_those_that_a_fit_takes(name):
-    with pytest.raises(ValueError, match=name.partition("__")[0] if name != "prior" else "unknown"):
-        gmm.load(tampered(FIT, into="parameters", **{name: SETTINGS[name]}))
+    told = "unknown" if name == "prior" else name.partition("__")[0]
+    refused(told, gmm.load, tampered(FIT, into="parameters", **{name: SETTINGS[name]}))
 
 
 def test_what_is_missing_is_told():
@@ -148,16 +144,12 @@ def test_what_is_missing_is_told():
 
 NOT_TABLES = {
     "no cells": ({"mixtures": []}, "expected 0 cells in 'covariance_type'"),
-    "cells that are no list": ({"mixtures": 5}, "'mixtures'"),
     "a cell that is no header": ({"mixtures": [1, None, None, None]}, "cell 0 in 'mixtures'"),
     "cells without arrays": ({"mixtures": [{}] * 4}, "cell 0.*missing"),
-    "a criterion that is a number": ({"criterion": 5}, "'criterion'"),
     "no criterion": ({"criterion": "x"}, "criterion among"),
     "what another criterion chose": ({"criterion": "nec"}, "'scores'"),
     "a best before the first": ({"best_index": -1}, "'best_index'"),
     "a best that is not": ({"best_index": 3 - FOUND.best_index}, "'best_index'"),
-    "a best that is a truth": ({"best_index": True}, "'best_index'"),
-    "whether it is complete": ({"complete": "no"}, "'complete'"),
     "types": ({"covariance_type": ["full"]}, "'covariance_type'"),
     "another type": ({"covariance_type": ["full", "diag", "full", "x"]}, "covariance type"),
     "status": ({"status": ["ok", "ok", "ok", "fine"]}, "cell 3 in 'status'"),
@@ -195,7 +187,7 @@ def test_a_selection_comes_back_with_failures_and_what_was_not_tried():
 
 def with_member(name, content):
     """A file with another member, whose checksum is right."""
-    return fuzz_files.packed(fuzz_files.members(FIT) | {f"{name}.npy": content})
+    return packed(members(FIT) | {f"{name}.npy": content})
 
 
 def headed(text):
@@ -218,7 +210,7 @@ HEADERS = [b"[" * 10**5, b"3", b"null", b"{}", b'{"format": "gmm-em model"}', b"
     "content",
     [
         *(with_member("means", headed(text.encode())) for text in ARRAY_HEADERS),
-        *(with_member("header", fuzz_files.npy(np.frombuffer(text, "u1"))) for text in HEADERS),
+        *(with_member("header", npy(np.frombuffer(text, "u1"))) for text in HEADERS),
     ],
     ids=lambda _: "",
 )
@@ -227,7 +219,7 @@ def test_no_header_breaks_its_reader(content):
 
 
 def test_other_versions_are_refused():
-    member = bytearray(fuzz_files.members(FIT)["means.npy"])
+    member = bytearray(members(FIT)["means.npy"])
     member[6:8] = b"\x09\x00"
     refused(r"'means'.*version|damaged", gmm.load, with_member("means", member))
     refused(r"as bytes.*version 2.*install", gmm.load, tampered(FIT, format_version=FORMAT_VERSION + 1))
@@ -238,10 +230,10 @@ def test_other_versions_are_refused():
 def test_a_member_that_is_there_twice_or_lies_over_others_is_refused():
     file = io.BytesIO(FIT)
     with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("means.npy", fuzz_files.members(FIT)["means.npy"])
+        archive.writestr("means.npy", members(FIT)["means.npy"])
     refused("'means' is there twice", gmm.load, file.getvalue())
     with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
-        archive.writestr("means.npy", fuzz_files.npy(np.zeros(5000)))
+        archive.writestr("means.npy", npy(np.zeros(5000)))
         archive.filelist *= 50
     refused("larger than the file", gmm.load, file.getvalue())
 
@@ -315,33 +307,22 @@ def test_load_opens_whatever_has_save():
     refused(r"holds \['GaussianMixture'\]", gmm.load, tampered(FIT, **{"class": ["GaussianMixture"]}))
 
 
-def test_a_subclass_loads_its_own_and_its_own_parameters():
-    class Mine(GaussianMixture):
-        def __init__(self, size=2):
-            super().__init__(size)
-            self.size = size
-
-    mixture = Mine(3).fit(np.random.default_rng(0).normal(size=(60, 2)))
-    back = Mine.load(saved(mixture))
-    assert type(back) is Mine
-    assert back.get_params() == {"size": 3}
-    assert saved(back) == saved(mixture)
-    refused("holds 'Mine'", gmm.load, saved(mixture))
-    plain = type("Plain", (GaussianMixture,), {})
-    assert type(plain.load(saved(plain.from_parameters([1.0], [[0.0]], [[[1.0]]])))) is plain
-
-
 @pytest.mark.parametrize(("base", "own"), [(GaussianMixture, {"noise": True}), (BayesianGaussianMixture, {})])
-def test_a_loaded_subclass_fits_other_rows_as_the_saved_one_would(base, own):
+def test_a_subclass_loads_its_own_and_its_own_parameters_and_fits_as_the_saved_one_would(base, own):
     class Mine(base):
         def __init__(self, size=2):
             super().__init__(n_components=size, random_state=0, **own)
             self.size = size
 
-    rows = np.random.default_rng(0).normal(size=(60, 2))
-    mixture = Mine().fit(rows)
-    back = Mine.load(saved(mixture)).fit(rows * 1000 + 1e4)
-    np.testing.assert_array_equal(back.means_, mixture.fit(rows * 1000 + 1e4).means_)
+    mixture = Mine(3).fit(X)
+    back = Mine.load(saved(mixture))
+    assert type(back) is Mine
+    assert back.get_params() == {"size": 3}
+    assert saved(back) == saved(mixture)
+    refused("holds 'Mine'", gmm.load, saved(mixture))
+    np.testing.assert_array_equal(back.fit(X * 1000 + 1e4).means_, mixture.fit(X * 1000 + 1e4).means_)
+    plain = type("Plain", (GaussianMixture,), {})
+    assert type(plain.load(saved(plain.from_parameters([1.0], [[0.0]], [[[1.0]]])))) is plain
 
 
 def test_samples_beyond_single_precision_are_in_double():
@@ -353,34 +334,27 @@ def test_samples_beyond_single_precision_are_in_double():
 
 @pytest.mark.parametrize(("kind", "n"), [("bytes", 400), ("values", 200)])
 def test_damaged_files_load_as_valid_or_not_at_all(kind, n):
-    counts = {}
-    for number, told in fuzz_files.outcomes(kind, 0, n):
-        assert not told.startswith(fuzz_files.FAILED), f"{kind} {number}: {told}"
-        counts[told] = counts.get(told, 0) + 1
-    assert sum(counts.values()) == n
+    told = list(dict(fuzz_files.outcomes(kind, 0, n)).values())
+    assert len(told) == n
+    assert not [each for each in told if each.startswith(fuzz_files.FAILED)]
     valid = {f"a valid {name}" for name in ("GaussianMixture", "MixtureClassifier", "Selection")}
-    assert set(counts) - {"the same fit"} == {"ValueError"} | valid
+    assert {*told} == {"ValueError"} | valid
 
 
 @pytest.mark.parametrize("way", ["load", "from_parameters", "noise", "posterior"])
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 def test_covariances_are_factored_once_and_by_one_thread(way, covariance_type, monkeypatch):
-    K, d = 2, 70  # wide enough for threads of BLAS
-    wide = np.random.default_rng(0).normal(size=(400, d)) + 5 * (np.arange(400) % K)[:, None]
-    how = {"n_components": K, "covariance_type": covariance_type, "random_state": 0, "max_iter": 5}
+    wide = np.random.default_rng(0).normal(size=(400, 70)) + 5 * (np.arange(400) % 2)[:, None]  # for threads of BLAS
+    how = {"n_components": 2, "covariance_type": covariance_type, "random_state": 0, "max_iter": 5}
     own = BayesianGaussianMixture(**how) if way == "posterior" else GaussianMixture(**how, noise=way == "noise")
-    warned(own.fit, wide)
-    content, parts = saved(own), (own.weights_, own.means_, own.covariances_)
+    content, parts = saved(warned(own.fit, wide)[0]), (own.weights_, own.means_, own.covariances_)
 
     def n_threads(*arguments):
         told = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
         return told or {1}  # Apple's Accelerate tells nobody
 
-    numbers = noted(monkeypatch, layouts.mstep, "whiten", n_threads)
-    if way == "from_parameters":
-        again = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type)
-    else:
-        again = gmm.load(content)
+    numbers, given = noted(monkeypatch, layouts.mstep, "whiten", n_threads), way == "from_parameters"
+    again = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type) if given else gmm.load(content)
     again.predict(wide[:1])
     again.sample(2)
     assert numbers == [{1}] * (2 if way == "posterior" else 1)  # the scale of a prior is a matrix of its own

@@ -3,9 +3,9 @@
 import copy
 import hashlib
 import io
-import json
 import os
 import pickle
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -23,7 +23,6 @@ from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
 SIZES = (1, 1), (4, 4), (3, 50)  # 50 features are too many for the linear form of a full covariance
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 
 @pytest.fixture
@@ -33,25 +32,21 @@ def path(tmp_path):
     return path
 
 
-def changed(path, *, without=(), **parts):
+def changed(path, **parts):
     """Write the file again, aligned, with other arrays or other values in its header."""
-    with np.load(path) as archive:
-        arrays = {name: archive[name] for name in archive.files if name not in without}
-    header = json.loads(arrays.pop("header").tobytes())
+    header, arrays = inside.load_state(path)
+    header = {name: value for name, value in header.items() if not name.startswith("format")}
     for name, value in parts.items():
         (arrays if isinstance(value, np.ndarray) else header)[name] = value
-    header = {name: value for name, value in header.items() if not name.startswith("format") and name not in without}
     inside.save_state(path, header, arrays)
     return path
 
 
 def is_mapped(frozen):
     base = frozen.prepared
-    while base is not None:
-        if isinstance(base, np.memmap):
-            return True
+    while base is not None and not isinstance(base, np.memmap):
         base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
-    return False
+    return base is not None
 
 
 @pytest.mark.usefixtures("kernel")
@@ -73,11 +68,10 @@ def test_it_has_the_same_bits(covariance_type, size, dtype, tmp_path):
 
 
 def test_copies_pickles_and_the_whole_file_are_the_same(path):
-    mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
+    mapped, before = gmm.load(path, mmap=True), path.read_bytes()
     for other in (pickle.loads(pickle.dumps(mapped)), copy.deepcopy(mapped), gmm.load(path)):
         assert not is_mapped(other)
-        np.testing.assert_array_equal(other.log_joint(X), mapped.log_joint(X))
-    before = path.read_bytes()
+        np.testing.assert_array_equal(other.prepared, mapped.prepared)
     again = path if os.name == "posix" else path.with_name("again")  # elsewhere no mapped file is replaced
     for other in (mapped, gmm.load(path)):
         other.save(again, prepared=True)
@@ -101,21 +95,16 @@ def test_it_is_an_archive_of_numpy_whose_arrays_are_aligned(path):
                 assert content.index(values.tobytes()) % 64 == 0
 
 
-@linux
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_processes_share_its_memory(tmp_path):
     path = tmp_path / "frozen"
     mixture(K=16, d=64).freeze().save(path, prepared=True)
     mapped = gmm.load(path, mmap=True)
-    mapped.predict(np.zeros((100, 64)))
-    mapped.predict(np.zeros((100, 64), np.float32))
-    sizes = {"Private_Dirty": 0, "Size": 0}
-    counts = False
-    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if "-" in name.split(" ")[0]:
-            counts = line.endswith(str(path))
-        elif counts and name in sizes:
-            sizes[name] += int(value.split()[0]) * 1024
+    for dtype in FLOATS:
+        mapped.predict(np.zeros((100, 64), dtype))
+    maps = re.split(r"^(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (ours,) = (each for each in maps if each.partition("\n")[0].endswith(str(path)))
+    sizes = {name: 1024 * int(n) for name, n in re.findall(r"^(\w+): +(\d+) kB", ours, re.MULTILINE)}
     assert sizes["Size"] >= mapped.prepared.nbytes
     assert sizes["Private_Dirty"] == 0
 
@@ -132,19 +121,18 @@ def test_a_file_that_is_replaced_leaves_those_who_use_it_what_it_was(path):
 
 
 def test_other_files_are_refused_with_a_remedy(path, tmp_path):
-    mixture().freeze().save(tmp_path / "plain")
+    plain, content = tmp_path / "plain", path.read_bytes()
+    mixture().freeze().save(plain)
     for load in (gmm.load, FrozenMixture.load):
-        refused(r"plain .*'prepared'.*save .*prepared=True", load, tmp_path / "plain", mmap=True)
-    mixture().save(tmp_path / "estimator")
-    refused(r"GaussianMixture.*freeze.*prepared=True", gmm.load, tmp_path / "estimator", mmap=True)
-    gmm.select(np.random.default_rng(0).normal(size=(50, 1)), [1], random_state=0).save(tmp_path / "selection")
-    refused("Selection", gmm.load, tmp_path / "selection", mmap=True)
-    for content in (path.read_bytes(), io.BytesIO(path.read_bytes()), None):
-        refused(r"path.*mmap=True", gmm.load, content, mmap=True, error=TypeError)
+        refused(r"plain .*'prepared'.*save .*prepared=True", load, plain, mmap=True)
+    mixture().save(plain)
+    refused(r"GaussianMixture.*freeze.*prepared=True", gmm.load, plain, mmap=True)
+    for wrong in (content, io.BytesIO(content), None):
+        refused(r"path.*mmap=True", gmm.load, wrong, mmap=True, error=TypeError)
     refused("absent", gmm.load, tmp_path / "absent", mmap=True, error=OSError)
-    for content in (b"", b"x", path.read_bytes()[:-30], path.read_bytes()[30:]):
-        (tmp_path / "cut").write_bytes(content)
-        refused(r"cut .*damaged", gmm.load, tmp_path / "cut", mmap=True)
+    for wrong in (b"", b"x", content[:-30], content[30:]):
+        plain.write_bytes(wrong)
+        refused(r"plain .*damaged", gmm.load, plain, mmap=True)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +143,7 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
         ({"prepared": np.zeros((2, 50))}, "float64 numbers"),
         ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
         ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
-        ({"centres": np.zeros((0, 4))}, "centres"),
         ({"layout": 1}, "numbers"),
-        ({"layout": None}, "layout"),
     ],
 )
 def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
@@ -214,12 +200,10 @@ def test_whatever_the_numbers_are_it_scores(covariance_type, path):
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
     """If this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` (_frozen_mixture.py)."""
     tiles.use_kernel(tiles.kernels()[1])
-    digest = hashlib.sha256()
+    digest, centres, rest = hashlib.sha256(), np.arange(6.0).reshape(2, 3), (np.ones(3), -np.inf, np.zeros(2))
     for code, size in enumerate((18, 9, 6, 2)):
-        centres, whiteners = np.arange(6.0).reshape(2, 3), np.arange(1.0, 1 + size)
-        digest.update(
-            _frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3), -np.inf, np.zeros(2)).tobytes()
-        )
+        numbers = _frozen.prepare(code, np.arange(2.0), centres, np.arange(1.0, 1 + size), *rest)
+        digest.update(numbers.tobytes())
     assert digest.hexdigest()[:16] == "d7d230bb131b739b"
 
 

@@ -87,7 +87,7 @@ def check_pass(got, joint, weight, expected_moments, layout, hard=False):
     """Hold a pass to the twin's log joint density, and its moments to those of the twin's responsibilities."""
     r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
     evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
-    counts, first, second = expected_moments(r)
+    counts, first, second = expected_moments(r[:, : len(got.counts)])
     assert got.log_evidence == pytest.approx(weight @ evidence, rel=1e-12)
     assert got.weight == pytest.approx(weight.sum(), rel=1e-14)
     np.testing.assert_allclose(got.counts, counts, rtol=1e-11)
@@ -95,33 +95,30 @@ def check_pass(got, joint, weight, expected_moments, layout, hard=False):
     np.testing.assert_allclose(got.second, reference.in_layout(second, layout), rtol=1e-10, atol=1e-9)
 
 
+def joint_of(X, parameters):
+    """What the twin knows; with noise, which has a density in the columns that a row has, as the last column."""
+    joint, noise = reference.log_joint_given(X, *written_out(parameters)), parameters.noise
+    if noise is NO_NOISE:
+        return joint
+    log_noise = np.log(parameters.noise_weight) - (~np.isnan(X) * np.log(noise.high - noise.low)).sum(axis=1)
+    return np.column_stack([joint, log_noise])
+
+
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("all_moments", [False, True])
+@pytest.mark.parametrize("noise", [NO_NOISE, Noise(np.full(4, -9.0), np.full(4, 14.0))], ids=["alone", "noise"])
 @every_type
-def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
-    X, parameters = with_gaps(), mixture(covariance_type)
+def test_a_pass_is_the_twins(covariance_type, noise, all_moments, hard):
+    X, parameters = with_gaps(), mixture(covariance_type, noise=noise)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     moments = FULL if all_moments else parameters.model.layout
     with e_step_over(incomplete(X, weight), moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
-    joint = reference.log_joint_given(X, *written_out(parameters))
-    given = weight, written_out(parameters), got.origins
+        rows = e_step.rows(parameters.whitened(), responsibilities=True)
+    joint, given = joint_of(X, parameters), (weight, written_out(parameters), got.origins)
     layout = "full" if all_moments else covariance_type
     check_pass(got, joint, weight, lambda r: reference.statistics_given(X, r, *given), layout, hard)
-
-
-def test_rows_see_their_columns_of_the_noise():
-    X, weight = with_gaps(), np.random.default_rng(1).uniform(0.5, 2, 120)
-    noise = Noise(np.nanmin(X, axis=0), np.nanmax(X, axis=0))
-    parameters = mixture("full", noise=noise)
-    joint = reference.log_joint_given(X, *written_out(parameters))
-    widths = np.log(noise.high - noise.low)
-    log_noise = np.log(parameters.noise_weight) - (~np.isnan(X) * widths).sum(axis=1)
-    joint = np.column_stack([joint, log_noise])
-    with e_step_over(incomplete(X, weight), FULL) as e_step:
-        got, rows = e_step(parameters.whitened()), e_step.rows(parameters.whitened(), responsibilities=True)
-    assert got.log_evidence == pytest.approx(weight @ reference.log_evidence(joint), rel=1e-12)
-    np.testing.assert_allclose(rows.responsibilities, reference.responsibilities(joint)[:, :-1], atol=1e-12)
+    np.testing.assert_allclose(rows.responsibilities, reference.responsibilities(joint)[:, :3], atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -215,22 +212,13 @@ def test_the_objective_never_falls_with_variances_at_the_ridge(covariance_type, 
     assert compared
 
 
-def test_estimates_of_one_gaussian_are_those_that_are_published_or_follow_from_regressions():
-    """Anderson (1957): the likelihood of the apples factors into that of the sizes and of a regression on them."""
+def test_estimates_of_one_gaussian_are_those_that_are_published():
     how = {"missing": "em", "reg_covar": 0, "tol": 1e-14, "max_iter": 1000}
-    apples = GaussianMixture(1, **how).fit(APPLES)
+    apples, cement = (GaussianMixture(1, **how).fit(rows) for rows in (APPLES, CEMENT))
     np.testing.assert_allclose(apples.means_[0], [14.72222, 49.33333], atol=1e-4)
     np.testing.assert_allclose(apples.covariances_[0], [[89.534, -90.697], [-90.697, 114.695]], atol=1e-3)
     assert -2 * apples.log_likelihood(APPLES) - 30 * np.log(2 * np.pi) == pytest.approx(148.435, abs=5e-4)
-    cement = GaussianMixture(1, **how).fit(CEMENT)
     np.testing.assert_allclose(cement.means_[0], [6.655, 49.965, 11.769, 27.047, 95.423], atol=5e-4)
-    size, worms = APPLES[:12].T
-    slope, intercept = np.polyfit(size, worms, 1)
-    rest = ((worms - intercept - slope * size) ** 2).mean()
-    mean, variance = APPLES[:, 0].mean(), APPLES[:, 0].var()
-    np.testing.assert_allclose(apples.means_[0], [mean, intercept + slope * mean], rtol=1e-7)
-    covariance = [[variance, slope * variance], [slope * variance, rest + slope**2 * variance]]
-    np.testing.assert_allclose(apples.covariances_[0], covariance, rtol=1e-6)
 
 
 def test_gaps_are_filled_for_a_start_with_what_rows_like_theirs_have():
@@ -276,28 +264,21 @@ def test_gaps_are_filled_with_conditional_means(covariance_type):
 
 
 def test_draws_have_the_conditional_moments():
-    parameters = mixture("full")
-    row = np.array([1.0, np.nan, -0.5, np.nan])
+    parameters, row = mixture("full"), np.array([1.0, np.nan, -0.5, np.nan])
     drawn = as_mixture(parameters).impute(np.tile(row, (200_000, 1)), draw=True, random_state=0)[:, [1, 3]]
-    weights, means, covariances = reference.conditional(
-        *written_out(parameters), np.array([0, 2]), np.array([1, 3]), row[[0, 2]]
-    )
-    mean = weights @ means
-    spread = np.einsum("k,kij->ij", weights, covariances + (means - mean)[:, :, None] * (means - mean)[:, None])
-    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.02)
+    weights, means, covariances = reference.conditional(*written_out(parameters), [0, 2], [1, 3], row[[0, 2]])
+    apart = means - weights @ means
+    spread = np.einsum("k,kij->ij", weights, covariances + apart[:, :, None] * apart[:, None])
+    np.testing.assert_allclose(drawn.mean(axis=0), weights @ means, atol=0.02)
     np.testing.assert_allclose(np.cov(drawn.T), spread, rtol=0.03, atol=0.03)
 
 
 def test_noise_fills_with_the_middle_of_its_box():
-    model = GaussianMixture(1, missing="em", noise=[[0, 0], [10, 20]], random_state=0)
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal([2, 3], 0.1, (80, 2)), rng.uniform([0, 0], [10, 20], (40, 2))])
-    model.fit(X)
-    filled = model.impute([[9.0, np.nan]])
-    np.testing.assert_allclose(filled, [[9.0, 10.0]], atol=1e-6)
+    rng, model = np.random.default_rng(0), GaussianMixture(1, missing="em", noise=[[0, 0], [10, 20]], random_state=0)
+    model.fit(np.concatenate([rng.normal([2, 3], 0.1, (80, 2)), rng.uniform([0, 0], [10, 20], (40, 2))]))
+    np.testing.assert_allclose(model.impute([[9.0, np.nan]]), [[9.0, 10.0]], atol=1e-6)
     drawn = model.impute(np.tile([9.0, np.nan], (500, 1)), draw=True, random_state=0)[:, 1]
-    assert 0 <= drawn.min() < 1
-    assert 19 < drawn.max() <= 20
+    np.testing.assert_allclose([drawn.min(), drawn.max()], [0, 20], atol=1)
 
 
 def test_folds_and_pipelines_keep_their_gaps():
@@ -317,7 +298,6 @@ def test_what_cannot_be_learnt_from_is_an_error():
     refused(r"column 1 of X are .*: pass X\[:, ~np\.isnan", fit.fit, empty)
     refused(r"column 1 \('b'\) of X are .*: pass X\.dropna", fit.fit, pd.DataFrame(empty, columns=list("abcd")))
     refused("infinity", fit.fit, np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
-    refused("'missing' parameter", GaussianMixture(2, missing="mean").fit, X, error=gmm.InvalidParameterError)
     refused("needs whole rows", gmm.em.steps, X, 2, missing="em")
 
 
@@ -362,13 +342,8 @@ def test_columns_that_no_row_has_together_are_told():
 @pytest.mark.parametrize("acceleration", [None, "auto"])
 def test_labels_and_gaps_go_together(acceleration):
     """The bound is the mean over rows of log Σ_k π_k N(x_o) over the components that a row may belong to."""
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(n, 3)) + at for n, at in ((80, 0), (80, [2, 0, 1]), (60, [0, 3, -2]))])
-    labels = np.repeat([5, 3, -1], [80, 80, 60])
-    labels[rng.random(220) < 0.6] = -1
-    X[rng.random(X.shape) < 0.2] = np.nan
-    kept = ~np.isnan(X).all(axis=1)
-    X, labels = X[kept], labels[kept]
+    X = with_gaps(n=220, d=3, share=0.2)
+    labels = np.where(np.arange(220) % 5 < 2, 3 + 2 * (X[:, 0] > 2), -1)
     mixture = GaussianMixture(3, missing="em", acceleration=acceleration, tol=1e-9, max_iter=1000, random_state=0)
     mixture.fit(X, labels=labels)
     assert mixture.component_classes_.tolist() == [3, 5, -1]
@@ -384,18 +359,16 @@ def with_empty_rows(seed=0):
     return X, Y, np.isnan(Y).all(axis=1)
 
 
-@pytest.mark.parametrize(
-    ("covariance_type", "how"),
-    [*((name, {}) for name in PARSIMONIOUS)]
-    + [(name, how) for name in ("VVV", "VVI") for how in ({"noise": 0.1, "max_iter": 8}, {"prior": "conjugate"})]
-    + [("EEE", {"acceleration": None})],
-    ids=str,
-)
+EMPTY = [{"covariance_type": name} for name in PARSIMONIOUS]
+EMPTY += [{"covariance_type": name, "noise": 0.1, "max_iter": 8} for name in ("VVV", "VVI")]
+EMPTY += [{"covariance_type": name, "prior": "conjugate"} for name in ("VVV", "VVI")]
+
+
+@pytest.mark.parametrize("how", [*EMPTY, {"covariance_type": "EEE", "acceleration": None}], ids=str)
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-def test_rows_without_a_value_change_no_fit(covariance_type, how):
-    X, Y, empty = with_empty_rows()
+def test_rows_without_a_value_change_no_fit(how):
+    (X, Y, empty), how = with_empty_rows(), {"missing": "em", "random_state": 0} | how
     assert empty.sum() == 25
-    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0} | how
     one, other = (GaussianMixture(2, **how).fit(rows) for rows in (X, Y))
     np.testing.assert_allclose(other.means_, one.means_, rtol=1e-9)
     np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-8, atol=1e-10)
@@ -442,15 +415,13 @@ def test_what_is_predicted_from_nothing_is_the_marginal_mixture():
 
 def test_rows_without_a_value_go_through_searches_classes_and_posteriors():
     X, Y, empty = with_empty_rows(3)
-    classes = (np.nan_to_num(Y[:, 0]) > 2).astype(int)
-    how = {"missing": "em", "random_state": 0}
+    classes, how = (np.nan_to_num(Y[:, 0]) > 2).astype(int), {"missing": "em", "random_state": 0}
     one, other = (gmm.select(rows, [1, 2], ["VVE", "EEE"], **how) for rows in (X, Y))
     np.testing.assert_array_equal(other.scores, one.scores)
     np.testing.assert_array_equal(other.best.covariances_, one.best.covariances_)
     one, other = (BayesianGaussianMixture(n_components=3, **how).fit(rows) for rows in (X, Y))
     np.testing.assert_allclose(other.means_, one.means_, rtol=1e-8)
     one, other = gmm.MixtureClassifier(**how).fit(X, classes[~empty]), gmm.MixtureClassifier(**how).fit(Y, classes)
-    np.testing.assert_allclose(other.class_prior_, one.class_prior_, rtol=1e-12)
     np.testing.assert_allclose(other.predict_proba(Y)[~empty], one.predict_proba(X), atol=1e-9)
     np.testing.assert_allclose(other.predict_proba(Y)[empty], np.tile(other.class_prior_, (empty.sum(), 1)), rtol=1e-9)
     labels = np.where(np.arange(len(Y)) % 3, None, classes.astype(object))

@@ -4,6 +4,7 @@ Run this file to store those of the present version, when it is released.
 """
 
 import io
+import itertools
 import json
 import re
 import zipfile
@@ -23,38 +24,38 @@ FOLDER = ROOT / "tests" / "data" / "saved"
 FILES = sorted(FOLDER.glob("*/*.gmm"))
 ROWS = np.array([[1.8, 54.0], [3.1, 66.0], [4.4, 81.0], [40.0, -600.0]])
 FITTED = ("weights_", "means_", "covariances_", "precisions_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_")
-POSTERIOR = (
-    *("weight_concentration_", "mean_precision_", "degrees_of_freedom_", "weight_concentration_prior_"),
-    *("mean_precision_prior_", "mean_prior_", "degrees_of_freedom_prior_", "covariance_prior_", "counts_"),
-)
+POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_", "counts_", "mean_prior_")
+POSTERIOR += ("covariance_prior_", "weight_concentration_prior_", "mean_precision_prior_", "degrees_of_freedom_prior_")
 COLUMNS = ("n_components", "covariance_type", "loglik", "bic", "aic", "icl", "status", "best_index", "complete")
+
+
+def of_attributes(saved, *names):
+    return {name: getattr(saved, name) for name in names if hasattr(saved, name)}
 
 
 def told(saved):
     """What a user sees of a saved object, as JSON values."""
     if isinstance(saved, Selection):
-        facts = {name: getattr(saved, name) for name in (*COLUMNS, "n_found_again", "n_fresh_starts", "seconds")}
+        facts = of_attributes(saved, *COLUMNS, "n_found_again", "n_fresh_starts", "seconds")
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.estimators) if each is not None}
         return plain(facts | {"ranked": saved.ranked()})
     if isinstance(saved, MixtureClassifier):
-        names = ("classes_", "class_prior_", "log_likelihood_", "bic_", "n_iter_")
-        facts = {name: getattr(saved, name) for name in names}
+        facts = of_attributes(saved, "classes_", "class_prior_", "log_likelihood_", "bic_", "n_iter_")
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.mixtures_)}
-        facts["feature_names"] = list(saved.feature_names_in_)
-        facts["request"] = saved.n_components, saved.covariance_type
+        facts |= {"feature_names": saved.feature_names_in_, "request": (saved.n_components, saved.covariance_type)}
         return plain(facts | {"predict": saved.predict(ROWS), "predict_proba": saved.predict_proba(ROWS)})
     facts = {name: getattr(saved, name)(ROWS) for name in ("predict", "predict_proba", "score_samples")}
     if isinstance(saved, FrozenMixture):
         return plain(facts | {"log_joint": saved.log_joint(ROWS), "n_components": saved.n_components})
-    facts |= {name: getattr(saved, name) for name in (*FITTED, *POSTERIOR) if hasattr(saved, name)}
-    facts["feature_names"] = list(getattr(saved, "feature_names_in_", ()))
+    facts |= of_attributes(saved, *FITTED, *POSTERIOR)
+    facts["feature_names"] = getattr(saved, "feature_names_in_", [])
     facts["endings"] = [(trace.start, trace.reason, trace.converged) for trace in saved.histories_]
     facts["passes"] = [(list(trace.passes), trace.seconds) for trace in saved.histories_]
     facts["refinement"] = saved.history_.refinement and saved.history_.refinement._asdict()
-    prior = saved.get_params().get("prior")
+    parameters = saved.get_params()
+    prior = parameters.get("prior")
     facts["prior"] = vars(prior) if isinstance(prior, gmm.NormalInverseWishart) else prior
-    numbers = (str, int, float)
-    facts["parameters"] = {name: value for name, value in saved.get_params().items() if isinstance(value, numbers)}
+    facts["parameters"] = {name: value for name, value in parameters.items() if isinstance(value, str | int | float)}
     return plain(facts)
 
 
@@ -121,21 +122,19 @@ def saved_now():
         return [fuzz_files.saved(each) for each in examples()]
 
 
+def keys(value):
+    """Every key of nested values, but for what an estimator was asked for."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from [name, *(keys(inner) if name != "parameters" else ())]
+    elif isinstance(value, list):
+        yield from itertools.chain.from_iterable(map(keys, value))
+
+
 def names_in(content):
     """Every key and array of a file, with N for numbers: of cells in a selection, of starts."""
     header, arrays = load_state(content)
-
-    def keys(value, ignored=("parameters",)):
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                yield name
-                if name not in ignored:
-                    yield from keys(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from keys(inner)
-
-    return set(keys(header)) | {re.sub(r"\b\d+/", "N/", name) for name in arrays}
+    return {*keys(header)} | {re.sub(r"\b\d+/", "N/", name) for name in arrays}
 
 
 def test_the_page_tells_every_entry_of_a_file(saved_now):
@@ -156,13 +155,10 @@ def test_a_file_is_what_the_page_says(saved_now):
             for entry in archive.infolist():
                 assert entry.compress_type == zipfile.ZIP_STORED
                 assert entry.filename.endswith(".npy")
-                member = archive.read(entry)
-                assert member[:8] in (b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00")
+                assert archive.read(entry)[:8] in (b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00")
             text = archive.read("header.npy")
-        length = int.from_bytes(text[8:10], "little")
-        header = json.loads(text[10 + length :])
-        assert header["format"] == "gmm-em model"
-        assert header["format_version"] == FORMAT_VERSION
+        header = json.loads(text[10 + int.from_bytes(text[8:10], "little") :])
+        assert (header["format"], header["format_version"]) == ("gmm-em model", FORMAT_VERSION)
 
 
 def test_entries_of_later_versions_are_ignored(saved_now):

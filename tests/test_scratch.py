@@ -11,15 +11,12 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 import pytest
 
 import gmm
 from inside import CLASSIC, ScratchSource
 from origins import ROWS, WEIGHTS, assert_same, fitted, in_blocks
-from tables import refused
+from tables import refused, with_gaps
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 
@@ -35,46 +32,21 @@ class Counted:
         return iter(self.blocks)
 
 
-@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["plain", "weighted"])
-def test_rows_with_gaps_are_read_once_too(weight):
-    rows = np.where(np.random.default_rng(0).uniform(size=ROWS.shape) < 0.1, np.nan, ROWS)
-    data, here = Counted(rows, weight), fitted(rows, weight, missing="em")
-    for source in (gmm.open_rows(data(), scratch=True), gmm.open_rows(data, scratch=True)):
-        assert_same(fitted(source, missing="em"), here)
-        assert here.score(source) == here.score(rows, sample_weight=weight)
-    assert data.calls == 2
-
-
+@pytest.mark.parametrize("gaps", [False, True])
 @pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_the_bits_are_those_in_memory_and_the_data_are_read_once(covariance_type):
+def test_the_bits_are_those_in_memory_and_the_data_are_read_once(covariance_type, gaps):
     weight = WEIGHTS if covariance_type in ("tied", "diag") else None
-    rows = ROWS.astype(np.float32 if covariance_type in ("tied", "spherical") else np.float64)
-    data = Counted(rows, weight)
+    rows = with_gaps(ROWS, 0.1) if gaps else ROWS
+    rows = rows.astype(np.float32 if covariance_type in ("tied", "spherical") else np.float64)
+    data, how = Counted(rows, weight), {"covariance_type": covariance_type, "missing": "em"}
     source = gmm.open_rows(data, scratch=True)
-    mixture = fitted(source, covariance_type=covariance_type)
-    assert_same(mixture, fitted(rows, weight, covariance_type=covariance_type))
+    mixture = fitted(source, **how)
+    assert_same(mixture, fitted(rows, weight, **how))
     np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
     assert mixture.bic(source) == mixture.bic(rows, weight)
     np.testing.assert_array_equal(source.take(np.array([0, 5, 8999])), rows[[0, 5, 8999]])
     assert data.calls == 1
     assert f"{rows.nbytes / 1e6:,.1f} MB of scratch>" in repr(source)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npy"])
-def test_files_of_all_kinds(suffix, tmp_path):
-    path, folder = tmp_path / f"rows{suffix}", tmp_path / "scratch"
-    folder.mkdir()
-    table = pa.table(dict(zip("abc", ROWS.T, strict=True)))
-    if suffix == ".npy":
-        np.save(path, ROWS)
-    else:
-        {".csv": pa.csv.write_csv, ".parquet": pa.parquet.write_table}[suffix](table, path)
-    source = gmm.open_rows(path, scratch=folder)
-    assert source.n_rows == 9000
-    if suffix != ".npy" or os.name == "posix":  # elsewhere a file that is mapped stays as it is
-        path.write_bytes(b"")  # nothing reads it again
-    assert_same(fitted(source), fitted(ROWS))
-    assert (source.feature_names is None) == (suffix == ".npy")
 
 
 def test_a_reading_that_ends_early_is_begun_again():

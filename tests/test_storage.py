@@ -7,6 +7,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
+from gmm.exchange.sklearn import from_sklearn, to_sklearn
 from inside import fitted_parameters
 from tables import PARAMETERS, factor_groups, refused
 
@@ -18,7 +19,7 @@ HOW = {"covariance_type": "factor", "n_factors": Q, "random_state": 0}
 
 X, OTHER = (factor_groups(N, D, Q, K, seed, truth=0, apart=1.0) for seed in (1, 2))
 HOLED = np.where(np.random.default_rng(3).uniform(size=X.shape) < 0.02, np.nan, X)
-COLUMNS, VALUES = [0, 5, 60, 2], {1: 0.5, 40: -1.0}
+COLUMNS, VALUES, PARTS = [0, 5, 60, 2], {1: 0.5, 40: -1.0}, ("weights", "means", "covariances")
 ERRORS = np.full(D, 0.1)
 
 
@@ -61,11 +62,11 @@ def to_json(mixture, file):
     return numbers_of(exchange.mclust.from_json(file))
 
 
-def drawn_lines(axes):
-    axes = np.ravel(axes)[0]
-    found = [line.get_xydata() for line in axes.lines] + [
-        path.vertices for each in axes.collections for path in each.get_paths()
-    ]
+def drawn(draw, mixture):
+    """The lines of a picture, as numbers."""
+    axes = np.ravel(draw(mixture, X, view=[0, 1]))[0]
+    found = [line.get_xydata() for line in axes.lines]
+    found += [path.vertices for each in axes.collections for path in each.get_paths()]
     axes.figure.clear()
     return [np.asarray(each, dtype=float) for each in found if len(each)]
 
@@ -116,9 +117,7 @@ NO_USES = {"degrees_of_freedom_", "metadata", "get_metadata_routing"}
 NO_USES |= {"get_params", "set_params", "set_fit_request", "set_score_request", "set_output"}
 
 FUNCTIONS = {
-    analysis.adapt: lambda m, o, f: numbers_of(
-        analysis.adapt(m, OTHER, parameters=("weights", "means", "covariances"))
-    ),
+    analysis.adapt: lambda m, o, f: numbers_of(analysis.adapt(m, OTHER, parameters=PARTS)),
     analysis.anomaly_threshold: lambda m, o, f: analysis.anomaly_threshold(m, X, 0.1).predict(OTHER),
     analysis.column_overlap: lambda m, o, f: analysis.column_overlap(m).areas,
     analysis.combine_components: lambda m, o, f: analysis.combine_components(m, X).entropies,
@@ -128,10 +127,7 @@ FUNCTIONS = {
     analysis.distance: lambda m, o, f: [
         (float(each), each.low, each.high)
         for kind in ("wasserstein", "kullback-leibler", "bhattacharyya")
-        for each in (
-            analysis.distance(m, o, kind=kind, n_samples=500),
-            analysis.distance(m, m, kind=kind, n_samples=500),
-        )
+        for each in (analysis.distance(m, other, kind=kind, n_samples=500) for other in (o, m))
     ],
     analysis.drift: lambda m, o, f: analysis.drift(m, OTHER, X, n_replicates=99).statistics,
     analysis.fisher_vector: lambda m, o, f: refusal(analysis.fisher_vector, m, OTHER),
@@ -144,17 +140,11 @@ FUNCTIONS = {
     exchange.mclust.to_json: lambda m, o, f: to_json(m, f),
     exchange.mclust.from_json: lambda m, o, f: to_json(m, f),
     exchange.onnx.to_onnx: lambda m, o, f: to_onnx(m, f),
-    exchange.sklearn.to_sklearn: lambda m, o, f: exchange.sklearn.to_sklearn(m).score_samples(X),
-    exchange.sklearn.from_sklearn: lambda m, o, f: exchange.sklearn.from_sklearn(
-        exchange.sklearn.to_sklearn(m)
-    ).score_samples(X),
-    plotting.plot_clusters: lambda m, o, f: drawn_lines(plotting.plot_clusters(m, X, view=[0, 1])),
-    plotting.plot_decision_boundaries: lambda m, o, f: drawn_lines(
-        plotting.plot_decision_boundaries(m, X, view=[0, 1])
-    ),
-    plotting.plot_density: lambda m, o, f: drawn_lines(plotting.plot_density(m, X, view=[0, 1])),
-    plotting.plot_uncertainty: lambda m, o, f: drawn_lines(plotting.plot_uncertainty(m, X, view=[0, 1])),
+    to_sklearn: lambda m, o, f: to_sklearn(m).score_samples(X),
+    from_sklearn: lambda m, o, f: from_sklearn(to_sklearn(m)).score_samples(X),
 }
+PICTURES = plotting.plot_clusters, plotting.plot_decision_boundaries, plotting.plot_density, plotting.plot_uncertainty
+FUNCTIONS |= {draw: lambda m, o, f, draw=draw: drawn(draw, m) for draw in PICTURES}
 # What fits mixtures itself, each with an answer that is known.
 FITS = {
     em.steps: lambda: np.all(np.diff([each.lower_bound for each in em.steps(X, K, **HOW, max_iter=5)]) > -1e-9),
@@ -163,9 +153,7 @@ FITS = {
     inference.split_lrt: lambda: inference.split_lrt(X, [2, 3], n_splits=2, **HOW).p_values.tolist() == [0, 1],
     inference.stability: lambda: inference.stability(X, [2, 3, 4], n_splits=2, **HOW).best == K,
     plotting.animate_fit: lambda: plotting.animate_fit(X, K, view=[0, 1], max_iter=2, **HOW) is not None,
-    tracking.Tracker: lambda: refusal(
-        tracking.Tracker, np.array([[-9.0] * D, [9.0] * D]), 1.0, covariance_type="factor2"
-    ),
+    tracking.Tracker: lambda: refusal(tracking.Tracker, np.full((2, D), [[-9], [9]]), 1, covariance_type="factor2"),
 }
 # Answers, of which the functions above are asked, and their pictures.
 RESULTS = {
@@ -184,7 +172,7 @@ RESULTS = {
 def assert_same(ours, theirs, atol):
     if isinstance(ours, dict):
         assert ours.keys() == theirs.keys()
-        ours, theirs = list(ours.values()), list(theirs.values())
+        ours, theirs = [*ours.values()], [*theirs.values()]
     if isinstance(ours, str) or ours is None:
         assert ours == theirs
     elif isinstance(ours, list | tuple):
@@ -193,9 +181,8 @@ def assert_same(ours, theirs, atol):
             assert_same(one, other, atol)
     else:
         one, other = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
-        np.testing.assert_allclose(
-            one, other, rtol=atol, atol=atol * (1 + np.abs(other[np.isfinite(other)]).max(initial=0))
-        )
+        size = 1 + np.abs(other[np.isfinite(other)]).max(initial=0)
+        np.testing.assert_allclose(one, other, rtol=atol, atol=atol * size)
 
 
 # Draws differ: their square roots of a covariance do.
