@@ -149,14 +149,6 @@ def test_a_singular_covariance_makes_a_candidate_fail():
     assert one.statistics.weight == N, "which tell a caller with a ridge where it was"
 
 
-@pytest.mark.parametrize("d", [1, 3, 8, 11])
-def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
-    for weight in (None, WEIGHT):
-        y = np.random.default_rng(d).normal(size=(N, d)) * np.arange(1, d + 1)
-        inside.CandidateView.scaled(y, weight, SPHERICAL.code, np.ones(1), np.zeros(d), 0.0)
-        assert np.average(np.square(y).mean(axis=1), weights=weight) == pytest.approx(1, rel=1e-12)
-
-
 @pytest.mark.parametrize("n_left", [4, 3, 1])
 @pytest.mark.parametrize("weighted", [False, True])
 @closed_forms
