@@ -18,7 +18,7 @@ KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
     *(
         f"tests/test_{name}.py"
-        for name in ("lengths", "update", "equal_bits", "diagnostics", "quasi_newton", "initialization")
+        for name in ("lengths", "update", "equal_bits", "quasi_newton", "initialization")
     ),
 ]
 
