@@ -43,8 +43,7 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     """Begin from the first rows, and run for some passes; return also the rows in the view's coordinates."""
     view, Y = a_view(layout, weight, single)
     rows = table(X, weight, single_limit=single)
-    how = {"n_lloyd": n_lloyd, "n_passes": n_passes}
-    return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
+    return begun(covariance_model(covariance_type), rows, view, Y[:K], n_lloyd=n_lloyd, n_passes=n_passes)[0], Y
 
 
 def a_view(layout=SPHERICAL, weight=None, single=False, **classes):
@@ -223,9 +222,9 @@ def test_other_numbers_of_components_are_refused():
     refused("fewer components than 3, got 3", one.without, inside._em.Scratch(), rows, family((K, D)), 1)
 
 
-def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, ridge=RIDGE):
+def best(rows, covariance_type, n_components=K, seed=0):
     """The statistics of the winner of a race."""
-    problem = Problem(ArraySource(rows, weight), Objective(covariance_model(covariance_type), ridge), n_threads)
+    problem = Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE), 1)
     return inside.starts.raced(problem, n_components, np.random.default_rng(seed))
 
 
@@ -257,33 +256,28 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
 
 def test_more_components_find_a_cluster_that_none_begins_in():
     """Two clusters far away are one component of nearly every start with as many components as clusters."""
-    rng = np.random.default_rng(0)
-    centres = np.array([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]])
-    rows = np.concatenate([centre + rng.normal(size=(60, 2)) for centre in centres])
-    starts = [best(rows, "full", 5, seed=seed) for seed in range(10)]
-    assert min(one.counts.min() for one in starts) > 55
+    centres = np.repeat([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]], 60, axis=0)
+    rows = centres + np.random.default_rng(0).normal(size=(300, 2))
+    assert min(best(rows, "full", 5, seed=seed).counts.min() for seed in range(10)) > 55
 
 
 def test_the_last_passes_see_all_rows():
-    rows = np.random.default_rng(2).normal(size=(3000, 2))
-    assert best(rows, "full").weight == 3000
+    assert best(np.random.default_rng(2).normal(size=(3000, 2)), "full").weight == 3000
 
 
 def race(fewest_rows=None, seeds=1):
-    rows, verdict = table(), None
-    if fewest_rows is not None:
-        rules = inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False
-        verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
+    rows, rules = table(), (inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False)
+    judged = fewest_rows is not None
+    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD) if judged else None
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
     return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
 
 
 def test_clusters_that_were_finished_rest_where_they_are():
-    view, Y = a_view()
-    scratch = inside._em.Scratch()
-    clusters = inside.Clusters(view, Y[:K], 1, scratch)
+    (view, Y), scratch = a_view(), inside._em.Scratch()
+    clusters, before = (inside.Clusters(view, Y[:K], 1, scratch) for _ in range(2))
     centres = race(seeds=3).finish_clusters(0, clusters, scratch).centres  # more passes, as they were chosen of three
-    assert not np.array_equal(centres, inside.Clusters(view, Y[:K], 1, scratch).centres)
+    assert not np.array_equal(centres, before.centres)
     np.testing.assert_array_equal(race(seeds=3).finish_clusters(0, clusters, scratch).centres, centres)
 
 
