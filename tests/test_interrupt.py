@@ -80,12 +80,12 @@ def long_fit(kind, n_threads):
 
 
 def command(code, *arguments):
-    return [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
+    return ["-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
 
 
 def run(code, *arguments):
     """Run code in a process of its own, which a deadlock would keep for ever."""
-    return python(*command(code, *arguments)[1:], timeout=120)
+    return python(*command(code, *arguments), timeout=120)
 
 
 @posix
@@ -98,19 +98,18 @@ def run(code, *arguments):
 )
 def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_threads):
     n, d, what = long_fit(kind, n_threads)
-    code = LONG_FIT.format(n=n, d=d, what=what)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command(code), **pipes) as process:
+    code = [sys.executable, *command(LONG_FIT.format(n=n, d=d, what=what))]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().strip() == "ready"
         time.sleep(0.4)
         process.send_signal(signal.SIGINT)
         began = time.perf_counter()
-        answer = process.stdout.readline().strip()
+        answer = process.stdout.readline()
         seconds = time.perf_counter() - began
         rest, errors = process.stdout.read(), process.stderr.read()  # communicate() forgets what was buffered
-    assert answer == "interrupted", errors
+    told = [line for line in (answer + rest).split() if line != "read"]  # the slow reader ends its block
+    assert told == ["interrupted", "intact"], errors
     assert seconds < SOON
-    assert [line for line in rest.split() if line != "read"] == ["intact"], errors  # the slow reader ends its block
     assert process.returncode == 0, errors
 
 
@@ -157,15 +156,12 @@ def test_an_error_of_the_items_keeps_neither_itself_nor_an_item_alive():
         yield np.zeros(3)
         raise DiskError
 
-    def read():
-        references.extend(weakref.ref(item) for item in read_ahead(items()))
-
     references = []
     gc.collect()
     gc.disable()
     try:
         with contextlib.suppress(DiskError):
-            read()
+            references.extend(weakref.ref(item) for item in read_ahead(items()))
         assert [reference() for reference in references] == [None, None]
     finally:
         gc.enable()
@@ -249,12 +245,8 @@ def blas_threads():
 controllable = pytest.mark.skipif(not blas_threads(), reason="Apple's Accelerate tells nobody of its threads")
 
 
-def wide_problem():
-    """Features enough for BLAS to want threads of its own."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(3000, 64))
-    X[:1500] += 3
-    return X, {"means_init": X[[0, -1]], "max_iter": 3, "tol": 0}
+# Features enough for BLAS to want threads of its own.
+WIDE = np.random.default_rng(0).normal(size=(3000, 64)) + 3 * (np.arange(3000) < 1500)[:, None]
 
 
 @controllable
@@ -273,58 +265,35 @@ def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
 @quiet
 def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
     monkeypatch.setattr(blas, "BLAS_STAYS_SINGLE", -1)
-    X, asked = wide_problem()
-    mixture = GaussianMixture(2, **asked).fit(X)
+    mixture = GaussianMixture(2, means_init=WIDE[[0, -1]], max_iter=3, tol=0).fit(WIDE)
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        for _ in Scorer(inside.fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
+        for _ in Scorer(inside.fitted_parameters(mixture)).blocks(ArraySource(WIDE), labels=True):
             assert blas_threads() == before
 
 
 @controllable
-@pytest.mark.parametrize("first_to_leave", ["first", "second"])
+@pytest.mark.parametrize("first_to_leave", [0, 1])
 def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
     """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
     before = blas_threads()
-    entered, leave, left, done = (threading.Event() for _ in range(4))
-
-    def hold():
-        with single_threaded_blas():
-            entered.set()
-            leave.wait(10)
-        left.set()
-        done.wait(10)  # alive until the end, as a thread of a pool is
-
-    other = threading.Thread(target=hold)
-    other.start()
-    try:
-        entered.wait(10)
-        with single_threaded_blas():
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:  # whose threads live until the end
+        threads, holders = [one, other], [single_threaded_blas(), single_threaded_blas()]
+        for thread, holder in zip(threads, holders, strict=True):
+            thread.submit(holder.__enter__).result(10)
             assert set(blas_threads()) == {1}
-            if first_to_leave == "first":
-                leave.set()
-                left.wait(10)
-                assert set(blas_threads()) == {1}
-        if first_to_leave == "second":
-            assert set(blas_threads()) == {1}
-            leave.set()
-            left.wait(10)
+        threads[first_to_leave].submit(holders[first_to_leave].__exit__, None, None, None).result(10)
+        assert set(blas_threads()) == {1}
+        threads[1 - first_to_leave].submit(holders[1 - first_to_leave].__exit__, None, None, None).result(10)
         assert blas_threads() == before
-    finally:
-        leave.set()
-        done.set()
-        other.join(10)
 
 
 @controllable
 def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
-    with threadpool_limits(2, user_api="blas"):
-        assert usable_threads() == 2
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5}, raising=False)
-        assert usable_threads() == 1
-    with threadpool_limits(1, user_api="blas"):
-        assert usable_threads() == 1
+    for affinity, limit, usable in (({0, 1, 2}, 2, 2), ({5}, 2, 1), ({0, 1, 2}, 1, 1)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, affinity=affinity: affinity, raising=False)
+        with threadpool_limits(limit, user_api="blas"):
+            assert usable_threads() == usable
 
 
 # --- Forks and Python's threads -----------------------------------------------------------------
@@ -348,16 +317,13 @@ def test_a_fork_after_a_fit_fits_as_well():
 
 @quiet
 def test_fits_in_two_python_threads_are_those_of_one():
-    X, asked = wide_problem()
-
     def fit(n_features):
-        means = asked["means_init"][:, :n_features]
-        mixture = GaussianMixture(2, **asked | {"means_init": means, "n_threads": 2})
-        return [mixture.fit(X[:, :n_features]).lower_bounds_ for _ in range(5)]
+        X = WIDE[:, :n_features]
+        mixture = GaussianMixture(2, means_init=X[[0, -1]], max_iter=3, tol=0, n_threads=2)
+        return [mixture.fit(X).lower_bounds_ for _ in range(5)]
 
     features = [64, 50, 3, 64]
-    alone = [fit(d) for d in features]
-    before = blas_threads()
+    alone, before = [fit(d) for d in features], blas_threads()
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(fit, features)) == alone
     assert blas_threads() == before
@@ -432,10 +398,10 @@ def test_a_fork_during_a_first_look_reads_on_its_own(scratch):
         if not child:
             forked = threading.Event()  # the other thread may hold the lock inside the one that is copied
         forked.set()
-        fitted = gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(source)
-        same = bool((fitted.means_ == gmm.GaussianMixture(2, random_state=0).fit(rows).means_).all())
+        means = [gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(X).means_ for X in (source, rows)]
+        same = np.array_equal(*means)
         if not child:
-            os._exit(0 if same else 1)
+            os._exit(not same)
         thread.join()
         print(same, os.waitpid(child, 0)[1])
     """
@@ -452,17 +418,12 @@ def test_forks_read_a_scratch_file_side_by_side():
         rows = np.random.default_rng(0).normal(size=(20_000, 3))
         source = gmm.open_rows(lambda: [rows], scratch=True)
         assert source.n_rows == len(rows)
-        expected = gmm.GaussianMixture(2, random_state=0, max_iter=3, tol=0, n_threads=1)
         children = []
-        for _ in range(4):
-            child = os.fork()
-            if not child:
-                for _ in range(20):
-                    for first, block, _ in source.chunks():
-                        if not np.array_equal(block, rows[first : first + len(block)]):
-                            os._exit(1)
-                os._exit(0)
-            children.append(child)
+        while len(children) < 4 and 0 not in children:
+            children.append(os.fork())
+        if 0 in children:
+            read = (np.array_equal(rows[c.first :][: len(c.rows)], c.rows) for _ in range(20) for c in source.chunks())
+            os._exit(not all(read))
         print([os.waitpid(child, 0)[1] for child in children])
     """
     assert run(code) == "[0, 0, 0, 0]\n"
@@ -482,9 +443,9 @@ def test_a_fork_makes_a_scratch_file_of_its_own():
         next(source.blocks(weighted=False))  # makes a file, and ends early
         child = os.fork()
         turn[0] = 0 if child else 5
-        same = all((chunk.rows[0, 0] == turn[0] + chunk.first) for _ in range(20) for chunk in source.chunks())
+        same = all(chunk.rows[0, 0] == turn[0] + chunk.first for _ in range(20) for chunk in source.chunks())
         if not child:
-            os._exit(0 if same else 1)
+            os._exit(not same)
         print(same, os.waitpid(child, 0)[1])
     """
     assert run(code) == "True 0\n"
@@ -501,9 +462,8 @@ def test_what_is_computed_once_is_one_object_for_all_threads():
 
     slow = Slow()
     with ThreadPoolExecutor(4) as pool:
-        seen = list(pool.map(lambda _: slow.value, range(4)))
-    assert len(set(map(id, seen))) == 1
-    assert slow.value is seen[0]
+        seen = {*pool.map(lambda _: slow.value, range(4))}
+    assert seen == {slow.value}
     assert isinstance(Slow.value, inside.cached_property)
 
 
