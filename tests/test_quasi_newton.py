@@ -13,7 +13,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import PARSIMONIOUS, ArraySource, MixtureParameters, Objective, Problem, covariance_model
-from tables import groups, refused, warned
+from tables import groups, interrupt, refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 classic = pytest.mark.parametrize("covariance_type", inside.CLASSIC)
@@ -28,12 +28,10 @@ def overlapping(seed=0, n=200, d=3, K=3):
 
 def begun(X, covariance_type, K=3):
     """A start: rows as means, the data's variances as all covariances."""
-    model = covariance_model(covariance_type)
-    d = X.shape[1]
-    dense = np.stack([np.diag(X.var(axis=0))] * K)
+    model, dense = covariance_model(covariance_type), np.stack([np.diag(X.var(axis=0))] * K)
     covariances = reference.in_layout(dense / (K if model.layout.pooled else 1), covariance_type)
     weights = np.random.default_rng(1).dirichlet(np.full(K, 9.0))
-    return MixtureParameters(weights, X[:: len(X) // K][:K] + np.zeros(d), covariances, model)
+    return MixtureParameters(weights, X[:: len(X) // K][:K].copy(), covariances, model)
 
 
 def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, state=None, **how):
@@ -108,16 +106,17 @@ def test_the_objective_never_falls(covariance_type, seed, K, d, ridge, single, w
     assert (np.array(model.lower_bounds_) >= objective - rounding).all()
 
 
-def fitted_to_few_rows(seed, **more):
+def fitted_to_few_rows(seed):
     """Rows that some components have too few of, and a fit without a ridge, None where it ends in a singular one."""
     rng = np.random.default_rng(seed)
     n, d, K = int(rng.integers(10, 60)), int(rng.integers(1, 5)), int(rng.integers(1, 7))
     X = rng.normal(size=(n, d)) * rng.uniform(0.5, 2, d) + rng.choice([0, 1, 3.0]) * rng.integers(0, 3, (n, 1))
     init_params = str(rng.choice(["kmeans", "random", "k-means++", "random_from_data"]))
     tol, max_iter = float(rng.choice([1e-3, 1e-6, 0])), int(rng.choice([100, 500]))
-    more |= {"init_params": init_params, "random_state": seed, "tol": tol, "max_iter": max_iter, "reg_covar": 0}
+    how = {"init_params": init_params, "random_state": seed, "tol": tol, "max_iter": max_iter, "reg_covar": 0}
+    how |= {"covariance_type": PARSIMONIOUS[seed % len(PARSIMONIOUS)], "warm_start": True}
     try:
-        return X, GaussianMixture(K, covariance_type=PARSIMONIOUS[seed % len(PARSIMONIOUS)], **more).fit(X)
+        return X, GaussianMixture(K, **how).fit(X)
     except ValueError as error:
         if "singular" not in str(error):
             raise
@@ -130,26 +129,20 @@ FELL = (1184, 4978, 5006, 5807, 6085, 6882, 7780, 9430, 11253, 12118, 12580, 129
 
 
 def ended_by_rounding(model):
-    return model is not None and "limited by rounding: EM's own step lowers" in model.history_.reason
+    return "limited by rounding: EM's own step lowers" in model.history_.reason
 
 
 @pytest.mark.filterwarnings("ignore:.*lost all rows", "ignore:.*too near to singular:gmm.ConvergenceWarning")
-def test_near_singular_covariances_no_pass_that_is_kept_falls():
-    models = [model for _, model in map(fitted_to_few_rows, FELL) if model is not None]
-    for model in models:
+def test_near_singular_covariances_no_pass_that_is_kept_falls_and_where_rounding_ended_a_climb_it_stays():
+    fits = [(X, model) for X, model in map(fitted_to_few_rows, FELL) if model is not None]
+    for _, model in fits:
         objective = np.array(model.history_.objective)
         rounding = 1e-11 * (1 + np.abs(objective).max())
         assert (np.diff(objective) >= -rounding).all()
         assert model.lower_bound_ >= objective.max() - rounding
-    stopped = [model for model in models if ended_by_rounding(model)]
-    assert stopped
-    assert all(model.converged_ and not model.history_.accepted[-1] for model in stopped)
-
-
-@pytest.mark.filterwarnings("ignore:.*lost all rows")
-def test_a_climb_that_rounding_ended_stays_there_when_it_is_continued():
-    fits = (fitted_to_few_rows(seed, warm_start=True) for seed in FELL)
-    X, model = next((X, model) for X, model in fits if ended_by_rounding(model))
+    stopped = [(X, model) for X, model in fits if ended_by_rounding(model)]
+    assert all(model.converged_ and not model.history_.accepted[-1] for _, model in stopped)
+    X, model = stopped[0]
     standing = model.means_
     for fit in (model.fit, pickle.loads(pickle.dumps(model)).fit):
         again = fit(X)
@@ -190,8 +183,7 @@ def test_a_run_begins_with_the_update_of_statistics(covariance_type):
 
 
 def test_one_component_is_known_at_once_and_tol_of_zero_never_stops():
-    assert GaussianMixture(1).fit(IRIS).n_iter_ == 1
-    assert GaussianMixture(1, tol=0, max_iter=7).fit(IRIS).n_iter_ == 7
+    assert [GaussianMixture(1, tol=tol, max_iter=7).fit(IRIS).n_iter_ for tol in (1e-3, 0)] == [1, 7]
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
@@ -256,22 +248,20 @@ def test_a_warm_start_of_another_problem_does_not_stop_by_the_bounds_of_the_last
 
 def test_a_fit_that_is_interrupted_has_not_moved_what_a_warm_start_continues():
     X, asked = overlapping(6), {"warm_start": True, "max_iter": 6, "tol": 0, "random_state": 0}
-    model, undisturbed = GaussianMixture(3, **asked).fit(X), GaussianMixture(3, **asked).fit(X)
+    model, undisturbed = (GaussianMixture(3, **asked).fit(X) for _ in range(2))
 
-    def interrupt(iteration):
-        if iteration.n_iter == 4:
-            raise KeyboardInterrupt
+    def stop(iteration):
+        return interrupt() if iteration.n_iter == 4 else None
 
-    refused(None, model.fit, X, error=KeyboardInterrupt, callback=interrupt)
+    refused(None, model.fit, X, error=KeyboardInterrupt, callback=stop)
     assert model.fit(X).lower_bounds_ == undisturbed.fit(X).lower_bounds_
 
 
 def test_a_fit_that_nobody_continues_keeps_no_state_of_its_last_pass():
     X, peaks = np.random.default_rng(0).normal(size=(300, 50)), []
     for warm_start in (False, True):
-        model = GaussianMixture(5, init_params="random", max_iter=3, tol=0, warm_start=warm_start, random_state=0)
         tracemalloc.start()
-        model.fit(X)
+        GaussianMixture(5, init_params="random", max_iter=3, tol=0, warm_start=warm_start, random_state=0).fit(X)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[0] < 0.85 * peaks[1]
