@@ -280,6 +280,12 @@ def finite(values):
     return bool(np.isfinite(values).all())
 
 
+def has_numbers(found, *names):
+    """Whether there is an answer, which is finite then, or all attributes of it that are named."""
+    assert found is None or all(map(finite, [getattr(found, name) for name in names] or [found]))
+    return found is not None
+
+
 def is_right(mixture):
     """A fitted mixture is one, also where its numbers are, and its copies give the same."""
     use_mixture(mixture)
@@ -423,7 +429,7 @@ def test_what_refits(data):
     test = answer(gmm.inference.bootstrap_lrt, X, data.draw(st.integers(0, 3)), n_replicates=2, random_state=0)
     assert test is None or 0 <= test.p_value <= 1
     steps = answer(lambda: list(gmm.em.steps(X, data.draw(st.integers(0, 3)), max_iter=4, random_state=0)))
-    assert steps is None or all(finite(step.responsibilities) for step in steps if step.responsibilities is not None)
+    assert all(has_numbers(step, "counts") for step in steps or ())
 
 
 EXTRAS = [(GaussianMixture, kind) for kind in ("noise", "gaps", "errors", "classes")]
@@ -452,8 +458,7 @@ def test_what_fits_take(cls, kind, data):
         return
     is_mixture(mixture, X)
     if kind in ("noise", "gaps"):
-        filled = answer(mixture.impute, X, draw=draw(mostly(st.booleans(), junk)), random_state=0)
-        assert filled is None or finite(filled)
+        has_numbers(answer(mixture.impute, X, draw=draw(mostly(st.booleans(), junk)), random_state=0))
         if cls is GaussianMixture:
             scores = [*mixture.criteria(X, weight).values()] if kind == "gaps" else mixture.bic(X)
             assert not np.isnan(scores).any()
@@ -536,8 +541,7 @@ def test_a_classifier(data):
         assert np.isfinite(classifier.bic_)
         for rows in (X, data.draw(any_rows)):
             proba = answer(classifier.predict_proba, rows)
-            if proba is not None:
-                assert finite(proba)
+            if has_numbers(proba):
                 assert np.abs(proba.sum(axis=1) - 1).max(initial=0) < 1e-6
                 assert set(classifier.predict(rows)) <= set(classifier.classes_)
                 for again in copies(classifier):
@@ -554,11 +558,9 @@ def used(mixture, X, data):
     match data.draw(st.integers(0, 7)):
         case 0:
             combined = answer(gmm.analysis.combine_components, mixture, X)
-            if combined is not None:
-                assert finite(combined.entropies)
-                for n_clusters in (None, 1, data.draw(mostly(st.integers(0, 5), junk))):
-                    proba = answer(combined.predict_proba, X, n_clusters)
-                    assert proba is None or finite(proba)
+            for n_clusters in (None, 1, data.draw(mostly(st.integers(0, 5), junk))):
+                if has_numbers(combined, "entropies"):
+                    has_numbers(answer(combined.predict_proba, X, n_clusters))
                     answer(combined.predict, X, n_clusters)
                     answer(combined.at, n_clusters)
         case 1:
@@ -566,9 +568,7 @@ def used(mixture, X, data):
             balance = data.draw(mostly(st.sampled_from((0.0, 0.5, 1.0)), junk))
             number = data.draw(mostly(st.none() | st.integers(1, 4), junk))
             found = answer(gmm.analysis.directions, mixture, rows, balance=balance, n_directions=number)
-            if found is not None:
-                assert finite(found.eigenvalues)
-                assert finite(found.matrix)
+            if has_numbers(found, "eigenvalues", "matrix"):
                 moved = answer(found.transform, X)
                 assert moved is None or np.isnan(np.asarray(X, float)).any() or finite(moved)
                 assert pickle.loads(pickle.dumps(found)).matrix.shape == found.matrix.shape
@@ -580,31 +580,25 @@ def used(mixture, X, data):
             if adapted is not None:
                 is_mixture(adapted, X)
         case 3:
-            vector = answer(gmm.analysis.fisher_vector, mixture, X, normalise=data.draw(st.booleans()))
-            assert vector is None or finite(vector)
+            has_numbers(answer(gmm.analysis.fisher_vector, mixture, X, normalise=data.draw(st.booleans())))
         case 4:
             some = junk.filter(lambda number: not (isinstance(number, int) and number > 1e4))
             n_samples = data.draw(mostly(st.sampled_from((1, 9, 50)), some))
-            shares = answer(gmm.analysis.overlap, mixture, n_samples=n_samples, random_state=0)
-            assert shares is None or finite(shares)
-            columns = answer(gmm.analysis.column_overlap, mixture)
-            assert columns is None or finite(columns.areas)
+            has_numbers(answer(gmm.analysis.overlap, mixture, n_samples=n_samples, random_state=0))
+            has_numbers(answer(gmm.analysis.column_overlap, mixture), "areas")
         case 5:
             rate = data.draw(mostly(st.sampled_from((0.1, 0.5, 0.9)), junk))
             threshold = answer(gmm.analysis.anomaly_threshold, mixture, X, rate)
             assert threshold is None or not np.isnan([threshold.log_density, threshold.low, threshold.high]).any()
         case 6:
             statistics = answer(gmm.em.e_step, mixture, X)
-            if statistics is not None:
-                again = answer(gmm.em.m_step, mixture, statistics)
-                if again is not None:
-                    is_mixture(again, X)
+            again = statistics and answer(gmm.em.m_step, mixture, statistics)
+            if again is not None:
+                is_mixture(again, X)
         case 7:
-            methods = st.sampled_from(("weighted-bootstrap", "bootstrap", "information"))
-            method = data.draw(mostly(methods, junk))
+            method = data.draw(mostly(st.sampled_from(("weighted-bootstrap", "bootstrap", "information")), junk))
             errors = answer(gmm.inference.standard_errors, mixture, X, method=method, n_replicates=3, random_state=0)
-            if errors is not None:
-                assert all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
+            if has_numbers(errors, "weights", "means", "covariances"):
                 intervals = answer(errors.intervals, data.draw(mostly(st.sampled_from((0.5, 0.95)), junk)))
                 assert intervals is None or not any(np.isnan(part).any() for part in intervals)
 

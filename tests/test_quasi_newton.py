@@ -58,11 +58,10 @@ def test_steps_that_are_taken_back_are_told_and_repeat_what_stood():
     asked, n_rejected = {"covariance_type": "diag", "tol": 1e-9, "max_iter": 500}, 0
     for seed in range(12):  # rounding decides which of them take a step back
         trace = GaussianMixture(8, random_state=seed, **asked).fit(IRIS).history_
-        rejected = [n for n, accepted in enumerate(trace.accepted) if not accepted]
-        n_rejected += len(rejected)
-        for n in rejected:
+        for n in np.flatnonzero(~np.array(trace.accepted)):
+            n_rejected += 1
             assert trace.passes[n][:3] == trace.passes[n - 1][:3]
-        assert all(trace.accepted[n + 1] for n in rejected), "EM's own step never falls"
+            assert trace.accepted[n + 1], "EM's own step never falls"
     assert n_rejected > 3
 
 
@@ -282,31 +281,29 @@ def test_rows_that_look_alike_are_told_apart():
 
 
 def test_a_smaller_tol_is_met_anew():
-    X = np.random.default_rng(231).normal(size=(200, 2))
-    model = GaussianMixture(4, random_state=231, warm_start=True, tol=1e-2, max_iter=500).fit(X)
-    model.set_params(tol=1e-10).fit(X)
+    X, model = np.random.default_rng(231).normal(size=(200, 2)), GaussianMixture(4, random_state=231, warm_start=True)
+    model.set_params(tol=1e-2, max_iter=500).fit(X).set_params(tol=1e-10).fit(X)
     assert model.converged_
     assert model.history_.remaining[-1] < 1e-10
 
 
 def test_a_first_pass_that_is_rejected_repeats_a_finite_bound():
-    n_rejected = 0
+    kept = []
     for seed in (14, 15, 18, 23, 24):  # rounding decides which of them take a step back
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(300, 3)) + rng.integers(0, 3, (300, 1)) * 1.5
         model = GaussianMixture(3, warm_start=True, max_iter=5, tol=0, random_state=3).fit(X).set_params(max_iter=1)
-        told = [model.fit(X).history_.passes[0] for _ in range(12)]
-        n_rejected += sum(not record.accepted for record in told)
-        bounds = [record.lower_bound for record in told]
+        bounds, _, _, accepted = zip(*(model.fit(X).history_.passes[0] for _ in range(12)), strict=True)
+        kept += accepted
         assert np.isfinite(bounds).all()
-        assert bounds == sorted(bounds)
-    assert n_rejected
+        assert [*bounds] == sorted(bounds)
+    assert not all(kept)
 
 
 def test_other_rows_begin_from_the_mixture_alone():
-    X, asked = overlapping(6), {"warm_start": True, "max_iter": 4, "tol": 0, "random_state": 0}
-    model = GaussianMixture(3, **asked).fit(X)
-    standing, seen = model.means_, []
+    X, seen = overlapping(6), []
+    model = GaussianMixture(3, warm_start=True, max_iter=4, tol=0, random_state=0).fit(X)
+    standing = model.means_
     np.testing.assert_array_equal(model.set_params(max_iter=0).fit(X).means_, standing)
     model.set_params(max_iter=4).fit(X[:150], callback=lambda iteration: seen.append(iteration.parameters))
     np.testing.assert_array_equal(seen[0].means, standing)
@@ -315,9 +312,8 @@ def test_other_rows_begin_from_the_mixture_alone():
 @pytest.mark.parametrize("share", [1e-13, 1e-14])
 def test_a_component_of_hardly_any_rows_keeps_them(share):
     """Only a posterior leaves such components out of a pass."""
-    rng = np.random.default_rng(0)
-    X, weight = rng.normal(size=(150, 2)) + np.repeat([[0.0], [20]], [100, 50], axis=0), np.ones(150)
-    weight[100:] = share
+    X, weight = np.random.default_rng(0).normal(size=(150, 2)), np.where(np.arange(150) < 100, 1.0, share)
+    X[100:] += 20
     means, covariances = np.array([[0.0, 0], [20, 20]]), np.stack([np.eye(2)] * 2)
     begin = MixtureParameters(np.full(2, 0.5), means, covariances, covariance_model("full"))
     end = climbed(X, begin, weight=weight, max_iter=9).parameters
@@ -337,9 +333,9 @@ def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_ty
             model, told = warned(GaussianMixture(K, covariance_type=covariance_type, random_state=0, **how).fit, X)
             bounds = np.array([*model.lower_bounds_, model.lower_bound_])
             # Bounds lack the ridge's part of the objective, half a nat in each direction on it, and more of VEV, whose
-            # components may be thinner than it; others do not know it.
-            # Where a component loses all rows, they are not compared with those before, nor where rounding makes a
-            # covariance so thin that no objective can measure it: of rows as wide as these, no density is above 1.
+            # components may be thinner than it; others do not know it. They are not compared where a component loses
+            # all rows, nor where rounding makes a covariance so thin that no objective can measure it: of rows as wide
+            # as these, no density is above 1.
             is_compared = not (how or "have no rows" in "".join(told)) and bounds.max() < 0
             assert not is_compared or np.diff(bounds).min() > (-3 if covariance_type == "VEV" else -1)
             fell = [text for text in told if "lowered the objective" in text]

@@ -12,11 +12,12 @@ from inside import Continuation, Outlook, Run, SolverSettings, best_of, plain_re
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
 
-def mixture(means):
-    """Round components of variance 1 and equal weights."""
-    means = np.asarray(means, dtype=float)
-    weights, model = np.full(len(means), 1 / len(means)), inside.covariance_model("diag")
-    return inside.MixtureParameters(weights, means, np.ones_like(means), model)
+def mixture(means, covariance_type="diag", weights=None):
+    """Round components of variance 1, by default of equal weights."""
+    model, means = inside.covariance_model(covariance_type), np.asarray(means, dtype=float)
+    covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
+    weights = np.full(len(means), 1 / len(means)) if weights is None else np.array(weights)
+    return inside.MixtureParameters(weights, means, covariances, model)
 
 
 def problem(rows=ROWS, ridge=1e-6, model="diag"):
@@ -77,11 +78,15 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     rows = rng.normal(size=(400, 3))
     rows[:200, 2] = 0.5
     tied, of_rows = np.repeat(np.eye(2), 200, axis=0), problem(rows, model=name)
-    layout = of_rows.objective.model.layout
-    starts = [inside.from_responsibilities(of_rows.rows, one, layout) for one in (tied, rng.permutation(tied))]
+    starts = [moments(rows, one).reduced(of_rows.objective.model.layout) for one in (tied, rng.permutation(tied))]
     on_ties, good = short_runs(of_rows, starts, 5)
     assert on_ties.lower_bound > good.lower_bound
     assert best_of(of_rows, [on_ties, good]) is good
+
+
+def moments(rows, responsibilities):
+    """The statistics of rows that belong to components."""
+    return inside.from_responsibilities(inside.ArraySource(rows), responsibilities, inside.FULL)
 
 
 @pytest.mark.parametrize("accelerated", [True, False])
