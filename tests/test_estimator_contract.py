@@ -14,10 +14,9 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
 from inside import OPTIONS, STARTS, InvalidParameterError, raisable
-from tables import python, refused
+from tables import blobs, python, refused
 
-rng = np.random.RandomState(0)
-ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
+ROWS = blobs(80, 2, 2)
 
 
 def mixture(**parameters):
@@ -73,9 +72,8 @@ def test_not_converged(family):
 
 @pytest.mark.parametrize("own", [gmm.NotFittedError, gmm.ConvergenceWarning, InvalidParameterError])
 def test_what_is_raised_can_be_pickled(own):
-    raised = raisable(own)("why")
-    again = pickle.loads(pickle.dumps(raised))
-    assert type(again) is type(raised) is raisable(own)
+    again = pickle.loads(pickle.dumps(raisable(own)("why")))
+    assert type(again) is raisable(own)
     assert again.args == ("why",)
     assert isinstance(again, own)
 
@@ -93,12 +91,12 @@ def test_weights_are_routed_on_request():
 
 
 def test_weights_are_not_routed_unasked():
+    request = mixture().set_fit_request
     with sklearn.config_context(enable_metadata_routing=True):
         search = GridSearchCV(mixture(), {"n_components": [1]}, cv=2)
         refused("not explicitly set as requested or not requested", search.fit, ROWS, sample_weight=np.ones(80))
-        refused(r"Unexpected args: \{'weights'\} in fit", mixture().set_fit_request, weights=True, error=TypeError)
-    with pytest.raises(RuntimeError, match="only available when metadata routing is enabled"):
-        mixture().set_fit_request(sample_weight=True)
+        refused(r"Unexpected args: \{'weights'\} in fit", request, weights=True, error=TypeError)
+    refused("only available when metadata routing is enabled", request, sample_weight=True, error=RuntimeError)
 
 
 GIVEN = {"weights_init": [0.5, 0.5], "means_init": ROWS[[0, -1]], "precisions_init": [np.eye(ROWS.shape[1])] * 2}
@@ -124,13 +122,12 @@ def test_a_start_that_is_given_draws_nothing_from_numpys_global_state(how, draws
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
 def test_a_generator_advances(make):
-    model = mixture(random_state=make(0)).fit(ROWS)
-    first, second = model.sample(5)[0], model.sample(5)[0]
-    assert not np.array_equal(first, second)
-    again = model.sample(5, random_state=make(7))[0]
-    np.testing.assert_array_equal(again, model.sample(5, random_state=make(7))[0])
-    seeded = mixture(random_state=5).fit(ROWS)  # an int is the same seed in every call
-    np.testing.assert_array_equal(seeded.sample(5)[0], seeded.sample(5)[0])
+    model, seeded = (mixture(random_state=seed).fit(ROWS) for seed in (make(0), 5))
+    one, other = (model.sample(5)[0] for _ in range(2))
+    assert not np.array_equal(one, other)
+    one, other = (model.sample(5, random_state=make(7))[0] for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(seeded.sample(5)[0], seeded.sample(5)[0])  # an int is the same seed in every call
 
 
 @pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])

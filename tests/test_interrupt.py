@@ -22,7 +22,7 @@ from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
 from inside import ArraySource, Scorer, read_ahead, single_threaded_blas, starts, usable_threads
 from inside import _blas as blas
-from tables import noted, python, refused
+from tables import blobs, interrupt, noted, python, refused
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -115,8 +115,7 @@ def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_thr
 
 def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monkeypatch, tmp_path):
     """Queues and semaphores in Python keep their lock then, and whoever asks for it next waits for ever."""
-    X = np.random.default_rng(0).normal(size=(5000, 2))
-    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(5000, 2)))
     takers = noted(monkeypatch, threading.Condition, "__enter__", lambda _: sys._getframe(2).f_code.co_qualname)
     assert list(read_ahead(n for n in range(9))) == list(range(9))
     GaussianMixture(2, random_state=0, n_threads=1).fit(gmm.open_rows(tmp_path / "X.npy"))
@@ -133,7 +132,7 @@ def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):
 
     def interrupted(thread, timeout=None):
         gate.set()
-        raise KeyboardInterrupt
+        interrupt()
 
     X, gate = np.zeros((100, 2)), threading.Event()
     gate.set()
@@ -142,9 +141,9 @@ def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):
     monkeypatch.setattr(rows, "reads_ahead", True)
     assert rows.n_rows == 200
     gate.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "join", interrupted)
-        refused(None, rows.take, np.arange(3), error=KeyboardInterrupt)
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    refused(None, rows.take, np.arange(3), error=KeyboardInterrupt)
+    monkeypatch.undo()
 
 
 def test_an_error_of_the_items_keeps_neither_itself_nor_an_item_alive():
@@ -217,22 +216,20 @@ def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
     assert float(seconds) < SOON
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda X: select(X, [2, 3], ["full", "diag"], n_threads=2, random_state=0),
-        lambda X: bootstrap_lrt(X, 1, n_replicates=4, n_threads=2, random_state=0),
-        lambda X: GaussianMixture(8, n_threads=2, max_iter=5, random_state=0).fit(X),
-    ],
-    ids=["search", "replicates", "passes"],
-)
+WORK = {
+    "search": lambda X: select(X, [2, 3], ["full", "diag"], n_threads=2, random_state=0),
+    "replicates": lambda X: bootstrap_lrt(X, 1, n_replicates=4, n_threads=2, random_state=0),
+    "passes": lambda X: GaussianMixture(8, n_threads=2, max_iter=5, random_state=0).fit(X),
+}
+
+
+@pytest.mark.parametrize("use", WORK)
 @quiet
 def test_no_wait_for_a_task_is_without_a_limit(use, monkeypatch):
     # Windows interrupts no wait, and a signal just before a wait is lost to it everywhere.
     waits = noted(monkeypatch, Future, "result", lambda task, timeout=None: task.done() or timeout is not None)
-    use(np.random.default_rng(0).normal(size=(20_000, 4)))
-    assert waits
-    assert all(waits)
+    WORK[use](np.random.default_rng(0).normal(size=(20_000, 4)))
+    assert {*waits} == {True}
 
 
 # --- BLAS's threads -----------------------------------------------------------------------------
@@ -255,9 +252,8 @@ WIDE = np.random.default_rng(0).normal(size=(3000, 64)) + 3 * (np.arange(3000) <
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
     """BLAS would use all cores for the products of a start, whatever `n_threads` says."""
     seen = noted(monkeypatch, starts, "views_of", lambda *_: set(blas_threads()))
-    rows = np.random.default_rng(0).normal(size=(2000, 30))
     with threadpool_limits(2, user_api="blas"):
-        GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(rows)
+        GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(WIDE[:, :30])
     assert seen
     assert all(numbers == {1} for numbers in seen)
 
@@ -334,13 +330,12 @@ def test_fits_in_two_python_threads_are_those_of_one():
 def test_one_thread_is_one_thread(monkeypatch, init_params):
     X = np.random.default_rng(0).normal(size=(9000, 16))
     started = noted(monkeypatch, threading.Thread, "start", lambda thread: thread)
-    asked = {"init_params": init_params, "max_iter": 2, "random_state": 0}
+    mixture = GaussianMixture(8, init_params=init_params, max_iter=2, random_state=0)
     with threadpool_limits(2, user_api="blas"):
-        GaussianMixture(8, n_threads=2, **asked).fit(X)
-        assert started, "this test needs a problem that is worth threads"
-        started.clear()
-        GaussianMixture(8, n_threads=1, **asked).fit(X).predict(X)
-    assert started == []
+        for n_threads in (2, 1):
+            started.clear()
+            mixture.set_params(n_threads=n_threads).fit(X).predict(X)
+            assert bool(started) == (n_threads > 1), "this test needs a problem that is worth threads"
 
 
 # --- Sources that are read inside each other, from several threads and in forks -------------------
@@ -470,8 +465,7 @@ def test_what_is_computed_once_is_one_object_for_all_threads():
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 def test_fewer_threads_than_asked_for_give_the_same_bits(allowed, monkeypatch, tmp_path):
     """A process with little memory may start none, or some."""
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(20_000, 4)), rng.normal(3, 1, (20_000, 4))])
+    X = blobs(40_000, 4, 2)
     np.save(tmp_path / "x.npy", X)
 
     def results():

@@ -11,6 +11,7 @@ import pytest
 
 from gmm import GaussianMixture
 from inside import DIAGONAL, SPHERICAL, _em, mstep, tiles
+from tables import blobs
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
 EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or told()) for name in tiles.kernels()]"
@@ -18,8 +19,7 @@ EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or
 
 def told():
     """The kernel in use, the fitted means and the bits of all that a fit and a prediction give."""
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(150, 3)), rng.normal(3, 0.5, size=(150, 3))])
+    X = blobs(300, 3, 2)
     mixture = GaussianMixture(2, tol=1e-9, max_iter=500, random_state=0).fit(X)
     bits = b"".join(array.tobytes() for array in (mixture.means_, mixture.covariances_, mixture.predict_proba(X)))
     numbers = " ".join(map(repr, np.sort(mixture.means_, axis=0).ravel().tolist()))

@@ -9,7 +9,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, MixtureParameters, Objective, Problem, covariance_model
-from tables import refused
+from tables import blobs, refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -19,6 +19,8 @@ rng = np.random.default_rng(0)
 CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
 X = CENTRES[rng.integers(K, size=N)] + rng.normal(size=(N, D))
 WEIGHT = rng.uniform(0.5, 2, N)
+# What a candidate is told of weights, and its twin.
+each_weight = pytest.mark.parametrize(("weight", "mass"), [(None, np.ones(N)), (WEIGHT, WEIGHT)], ids=["one", "uneven"])
 RIDGE = 1e-3
 SHOWN = {SPHERICAL: np.array([0.4]), inside.DIAGONAL: np.array([[0.3, 0.5]])}
 SHOWN[inside.TIED] = np.array([[0.4, 0.0], [-0.1, 0.5]])
@@ -66,14 +68,12 @@ def assert_is(one, covariance_type, expected, exact=1e-9):
 
 @pytest.mark.parametrize("kernel", ["blas", inside.tiles.kernels()[-1]])
 @pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
+@each_weight
 @pytest.mark.parametrize("layout", SHOWN)
 @closed_forms
-def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kernel):
+def test_a_candidate_is_its_twin(covariance_type, layout, weight, mass, single, kernel):
     inside.tiles.use_kernel(kernel)
-    weight = WEIGHT if weighted else None
     one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
-    mass = np.ones(N) if weight is None else weight
     first = reference.candidate(X, Y, Y[:K], covariance_type, n_lloyd=2, weight=mass, reg_covar=RIDGE)
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
     exact = 1e-4 if single else 1e-9
@@ -84,12 +84,10 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
 
 @pytest.mark.parametrize("n_lloyd", [0, 1, 3])
 @pytest.mark.parametrize("layout", SHOWN)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_clusters_are_those_of_the_twin(weighted, layout, n_lloyd):
-    weight = WEIGHT if weighted else None
+@each_weight
+def test_clusters_are_those_of_the_twin(weight, mass, layout, n_lloyd):
     view, Y = a_view(layout, weight)
     clusters = inside.Clusters(view, Y[:K], n_lloyd, inside._em.Scratch())
-    mass = np.ones(N) if weight is None else weight
     centres, inertia = reference.clusters(Y, Y[:K], n_lloyd, mass)
     back = X.mean(axis=0) + layout.coloured(SHOWN[layout], 0, centres)
     np.testing.assert_allclose(clusters.centres, back, rtol=1e-9, atol=1e-9)
@@ -100,14 +98,11 @@ def test_clusters_are_those_of_the_twin(weighted, layout, n_lloyd):
 
 
 def test_clusters_keep_rows_of_a_class_to_its_components():
-    codes = np.zeros(N, np.intc)
-    codes[:40] = 1
-    codes[40:80] = 2
+    codes = np.repeat(np.array([1, 2, 0], np.intc), [40, 40, N - 80])
     classes = inside.KnownClasses(codes, np.array([0, 1, -1]))
     view, Y = a_view(code=codes, allowed=classes.allowed)
     clusters = inside.Clusters(view, Y[[0, 50, 100]], 1, inside._em.Scratch())
-    allowed = classes.allowed.T[codes] == 0
-    away = np.where(allowed, np.square(Y[:, None] - Y[[0, 50, 100]]).sum(axis=2), np.inf)
+    away = np.square(Y[:, None] - Y[[0, 50, 100]]).sum(axis=2) - classes.allowed.T[codes]  # ∞ where it may not be
     means = np.array([X[away.argmin(axis=1) == k].mean(axis=0) for k in range(K)])
     np.testing.assert_allclose(clusters.centres, means, rtol=1e-9, atol=1e-9)
     refused("codes of rows and a table", table, code=codes)
@@ -149,31 +144,29 @@ def test_a_singular_covariance_makes_a_candidate_fail():
 
 
 @pytest.mark.parametrize("n_left", [4, 3, 1])
-@pytest.mark.parametrize("weighted", [False, True])
+@each_weight
 @closed_forms
-def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left):
-    model, weight, seeds = covariance_model(covariance_type), WEIGHT if weighted else None, 5
-    how = {"weight": np.ones(N) if weight is None else weight, "reg_covar": RIDGE}
-    rows = table(X, weight)
+def test_components_are_dropped_as_in_the_twin(covariance_type, weight, mass, n_left):
+    model, rows = covariance_model(covariance_type), table(X, weight)
     view = inside.CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D))
-    larger, scratch = begun(model, rows, view, X[:seeds], n_passes=2)
+    larger, scratch = begun(model, rows, view, X[:5], n_passes=2)
     mixture = MixtureParameters.from_estimate(larger.estimate, Objective(model))
-    parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, seeds, D)
+    parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, 5, D)
+    how = {"weight": mass, "reg_covar": RIDGE}
+    expected = [*reference.without_components(X, parameters, covariance_type, n_left, 2, **how)]
     reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
-    expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
     assert len(reduced) == 2
     for one, parameters in zip(reduced, expected, strict=True):
         assert_is(one, covariance_type, parameters)
         one.run(scratch, rows, 1)
-        bound = reference.mean_log_likelihood(X, parameters, weight)
-        assert one.lower_bound == pytest.approx(bound, rel=1e-9)
+        assert one.lower_bound == pytest.approx(reference.mean_log_likelihood(X, parameters, weight), rel=1e-9)
 
 
 @pytest.mark.parametrize("n_more", [1, 3])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["one", "uneven"])
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
-def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
-    model, weight, centre = covariance_model(covariance_type), WEIGHT if weighted else None, X.mean(axis=0)
+def test_components_split_as_in_the_twin(covariance_type, weight, n_more):
+    model, centre = covariance_model(covariance_type), X.mean(axis=0)
     one, _ = candidate(covariance_type, weight=weight, n_passes=2)
     larger = one.with_splits(inside._em.Scratch(), table(X, weight), Objective(model, RIDGE).family((K + n_more, D)))
     mixture = MixtureParameters.from_estimate(one.estimate, Objective(model))
@@ -305,8 +298,7 @@ def test_candidates_advance_in_several_threads():
 @pytest.mark.parametrize("d", [4, 10])
 def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covariance_type, d):
     """These models do not depend on coordinates, but float32 cannot tell thin covariances from flat ones."""
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(4 * rng.normal(size=d), 1, size=(200, d)) for _ in range(3)])
+    rng, rows = np.random.default_rng(0), blobs(600, d, apart=4.0)
     thin = 10 ** np.linspace(0, -4.5, d)
     turned = rows * thin @ np.linalg.qr(rng.normal(size=(d, d)))[0]
     how = {"covariance_type": covariance_type, "reg_covar": 0, "random_state": 0}

@@ -10,12 +10,9 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, select
 from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
-from tables import refused, reloaded
+from tables import blobs, refused, reloaded
 
-RNG = np.random.default_rng(0)
-X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
-
-
+X = blobs(120, 2, 2)
 BROKEN = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])  # of strides that are no whole items
 ROUND = WhitenedMixture(SPHERICAL, np.zeros(1), np.zeros((1, 2)), np.ones(1))
 

@@ -6,17 +6,14 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture, GaussianMixture
-from tables import python, reloaded
+from tables import blobs, python, reloaded
 
 pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 ROUNDS = 12
-rng = np.random.default_rng(0)
-X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(4, 0.5, size=(100, 3))])
-OTHER = rng.normal(size=(150, 3)) * [1, 3, 9]
+X, OTHER = blobs(300, K=2), blobs(150, K=1) * [1, 3, 9]
 
 
 @pytest.fixture(autouse=True)
