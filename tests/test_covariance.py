@@ -193,7 +193,7 @@ def test_the_guide_says_which_models_do():
 
 
 def test_one_feature_has_the_two_models_that_mclust_names():
-    X = np.concatenate([np.random.default_rng(0).normal(m, s, (60, 1)) for m, s in ((-3, 1), (3, 2))])
+    X = np.random.default_rng(0).normal(np.repeat([[-3], [3]], 60, axis=0), np.repeat([[1], [2]], 60, axis=0))
     for name, same in (("E", "EII"), ("V", "VII")):
         assert covariance_model(name) is covariance_model(same)
         one, other = (GaussianMixture(2, covariance_type=kind, random_state=0).fit(X) for kind in (name, same))

@@ -317,8 +317,7 @@ each_class = pytest.mark.parametrize("cls", CLASSES)
 @often
 def test_fit(cls, data):
     parameters, X, weight = data.draw(fits(cls))
-    mixture = answer(cls(**parameters).fit, X, sample_weight=weight)
-    if mixture is not None:
+    if mixture := answer(cls(**parameters).fit, X, sample_weight=weight):
         is_right(mixture)
         answer(scores, mixture, X)
         if cls is GaussianMixture:
@@ -396,12 +395,10 @@ def test_some_columns(name, columns, values, X):
     means = np.array([[0.0, 1.0, -2.0], [5.0, 1.0, 1e6]])
     covariances = covariances_of(name, [[0, 0, 0], [1, 0, 0], [1, 2, 1], [0, 2, 4]], 2)
     mixture = GaussianMixture.from_parameters([0.5, 0.5], means, covariances, covariance_type=name)
-    for part in (answer(mixture.marginal, columns), answer(mixture.condition, values)):
-        if part is not None:
-            is_right(part)
+    for part in filter(None, (answer(mixture.marginal, columns), answer(mixture.condition, values))):
+        is_right(part)
     predicted = answer(mixture.predict_from, X, columns, level=0.5)
-    if predicted is not None:
-        assert all(finite(part) for part in predicted[1:])
+    assert predicted is None or all(map(finite, predicted[1:]))
 
 
 outputs = st.one_of(st.none(), st.none(), tables(), junk)
@@ -467,11 +464,9 @@ def test_what_fits_take(cls, kind, data):
         used(mixture, X, data)
     elif kind == "errors":
         errors, far = how["error_covariance"], np.asarray(X, float) * draw(st.sampled_from((1.0, 1e6, 1e9, 1e120)))
-        proba = answer(mixture.predict_proba, far, error_covariance=errors)
-        if proba is not None:
+        if (proba := answer(mixture.predict_proba, far, error_covariance=errors)) is not None:
             are_shares(proba, mixture)
-        values = answer(gmm.analysis.true_values, mixture, far, errors)
-        assert values is None or all(finite(each) for each in values)
+        assert all(map(finite, answer(gmm.analysis.true_values, mixture, far, errors) or ()))
     else:
         assert how["labels"] is None or len(mixture.component_classes_) == len(mixture.weights_)
         errors = {"labels": how["labels"], "n_replicates": 2, "random_state": 0}
@@ -564,10 +559,9 @@ def used(mixture, X, data):
                     answer(combined.predict, X, n_clusters)
                     answer(combined.at, n_clusters)
         case 1:
-            rows = data.draw(st.none() | st.just(X))
-            balance = data.draw(mostly(st.sampled_from((0.0, 0.5, 1.0)), junk))
-            number = data.draw(mostly(st.none() | st.integers(1, 4), junk))
-            found = answer(gmm.analysis.directions, mixture, rows, balance=balance, n_directions=number)
+            how = {"balance": data.draw(mostly(st.sampled_from((0.0, 0.5, 1.0)), junk))}
+            how["n_directions"] = data.draw(mostly(st.none() | st.integers(1, 4), junk))
+            found = answer(gmm.analysis.directions, mixture, data.draw(st.none() | st.just(X)), **how)
             if has_numbers(found, "eigenvalues", "matrix"):
                 moved = answer(found.transform, X)
                 assert moved is None or np.isnan(np.asarray(X, float)).any() or finite(moved)
@@ -576,8 +570,7 @@ def used(mixture, X, data):
         case 2:
             parts = st.lists(st.sampled_from(("weights", "means", "covariances")), min_size=1)
             how = {"parameters": data.draw(mostly(parts, junk)), "relevance": data.draw(mostly(positive, junk))}
-            adapted = answer(gmm.analysis.adapt, mixture, X, **how, n_iter=data.draw(st.integers(0, 2)))
-            if adapted is not None:
+            if adapted := answer(gmm.analysis.adapt, mixture, X, **how, n_iter=data.draw(st.integers(0, 2))):
                 is_mixture(adapted, X)
         case 3:
             has_numbers(answer(gmm.analysis.fisher_vector, mixture, X, normalise=data.draw(st.booleans())))
@@ -588,12 +581,11 @@ def used(mixture, X, data):
             has_numbers(answer(gmm.analysis.column_overlap, mixture), "areas")
         case 5:
             rate = data.draw(mostly(st.sampled_from((0.1, 0.5, 0.9)), junk))
-            threshold = answer(gmm.analysis.anomaly_threshold, mixture, X, rate)
-            assert threshold is None or not np.isnan([threshold.log_density, threshold.low, threshold.high]).any()
+            found = answer(gmm.analysis.anomaly_threshold, mixture, X, rate)
+            assert found is None or not np.isnan([found.log_density, found.low, found.high]).any()
         case 6:
             statistics = answer(gmm.em.e_step, mixture, X)
-            again = statistics and answer(gmm.em.m_step, mixture, statistics)
-            if again is not None:
+            if again := statistics and answer(gmm.em.m_step, mixture, statistics):
                 is_mixture(again, X)
         case 7:
             method = data.draw(mostly(st.sampled_from(("weighted-bootstrap", "bootstrap", "information")), junk))
@@ -607,11 +599,9 @@ def used(mixture, X, data):
 @given(data=st.data())
 def test_a_use(cls, data):
     rows = data.draw(groups())
-    mixture = answer(cls(**data.draw(modest(cls))).fit, rows)
+    mixture, other = answer(cls(**data.draw(modest(cls))).fit, rows), tables(columns=[rows.shape[1]])
     if mixture is not None:
-        other = tables(columns=[rows.shape[1]])
-        X = data.draw(st.just(rows) | other | other | any_rows)
-        used(mixture, X, data)
+        used(mixture, data.draw(st.just(rows) | other | other | any_rows), data)
 
 
 @given(types, st.sampled_from(SCALES), tables(columns=[2]), st.data())
@@ -619,9 +609,9 @@ def test_a_use_of_an_extreme_mixture(name, scale, X, data):
     means = np.array([[0.0, 1.0], [5.0, 1.0], [0.0, 1.0]]) * scale
     covariances = covariances_of(name, [[0, 0], [1, 0], [1, 2], [0, 2]], 3)
     shares = ([0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [1 - 2e-300, 1e-300, 1e-300])
+    covariances = covariances * data.draw(st.sampled_from((1.0, 1e-6, 1e6, 1e-100, 1e100)))
     weights = data.draw(st.sampled_from(shares))
-    spread = data.draw(st.sampled_from((1.0, 1e-6, 1e6, 1e-100, 1e100)))
-    mixture = answer(GaussianMixture.from_parameters, weights, means, covariances * spread, covariance_type=name)
+    mixture = answer(GaussianMixture.from_parameters, weights, means, covariances, covariance_type=name)
     if mixture is not None:
         used(mixture, X, data)
 
@@ -644,8 +634,7 @@ def test_following(data):
         labels = answer(tracker.update, X)
         if labels is not None:
             assert labels.shape == (len(X),)
-            tracks = tracker.tracks()
-            assert all(finite(column) for column in tracks)
+            assert all(map(finite, tracker.tracks()))
             assert repr(tracker)
             tracker = pickle.loads(pickle.dumps(tracker))
             if tracker.mixture is not None:

@@ -9,7 +9,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, select
-from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
+from inside import SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
 from tables import blobs, refused, reloaded
 
 X = blobs(120, 2, 2)
@@ -153,13 +153,6 @@ def test_float32_rows_and_weights_that_overflow_together_are_computed_in_float64
         for dtype in (np.float32, np.float64)
     )
     assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
-
-
-def test_a_form_that_is_not_defined_is_not_taken():
-    rows = np.random.default_rng(0).normal(size=(300, 8))
-    mixture = WhitenedMixture(FULL, np.zeros(3), rows[:3], np.tile(np.eye(8), (3, 1, 1)))
-    linear, centred = (EStep(ArraySource(rows), SPHERICAL, form=form)(mixture) for form in (1, 0))
-    np.testing.assert_array_equal(linear.counts, centred.counts)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

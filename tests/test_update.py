@@ -155,8 +155,7 @@ problems = given(K=st.integers(1, 4), d=st.integers(1, 4), n=st.integers(2, 12),
 def rows_of(K, d, n, seed):
     """Rows, their responsibilities, weights and log evidence, and two sets of origins."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, d))
-    responsibilities = rng.dirichlet(np.ones(K), size=n)
+    rows, responsibilities = rng.normal(size=(n, d)), rng.dirichlet(np.ones(K), size=n)
     return rows, responsibilities, rng.uniform(0.1, 2, n), *rng.normal(size=(2, K, d))
 
 
