@@ -295,22 +295,6 @@ def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
 # --- Forks and Python's threads -----------------------------------------------------------------
 
 
-@posix
-def test_a_fork_after_a_fit_fits_as_well():
-    code = """
-        import os, signal, numpy as np, gmm
-        X = np.random.default_rng(0).normal(size=(20_000, 64))
-        mixture = gmm.GaussianMixture(4, max_iter=2, tol=0, n_threads=2, random_state=0)
-        expected = mixture.fit(X).means_
-        child = os.fork()
-        if child == 0:
-            signal.alarm(60)  # a child that hangs is killed
-            os._exit(not np.array_equal(mixture.fit(X).means_, expected))
-        print(os.waitpid(child, 0)[1])
-    """
-    assert run(code) == "0\n"
-
-
 @quiet
 def test_fits_in_two_python_threads_are_those_of_one():
     def fit(n_features):
@@ -371,44 +355,40 @@ def test_a_data_set_and_an_engine_may_score_other_sources(tmp_path):
     assert run(code, tmp_path / "x.npy") == "True\nTrue\n"
 
 
-@posix
-@pytest.mark.parametrize("scratch", [False, True])
-def test_a_fork_during_a_first_look_reads_on_its_own(scratch):
-    code = """
-        import os, sys, threading, numpy as np, gmm
-        rows = np.random.default_rng(0).normal(size=(500, 2))
-        begun, forked = threading.Event(), threading.Event()
+FIRST_LOOK = """
+    rows = np.random.default_rng(0).normal(size=(500, 2))
+    begun, forked = threading.Event(), threading.Event()
 
-        def blocks():
-            yield rows[:200]
-            begun.set()
-            forked.wait()
-            yield rows[200:]
+    def blocks():
+        yield rows[:200]
+        begun.set()
+        forked.wait()
+        yield rows[200:]
 
-        source = gmm.open_rows(blocks, scratch=sys.argv[1] == "True")
-        thread = threading.Thread(target=lambda: source.n_rows)
-        thread.start()
-        begun.wait()
-        child = os.fork()
-        if not child:
-            forked = threading.Event()  # the other thread may hold the lock inside the one that is copied
-        forked.set()
-        means = [gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(X).means_ for X in (source, rows)]
-        same = np.array_equal(*means)
-        if not child:
-            os._exit(not same)
+    source = gmm.open_rows(blocks, scratch={scratch})
+    thread = threading.Thread(target=lambda: source.n_rows)
+    thread.start()
+    begun.wait()
+    children = [os.fork()]
+    if 0 in children:
+        forked = threading.Event()  # the other thread may hold the lock inside the one that is copied
+    forked.set()
+    means = [gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(X).means_ for X in (source, rows)]
+    same = np.array_equal(*means)
+    if 0 not in children:
         thread.join()
-        print(same, os.waitpid(child, 0)[1])
-    """
-    assert run(code, scratch) == "True 0\n"
-
-
-@posix
-def test_forks_read_a_scratch_file_side_by_side():
-    """Two processes that share the file must not share the place in it."""
-    code = """
-        import os, numpy as np, gmm
-        from gmm._rows import blocks
+"""
+FORKS = {  # code after which children, and the process itself, say whether what they compute is the same
+    "behind a fit": """
+        X = np.random.default_rng(0).normal(size=(20_000, 64))
+        mixture = gmm.GaussianMixture(4, max_iter=2, tol=0, n_threads=2, random_state=0)
+        expected = mixture.fit(X).means_
+        children = [os.fork()]
+        same = np.array_equal(mixture.fit(X).means_, expected)
+    """,
+    "during a first look": FIRST_LOOK.format(scratch=False),
+    "while a scratch file is made": FIRST_LOOK.format(scratch=True),
+    "that share a scratch file, but not the place in it": """
         blocks._BLOCK_BYTES = 1000
         rows = np.random.default_rng(0).normal(size=(20_000, 3))
         source = gmm.open_rows(lambda: [rows], scratch=True)
@@ -416,18 +396,9 @@ def test_forks_read_a_scratch_file_side_by_side():
         children = []
         while len(children) < 4 and 0 not in children:
             children.append(os.fork())
-        if 0 in children:
-            read = (np.array_equal(rows[c.first :][: len(c.rows)], c.rows) for _ in range(20) for c in source.chunks())
-            os._exit(not all(read))
-        print([os.waitpid(child, 0)[1] for child in children])
-    """
-    assert run(code) == "[0, 0, 0, 0]\n"
-
-
-@posix
-def test_a_fork_makes_a_scratch_file_of_its_own():
-    code = """
-        import os, numpy as np, gmm
+        same = all(np.array_equal(rows[c.first :][: len(c.rows)], c.rows) for _ in range(20) for c in source.chunks())
+    """,
+    "each with a scratch file of its own": """
         turn = [0]
 
         def blocks():
@@ -436,14 +407,26 @@ def test_a_fork_makes_a_scratch_file_of_its_own():
 
         source = gmm.open_rows(blocks, scratch=True)
         next(source.blocks(weighted=False))  # makes a file, and ends early
-        child = os.fork()
-        turn[0] = 0 if child else 5
+        children = [os.fork()]
+        turn[0] = 5 if 0 in children else 0
         same = all(chunk.rows[0, 0] == turn[0] + chunk.first for _ in range(20) for chunk in source.chunks())
-        if not child:
-            os._exit(not same)
-        print(same, os.waitpid(child, 0)[1])
-    """
-    assert run(code) == "True 0\n"
+    """,
+}
+
+
+@posix
+@pytest.mark.parametrize("when", FORKS)
+def test_forks_do_what_their_parent_does(when):
+    code = f"""
+import os, signal, threading, numpy as np, gmm
+from gmm._rows import blocks
+signal.alarm(60)  # who hangs is killed, and so are children
+{textwrap.dedent(FORKS[when])}
+if 0 in children:
+    os._exit(not same)
+print(same, {{os.waitpid(child, 0)[1] for child in children}})
+"""
+    assert run(code) == "True {0}\n"
 
 
 def test_what_is_computed_once_is_one_object_for_all_threads():
