@@ -17,7 +17,7 @@ import gmm
 import reference
 from fuzz_files import saved
 from gmm import FrozenMixture, GaussianMixture
-from inside import _frozen, load_state, save_state, tiles
+from inside import _frozen, load_state, save_state
 from tables import a_mixture as mixture
 from tables import blobs, copies, noted, parameters, refused, reloaded
 
@@ -70,13 +70,11 @@ def test_it_has_the_estimators_noise(covariance_type, dtype):
             np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
 
 
-@pytest.mark.parametrize("kernel", tiles.kernels())
 @every_dtype
 @every_layout
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (3, 2), (17, 16), (9, 17), (5, 33), (2, 70)])
 def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, dtype, kernel):
     # Fewer rows than a group of vectors are scored by another way through the same products.
-    tiles.use_kernel(kernel)
     estimator = mixture(covariance_type, K, d)
     frozen, rows = estimator.freeze(), rows_of(estimator, 70)
     for scale in (1.0, 300.0, 1e6):

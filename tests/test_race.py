@@ -122,8 +122,7 @@ def test_of_clusterings_that_are_alike_the_tightest_is_left():
 
 @every_type
 def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type):
-    one, _ = candidate(covariance_type, n_passes=2)
-    model = covariance_model(covariance_type)
+    (one, _), model = candidate(covariance_type, n_passes=2), covariance_model(covariance_type)
     problem = Problem(ArraySource(X), Objective(model, RIDGE))
     with problem.e_step() as e_step:
         updated = problem.first_update(e_step, one.statistics).parameters
