@@ -47,9 +47,6 @@ IN_ANY_UNITS = ("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV")
 SHAPES = {"EEE": "dd"} | dict.fromkeys(("EII", "VII"), "K") | dict.fromkeys(("EEI", "VEI", "EVI", "VVI"), "Kd")
 
 
-# --- Names, numbers and shapes ------------------------------------------------------------------
-
-
 def test_there_are_fourteen_and_four_of_them_have_scikit_learns_names():
     assert sorted(PARSIMONIOUS) == sorted(TABLE)
     assert inside.COVARIANCE_TYPES == inside.CLASSIC + PARSIMONIOUS
@@ -66,21 +63,14 @@ def test_another_name_is_refused_and_told_of_the_others(name):
 
 
 @every_model
-def test_the_numbers_of_parameters_are_the_papers(name):
-    model = covariance_model(name)
-    for K in (1, 2, 5):
-        for d in (1, 2, 7):
-            assert model.n_parameters(K, d) == TABLE[name](K, d, d * (d + 1) // 2)
-
-
-@every_model
-def test_covariances_have_the_shape_of_their_layout(name):
-    X = rows(seed=1, n=300, d=4)
+def test_numbers_of_parameters_are_the_papers_and_covariances_have_the_shape_of_their_layout(name):
+    model, X = covariance_model(name), rows(seed=1, n=300, d=4)
+    for K, d in itertools.product((1, 2, 5), (1, 2, 7)):
+        assert model.n_parameters(K, d) == TABLE[name](K, d, d * (d + 1) // 2)
     mixture, size = fitted(name, X), {"K": 3, "d": 4}
     assert mixture.covariances_.shape == tuple(size[axis] for axis in SHAPES.get(name, "Kdd"))
     assert mixture.precisions_.shape == mixture.precisions_cholesky_.shape == mixture.covariances_.shape
     assert mixture.n_parameters_ == TABLE[name](3, 4, 10) + 3 * 4 + 2
-    model = covariance_model(name)
     assert same_as(model, 2, 2) is model, "of several components and features no two models are the same"
     if model.alias:
         other = fitted(model.alias, X)
@@ -90,9 +80,6 @@ def test_covariances_have_the_shape_of_their_layout(name):
 
 def fitted(name, X, **asked):
     return GaussianMixture(3, covariance_type=name, **{"random_state": 0, "max_iter": 500} | asked).fit(X)
-
-
-# --- Which are cases of which -------------------------------------------------------------------
 
 
 def drawn(name, seed, K=3, d=3):
@@ -114,14 +101,12 @@ def drawn(name, seed, K=3, d=3):
     return np.array([v * D @ A @ D.T for v, A, D in zip(volumes, shapes, axes, strict=True)])
 
 
-def estimated(model, covariances, counts, means=None):
+def estimated(model, covariances, counts):
     """The model's estimate, written out, from scatters n_k C_k."""
     K, d = covariances.shape[:2]
-    means = np.zeros((K, d)) if means is None else means
-    second = reference.in_layout(covariances * counts[:, None, None], model.name)
-    statistics = SufficientStatistics(
-        model.layout, means, counts, np.zeros((K, d)), np.ascontiguousarray(second), 0.0, counts.sum()
-    )
+    second = np.ascontiguousarray(reference.in_layout(covariances * counts[:, None, None], model.name))
+    zeros = np.zeros((K, d))
+    statistics = SufficientStatistics(model.layout, zeros, counts, zeros, second, 0.0, counts.sum())
     return model.layout.dense(Objective(model).update(statistics).covariances, K, d)
 
 
@@ -151,9 +136,6 @@ def test_more_freedom_never_ends_lower_than_where_less_has_led(case, general):
         assert more.lower_bound_ >= less.lower_bound_ - 1e-10
 
 
-# --- Which are the same -------------------------------------------------------------------------
-
-
 @every_model
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (3, 1)])
 def test_of_one_component_or_one_feature_a_model_is_the_first_that_is_the_same(name, K, d):
@@ -175,8 +157,7 @@ def test_of_one_component_or_one_feature_a_model_is_the_first_that_is_the_same(n
 def test_parameters_of_a_model_are_taken_as_they_are_given_and_some_components_alone(name):
     model, means, kept = covariance_model(name), np.eye(3), np.array([2, 0])
     given, free = (np.ascontiguousarray(reference.in_layout(drawn(one, 4), name)) for one in (name, "VVV"))
-    given = given / (3 if model.layout.pooled else 1)
-    weights = np.array([0.2, 0.5, 0.3])
+    given, weights = given / (3 if model.layout.pooled else 1), np.array([0.2, 0.5, 0.3])
     mixture = GaussianMixture.from_parameters(weights, means, given, covariance_type=name)
     np.testing.assert_array_equal(mixture.covariances_, given)
     if model.constraint:
@@ -187,9 +168,6 @@ def test_parameters_of_a_model_are_taken_as_they_are_given_and_some_components_a
     np.testing.assert_array_equal(part.means, means[kept])
     of_part, of_whole = (reference.dense(one.covariances, name, len(one.weights), 3) for one in (part, whole))
     np.testing.assert_array_equal(of_part, np.asarray(of_whole)[kept])
-
-
-# --- Units of the columns -----------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
@@ -215,7 +193,7 @@ def test_the_guide_says_which_models_do():
 
 
 def test_one_feature_has_the_two_models_that_mclust_names():
-    X = np.concatenate([np.random.default_rng(0).normal(m, s, (60, 1)) for m, s in ((-3, 1), (3, 2))])
+    X = np.random.default_rng(0).normal(np.repeat([[-3], [3]], 60, axis=0), np.repeat([[1], [2]], 60, axis=0))
     for name, same in (("E", "EII"), ("V", "VII")):
         assert covariance_model(name) is covariance_model(same)
         one, other = (GaussianMixture(2, covariance_type=kind, random_state=0).fit(X) for kind in (name, same))

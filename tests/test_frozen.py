@@ -17,9 +17,9 @@ import gmm
 import reference
 from fuzz_files import saved
 from gmm import FrozenMixture, GaussianMixture
-from inside import _frozen, load_state, save_state, tiles
+from inside import _frozen, load_state, save_state
 from tables import a_mixture as mixture
-from tables import copies, noted, refused, reloaded
+from tables import blobs, copies, noted, parameters, refused, reloaded
 
 METHODS = ("predict", "predict_proba", "score_samples")
 LAYOUTS = "full", "tied", "diag", "spherical"
@@ -31,34 +31,36 @@ def rows_of(estimator, n=5000, seed=1):
     return estimator.sample(n, random_state=seed)[0] if n else np.empty((0, estimator.n_features_in_))
 
 
-def stored(rows, order):
-    if order == "strided":
-        return np.repeat(np.repeat(rows, 2, axis=0), 3, axis=1)[::2, 1::3]
-    return rows[::-1, ::-1].copy()[::-1, ::-1] if order == "backwards" else np.array(rows, order=order)
+ORDERS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "strided": lambda rows: np.repeat(np.repeat(rows, 2, axis=0), 3, axis=1)[::2, 1::3],
+    "backwards": lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1],
+}
+every_dtype = pytest.mark.parametrize("dtype", FLOATS)
+every_layout = pytest.mark.parametrize("covariance_type", LAYOUTS)
 
 
-@pytest.mark.parametrize("order", ["C", "F", "strided", "backwards"])
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@pytest.mark.parametrize("order", ORDERS)
+@every_dtype
+@every_layout
 def test_it_has_the_estimators_bits(covariance_type, dtype, order):
     estimator = mixture(covariance_type)
     frozen = estimator.freeze()
     rows = rows_of(estimator)
     # Near rows, thin components, rows far away and farther than squares can be: every form of the pass.
     for scale in (1.0, 300.0, 1e6) if dtype is np.float32 else (1.0, 300.0, 1e6, 1e152):
-        X = stored((rows * scale).astype(dtype), order)
+        X = ORDERS[order]((rows * scale).astype(dtype))
         for method in METHODS:
             theirs, ours = getattr(estimator, method)(X), getattr(frozen, method)(X)
             assert ours.dtype == theirs.dtype
             np.testing.assert_array_equal(ours, theirs, err_msg=f"{method}, {scale}")
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_dtype
 @pytest.mark.parametrize("covariance_type", [*LAYOUTS, "EEI", "VEV"])
 def test_it_has_the_estimators_noise(covariance_type, dtype):
-    rng = np.random.default_rng(5)
-    X = np.vstack([rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 5, rng.uniform(-8, 12, (150, 4))])
-    X = X.astype(dtype)
+    X = np.vstack([blobs(400, 4, 2), np.random.default_rng(5).uniform(-9, 9, (150, 4))]).astype(dtype)
     estimator = GaussianMixture(2, covariance_type=covariance_type, noise=True, random_state=0).fit(X)
     frozen = estimator.freeze()
     assert (frozen.predict(X) == -1).sum() > 20
@@ -68,13 +70,11 @@ def test_it_has_the_estimators_noise(covariance_type, dtype):
             np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
 
 
-@pytest.mark.parametrize("kernel", tiles.kernels())
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@every_dtype
+@every_layout
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (3, 2), (17, 16), (9, 17), (5, 33), (2, 70)])
 def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, dtype, kernel):
     # Fewer rows than a group of vectors are scored by another way through the same products.
-    tiles.use_kernel(kernel)
     estimator = mixture(covariance_type, K, d)
     frozen, rows = estimator.freeze(), rows_of(estimator, 70)
     for scale in (1.0, 300.0, 1e6):
@@ -94,22 +94,21 @@ def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, 
                     np.testing.assert_array_equal(few, many[:n], err_msg=f"{method}, {scale}, {n}")
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@every_dtype
+@every_layout
 def test_log_joint_is_the_twins(covariance_type, dtype):
     estimator = mixture(covariance_type)
     frozen, X = estimator.freeze(), rows_of(estimator).astype(dtype)
     ours = frozen.log_joint(X)
     assert ours.dtype == dtype
-    assert ours.shape == (len(X), 4)
     close = {"rtol": 1e-12, "atol": 1e-12} if dtype is np.float64 else {"rtol": 1e-5, "atol": 1e-4}
-    covariances = reference.dense(estimator.covariances_, covariance_type, 4, 4)
-    expected = reference.log_joint(X.astype(float), estimator.weights_, estimator.means_, covariances)
+    expected = reference.log_joint(X.astype(float), *parameters(estimator))
+    assert ours.shape == expected.shape
     np.testing.assert_allclose(ours, expected, **close)
     np.testing.assert_allclose(logsumexp(ours, axis=1), frozen.score_samples(X), **close)
 
 
-def test_log_joint_of_the_farthest_rows_is_of_the_nearest_component_or_beyond_numbers():
+def test_log_joint_is_beyond_numbers_without_weight_and_of_rows_too_far_for_squares():
     frozen = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]).freeze()
     X = np.array([[1e140], [1e152], [1e200]])
     expected = [[-0.5e280] * 2, [-0.5e304] * 2, [-np.inf] * 2]
@@ -118,10 +117,13 @@ def test_log_joint_of_the_farthest_rows_is_of_the_nearest_component_or_beyond_nu
     thin = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[4.0]]]).freeze()
     np.testing.assert_allclose(thin.log_joint(X[1:2]), [[-np.inf, -0.125e304]], rtol=1e-12)
     np.testing.assert_allclose(thin.score_samples(X[1:2]), -0.125e304, rtol=1e-12)
+    alone = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]]).freeze()
+    np.testing.assert_array_equal(reloaded(alone).predict_proba(np.ones((1, 1))), [[1.0, 0.0]])
+    assert alone.log_joint(np.ones((1, 1)))[0, 1] == -np.inf
 
 
 @pytest.mark.parametrize("method", [*METHODS, "log_joint"])
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_dtype
 @pytest.mark.parametrize("n", EDGES)
 def test_it_writes_where_it_is_told(method, dtype, n):
     estimator = mixture()
@@ -133,8 +135,8 @@ def test_it_writes_where_it_is_told(method, dtype, n):
     np.testing.assert_array_equal(getattr(frozen, method)(X, n_threads=3), expected)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@every_dtype
+@every_layout
 def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dtype):
     estimator = mixture(covariance_type)
     frozen, X = estimator.freeze(), rows_of(estimator, 100).astype(dtype)
@@ -162,8 +164,6 @@ def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dty
         ([[0.0] * 4], TypeError, "expected X to be an array of float32 or float64, got list"),
         (None, TypeError, "got NoneType"),
         (np.zeros((2, 4), dtype=int), TypeError, r"float32 or float64.*int64 and shape \(2, 4\): pass numpy.req"),
-        (np.zeros((2, 4), dtype=np.float16), TypeError, "dtype float16"),
-        (np.zeros((2, 4), dtype=object), TypeError, "dtype object"),
         (np.zeros((2, 4), dtype="V0"), TypeError, "float32 or float64"),
         (np.zeros((2, 4), dtype=[]), TypeError, "float32 or float64"),
         (np.zeros((2, 4), dtype=np.dtype(float).newbyteorder()), TypeError, "byte order"),
@@ -181,28 +181,25 @@ def test_wrong_rows_are_refused_in_words(X, error, message):
 
 
 @pytest.mark.parametrize(
-    ("method", "out", "error", "message"),
+    ("out", "error", "message"),
     [
-        ("predict_proba", *wrong)
-        for wrong in (
-            ([[0.0] * 4] * 2, TypeError, "expected out to be an array to write to, got list"),
-            (np.zeros((2, 4), np.float32), TypeError, "expected out of dtype float64, as X asks for.* got .*float32"),
-            (np.zeros((2, 3)), ValueError, r"expected out of shape \(2, 4\), got .*\(2, 3\)"),
-            (np.zeros(8), ValueError, r"expected out of shape \(2, 4\)"),
-            (np.zeros((2, 4), order="F"), ValueError, r"C-contiguous.*strides \(8, 16\)"),
-            (np.frombuffer(bytes(64)).reshape(2, 4), ValueError, "read-only"),
-        )
-    ]
-    + [("predict", np.zeros(2, dtype), TypeError, "expected out of dtype int64") for dtype in (float, np.int32)],
+        ([[0.0] * 4] * 2, TypeError, "expected out to be an array to write to, got list"),
+        (np.zeros((2, 4), np.float32), TypeError, "expected out of dtype float64, as X asks for.* got .*float32"),
+        (np.zeros((2, 3)), ValueError, r"expected out of shape \(2, 4\), got .*\(2, 3\)"),
+        (np.zeros(8), ValueError, r"expected out of shape \(2, 4\)"),
+        (np.zeros((2, 4), order="F"), ValueError, r"C-contiguous.*strides \(8, 16\)"),
+        (np.frombuffer(bytes(64)).reshape(2, 4), ValueError, "read-only"),
+    ],
 )
-def test_a_wrong_place_to_write_is_refused_in_words(method, out, error, message):
-    frozen = mixture().freeze()
-    refused(message, getattr(frozen, method), np.zeros((2, 4)), out=out, error=error)
-    refused(r"expected n_threads of 1.*got 0", frozen.predict, np.zeros((1, 4)), n_threads=0)
+def test_a_wrong_place_to_write_is_refused_in_words(out, error, message):
+    refused(message, mixture().freeze().predict_proba, np.zeros((2, 4)), out=out, error=error)
 
 
-def test_rows_are_not_written_over():
+def test_labels_are_int64_threads_one_at_least_and_rows_are_not_written_over():
     frozen, X = mixture().freeze(), np.zeros((3, 4))
+    for dtype in (float, np.int32):
+        refused("expected out of dtype int64", frozen.predict, X, out=np.zeros(3, dtype), error=TypeError)
+    refused(r"expected n_threads of 1.*got 0", frozen.predict, X, n_threads=0)
     for out in (X, X[::-1][::-1], X.reshape(-1)[:12].reshape(3, 4)):
         refused("share no memory with X", frozen.predict_proba, X, out=out)
     room = np.zeros((9, 4))
@@ -224,8 +221,7 @@ def test_compiled_code_reads_no_further_than_it_was_told():
 
 
 def test_it_starts_no_thread_unless_asked(monkeypatch):
-    estimator = mixture()
-    frozen, X = estimator.freeze(), rows_of(estimator, 20000)
+    frozen, X = mixture().freeze(), rows_of(mixture(), 20000)
     started = noted(monkeypatch, threading.Thread, "start", lambda thread: thread)
     frozen.predict_proba(X)
     assert not started
@@ -233,15 +229,7 @@ def test_it_starts_no_thread_unless_asked(monkeypatch):
     assert 1 <= len(started) <= 2
 
 
-def test_other_buffers_than_numpys():
-    frozen = mixture().freeze()
-    X = np.arange(8.0).reshape(2, 4)
-    np.testing.assert_array_equal(frozen.predict_proba(memoryview(X)), frozen.predict_proba(X))
-    X.flags.writeable = False
-    assert frozen.predict(X).shape == (2,)
-
-
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@every_layout
 def test_it_comes_back_from_pickles_and_files(covariance_type, tmp_path):
     estimator, file = mixture(covariance_type), tmp_path / "frozen.gmm"
     frozen, X = estimator.freeze(), rows_of(estimator, 50)
@@ -279,25 +267,18 @@ def test_a_pickle_holds_the_numbers_that_define_it():
     ],
 )
 def test_a_file_that_is_no_mixture_is_refused(changed, message):
-    header, arrays = load_state(saved(mixture().freeze()))
-    header = {key: changed.get(key, value) for key, value in header.items() if not key.startswith("format")}
-    arrays = {key: changed.get(key, value) for key, value in arrays.items()}
-    damaged = io.BytesIO()
-    save_state(damaged, header, arrays)
+    state, damaged = load_state(saved(mixture().freeze())), io.BytesIO()
+    header, arrays = ({key: changed.get(key, value) for key, value in part.items()} for part in state)
+    save_state(damaged, {key: value for key, value in header.items() if not key.startswith("format")}, arrays)
     refused(message, gmm.load, damaged.getvalue())
 
 
-def test_a_component_without_weight_is_never_chosen():
-    estimator = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]])
-    X = np.array([[1.0]])
-    np.testing.assert_array_equal(reloaded(estimator.freeze()).predict_proba(X), [[1.0, 0.0]])
-    assert estimator.freeze().log_joint(X)[0, 1] == -np.inf
-
-
-def test_it_does_not_change():
+def test_it_does_not_change_nor_the_rows_which_may_be_any_buffer():
     estimator = mixture()
     frozen, X = estimator.freeze(), rows_of(estimator, 20)
     before = frozen.predict_proba(X)
+    X.flags.writeable = False
+    np.testing.assert_array_equal(frozen.predict_proba(memoryview(X)), before)
     for name in ("n_components", "anything"):
         refused(None, setattr, frozen, name, 3, error=AttributeError)
     refused("read-only", frozen.arrays[1].__setitem__, 0, 0.0)
@@ -309,7 +290,7 @@ def test_it_does_not_change():
 def test_calls_that_write_into_an_array_allocate_nothing():
     for K, d, n in ((4, 4, 1), (32, 64, 1), (8, 64, 20), (8, 8, 300)):
         frozen, rows = mixture("full", K, d).freeze(), np.zeros((n, d))
-        calls = [(getattr(frozen, name), np.empty_like(getattr(frozen, name)(rows))) for name in METHODS]
+        calls = [(score, score(rows)) for score in (getattr(frozen, name) for name in METHODS)]
         for _ in range(2):  # the first round keeps what the others use
             tracemalloc.start()
             for score, out in calls:
@@ -334,10 +315,8 @@ def test_scratch_is_lent_to_one_call_at_a_time(covariance_type, K, d):
 
 
 def test_it_leaves_nothing_behind():
-    estimator = mixture()
-    frozen = estimator.freeze()
+    frozen, X, out = mixture().freeze(), np.zeros((1, 4)), np.empty((1, 4))
     gone = weakref.ref(frozen)
-    X, out = np.zeros((1, 4)), np.empty((1, 4))
     for _ in range(3):
         frozen.predict_proba(X, out=out)
         refused("shape", frozen.predict_proba, X, out=np.empty((2, 4)))

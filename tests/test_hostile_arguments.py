@@ -160,9 +160,3 @@ def test_containers_of_no_numbers_are_refused_in_words():
         (pl.DataFrame({"a": [1.0] * 3, "b": [{"x": 1.0, "y": 2.0}] * 3}), r"column 1 \('b'\).*got"),
     ):
         refused(told, GaussianMixture().fit, rows, error=(TypeError, ValueError))
-
-
-@pytest.mark.parametrize("columns", [5, [5], ["a", None], object()])
-def test_columns_of_a_file_are_names(columns, tmp_path):
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
-    refused("list of names of columns", gmm.open_rows, tmp_path / "table.csv", columns=columns, error=TypeError)

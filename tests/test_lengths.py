@@ -49,9 +49,9 @@ def begun(plan, n_rows=N):
     return scratch
 
 
-def walked(plan, **how):
+def walked(plan):
     scratch = begun(plan)
-    plan.walk(scratch, _em.RowTable(ROWS, **how), 0, 1)
+    plan.walk(scratch, _em.RowTable(ROWS), 0, 1)
     return scratch
 
 
@@ -64,17 +64,17 @@ def term(**given):
     return family().parameter_term(**right | {"whiteners": whiteners(FULL)} | given)
 
 
-def flat(n):
+def lengths(n):
     """An array too short and one too long, for where `n` numbers belong."""
-    return [np.ones(n - 1), np.ones(n + 1), np.ones(0), None]
+    return [np.ones(n - 1), np.ones(n + 1), np.ones(0)]
+
+
+def flat(n):
+    return [*lengths(n), None]
 
 
 def tables(n, d):
     return [np.ones(shape) for shape in ((n - 1, d), (n + 1, d), (n, d - 1), (n, d + 1))]
-
-
-def optional(arrays):
-    return [array for array in arrays if array is not None]
 
 
 def cases(name, call, values):
@@ -133,11 +133,6 @@ def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
     return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), steps, 1e-6, 1)
 
 
-def begin(ascent, **changed):
-    ascent.begin(*an_estimate(**changed))
-    return ascent
-
-
 def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
     found = a_verdict(layout, steps).causes(estimate, noise, of_pass)
@@ -155,10 +150,11 @@ def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
     return _em.Loop(_em.RowTable(rows, weight), layout, **given)
 
 
-def an_ascent(layout=FULL):
+def an_ascent(layout=FULL, **changed):
     whitening = {"covariances": whiteners(layout), "whiteners": whiteners(layout)}
     ascent = mstep.QuasiNewtonState(family(layout), 1e-3, True)
-    return begin(ascent, **whitening, log_determinants=np.zeros(N_FACTORED[layout]))
+    ascent.begin(*an_estimate(**whitening | {"log_determinants": np.zeros(N_FACTORED[layout])} | changed))
+    return ascent
 
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, target=-np.inf, **of_loop):
@@ -195,24 +191,21 @@ def changed_by_others(**changed):
     return family(fixed=np.ones((3, K), np.uint8)).with_fixed(an_estimate(**changed), an_estimate())
 
 
-def restored(index=None, value=None, room=None):
+def restored(secants=None, room=None):
     """An ascent from a pickle, with one number of its state, or its room, changed."""
-    ascent = quasi_newton()
-    _, _, (told, kept) = ascent.__reduce__()
-    told = list(told)
-    if index is not None:
-        told[index] = value
-    ascent.__setstate__((tuple(told), kept if room is None else room))
-
-
-def rows_pass(**outputs):
-    plan = a_plan(rows_only=True)
-    plan.walk(begun(plan), _em.RowTable(ROWS, **outputs), 0, 1)
+    ascent = an_ascent()
+    _, _, ((first, before, *rest), kept) = ascent.__reduce__()
+    state = first, before if secants is None else secants, *rest
+    ascent.__setstate__((state, kept if room is None else room))
 
 
 def walk(rows=ROWS, first=0, last=1, plan=None, scratch=None, **how):
     plan = plan or a_plan()
     plan.walk(scratch or begun(plan), _em.RowTable(rows, **how), first, last)
+
+
+def rows_pass(**outputs):
+    walk(plan=a_plan(rows_only=True), **outputs)
 
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
@@ -243,15 +236,11 @@ def clusters(seeds=None, view=None, n_passes=1):
     return _em.Clusters(view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_passes, _em.Scratch())
 
 
-def candidate(seeds=None, view=None, rows=None, run=None, family_=None, moments=FULL):
-    one, scratch = Candidate(family_ or family(), layout_with_code(moments)), _em.Scratch()
+def candidate(seeds=None, view=None, rows=None, run=None, moments=FULL):
+    one, scratch = Candidate(family(), layout_with_code(moments)), _em.Scratch()
     one.begin(scratch, rows or candidate_rows(), clusters(seeds, view))
     one.run(scratch, run or candidate_rows(), 1)
     return one
-
-
-def quasi_newton(**changed):
-    return begin(mstep.QuasiNewtonState(family(), 1e-3, True), **changed)
 
 
 WIDE = mstep.MixtureFamily(5, 13, K, D, 0.0, n_factors=1)  # of which no covariance is stored whole
@@ -292,42 +281,42 @@ OF_MOMENTS = {"origins": tables(K, D), "first": tables(K, D)}
 ALL = [
     # A pass, its walk over rows, and what is merged.
     *by_layout("whiteners", lambda layout, v: a_plan(layout, whiteners=v)),
-    *arguments(a_plan, log_offset=flat(K), tails=optional(flat(K)), code=[4, 99], moments=[4, 2**31 - 1]),
+    *arguments(a_plan, log_offset=flat(K), tails=lengths(K), code=[4, 99], moments=[4, 2**31 - 1]),
     *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
-    *arguments(a_plan, origin=flat(D), reach=flat(D), axes=optional(flat(SIZES[FULL]))),
+    *arguments(a_plan, origin=flat(D), reach=flat(D), axes=lengths(SIZES[FULL])),
     *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
     *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
-    *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=optional(flat(N)), scratch=[_em.Scratch()]),
+    *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=lengths(N), scratch=[_em.Scratch()]),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
     *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
     *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
     *cases("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
     *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
-    *arguments(rows_pass, log_evidence=optional(flat(N)), responsibilities=tables(N, K)),
+    *arguments(rows_pass, log_evidence=lengths(N), responsibilities=tables(N, K)),
     *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
     *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
     *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
-    *cases("sums", lambda v: a_plan().collect(v), flat(a_plan().sums(walked(a_plan())).size)[:3]),
+    *cases("sums", lambda v: a_plan().collect(v), lengths(a_plan().sums(walked(a_plan())).size)),
     *cases("sums of totals", lambda v: of_joined(a_plan(totals=v)), [True]),
     *cases("scatter", lambda v: of_joined(a_plan(TIED, common_scatter=True), v), [*tables(D, D), None]),
     *cases("scatter unasked", lambda v: of_joined(a_plan(), v), tables(D, D)),
     # A climb.
-    *arguments(measured, log_offset=optional(flat(K)), centres=tables(K, D), tails=optional(flat(K))),
-    *arguments(measured, whiteners=optional(flat(SIZES[FULL]))),
+    *arguments(measured, log_offset=lengths(K), centres=tables(K, D), tails=lengths(K)),
+    *arguments(measured, whiteners=lengths(SIZES[FULL])),
     *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
     *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
-    *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
-    *arguments(halved, precisions=optional(flat(K)), offset=optional(flat(D))),
+    *arguments(halved, **OF_MOMENTS, counts=lengths(K), second=lengths(SIZES[FULL])),
+    *arguments(halved, precisions=lengths(K), offset=lengths(D)),
     *cases("a verdict of a state", lambda v: a_verdict().first(v, None), [an_ascent()]),
     *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None), [DIAGONAL]),
-    *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=optional(flat(K)), at_most=[0, -1]),
+    *arguments(climb, **OF_ESTIMATES, log_offset=lengths(K), tails=lengths(K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),
-    *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=optional(flat(N)), layout=[4, 2**31 - 1]),
+    *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=lengths(N), layout=[4, 2**31 - 1]),
     *arguments(a_loop, origin=flat(D), reach=flat(D)),
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
-    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
+    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), tables(K, 2)[:2]),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
     *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
@@ -338,25 +327,25 @@ ALL = [
     *arguments(doubt, causes=[np.zeros(K - 1, np.uint8)]),
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
-    *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
+    *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=lengths(N)),
     *arguments(candidate_rows, origin=flat(D), reach=flat(D)),
-    *arguments(both_views, weight=optional(flat(N)), centre=flat(D), reach=flat(D)),
+    *arguments(both_views, weight=lengths(N), centre=flat(D), reach=flat(D)),
     *cases("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
-    *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=optional(flat(D * D))),
-    *arguments(candidate_view, centre=optional(flat(D))),
+    *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=lengths(D * D)),
+    *arguments(candidate_view, centre=lengths(D)),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
     *arguments(candidate, rows=NARROW, run=NARROW),
     *arguments(clusters, seeds=[np.ones((K, D + 1))]),
     *arguments(candidate_rows, code=[np.zeros(N - 1, np.intc), np.full(N, 2, np.intc)]),
     *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
-    *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
-    *arguments(survey, n_features=[-1, 0, D - 1, D + 1], fill=optional(flat(D))),
+    *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=lengths(N)),
+    *arguments(survey, n_features=[-1, 0, D - 1, D + 1], fill=lengths(D)),
     *arguments(survey, given=[survey(np.ones((2, D + 1)), n_features=D + 1)]),
     *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
     *cases("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
     *cases("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
-    *cases("distinct_rows, weight", lambda v: mstep.distinct_rows(ROWS, v), optional(flat(N))),
+    *cases("distinct_rows, weight", lambda v: mstep.distinct_rows(ROWS, v), lengths(N)),
     *arguments(
         seeds, rows=[np.ones((0, 2)), np.ones((3, 0))], weight=[np.ones(N - 1)], n_uniforms=[6, 0], n_seeds=[-1]
     ),
@@ -383,12 +372,11 @@ ALL = [
     *cases("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
     *cases("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
     # What is kept of a climb, and a verdict on components.
-    *arguments(quasi_newton, **OF_ESTIMATES),
-    *cases("no means", lambda v: quasi_newton(means=v), [None]),
-    *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
-    *arguments(restored, room=[np.ones(3), np.ones(0)]),
-    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=optional(flat(D))),
-    *arguments(verdict, tails=optional(flat(K))),
+    *arguments(an_ascent, **OF_ESTIMATES),
+    *cases("no means", lambda v: an_ascent(means=v), [None]),
+    *arguments(restored, secants=[-1, 6, 10**6], room=[np.ones(3), np.ones(0)]),
+    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
+    *arguments(verdict, tails=lengths(K)),
 ]
 
 
@@ -421,7 +409,7 @@ def test_none_is_no_object_of_the_kernel(call):
 
 
 def test_a_state_that_is_refused_changes_nothing():
-    ascent = quasi_newton()
+    ascent = an_ascent()
     before = ascent.__reduce__()[2]
     refused("secants", ascent.__setstate__, ((*before[0][:1], 99, *before[0][2:]), before[1]))
     assert ascent.__reduce__()[2][0] == before[0]

@@ -9,7 +9,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, MixtureParameters, Objective, Problem, covariance_model
-from tables import refused
+from tables import blobs, refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -19,6 +19,8 @@ rng = np.random.default_rng(0)
 CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
 X = CENTRES[rng.integers(K, size=N)] + rng.normal(size=(N, D))
 WEIGHT = rng.uniform(0.5, 2, N)
+# What a candidate is told of weights, and its twin.
+each_weight = pytest.mark.parametrize(("weight", "mass"), [(None, np.ones(N)), (WEIGHT, WEIGHT)], ids=["one", "uneven"])
 RIDGE = 1e-3
 SHOWN = {SPHERICAL: np.array([0.4]), inside.DIAGONAL: np.array([[0.3, 0.5]])}
 SHOWN[inside.TIED] = np.array([[0.4, 0.0], [-0.1, 0.5]])
@@ -43,8 +45,7 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     """Begin from the first rows, and run for some passes; return also the rows in the view's coordinates."""
     view, Y = a_view(layout, weight, single)
     rows = table(X, weight, single_limit=single)
-    how = {"n_lloyd": n_lloyd, "n_passes": n_passes}
-    return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
+    return begun(covariance_model(covariance_type), rows, view, Y[:K], n_lloyd=n_lloyd, n_passes=n_passes)[0], Y
 
 
 def a_view(layout=SPHERICAL, weight=None, single=False, **classes):
@@ -67,14 +68,12 @@ def assert_is(one, covariance_type, expected, exact=1e-9):
 
 @pytest.mark.parametrize("kernel", ["blas", inside.tiles.kernels()[-1]])
 @pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
+@each_weight
 @pytest.mark.parametrize("layout", SHOWN)
 @closed_forms
-def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kernel):
+def test_a_candidate_is_its_twin(covariance_type, layout, weight, mass, single, kernel):
     inside.tiles.use_kernel(kernel)
-    weight = WEIGHT if weighted else None
     one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
-    mass = np.ones(N) if weight is None else weight
     first = reference.candidate(X, Y, Y[:K], covariance_type, n_lloyd=2, weight=mass, reg_covar=RIDGE)
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
     exact = 1e-4 if single else 1e-9
@@ -85,12 +84,10 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
 
 @pytest.mark.parametrize("n_lloyd", [0, 1, 3])
 @pytest.mark.parametrize("layout", SHOWN)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_clusters_are_those_of_the_twin(weighted, layout, n_lloyd):
-    weight = WEIGHT if weighted else None
+@each_weight
+def test_clusters_are_those_of_the_twin(weight, mass, layout, n_lloyd):
     view, Y = a_view(layout, weight)
     clusters = inside.Clusters(view, Y[:K], n_lloyd, inside._em.Scratch())
-    mass = np.ones(N) if weight is None else weight
     centres, inertia = reference.clusters(Y, Y[:K], n_lloyd, mass)
     back = X.mean(axis=0) + layout.coloured(SHOWN[layout], 0, centres)
     np.testing.assert_allclose(clusters.centres, back, rtol=1e-9, atol=1e-9)
@@ -101,14 +98,11 @@ def test_clusters_are_those_of_the_twin(weighted, layout, n_lloyd):
 
 
 def test_clusters_keep_rows_of_a_class_to_its_components():
-    codes = np.zeros(N, np.intc)
-    codes[:40] = 1
-    codes[40:80] = 2
+    codes = np.repeat(np.array([1, 2, 0], np.intc), [40, 40, N - 80])
     classes = inside.KnownClasses(codes, np.array([0, 1, -1]))
     view, Y = a_view(code=codes, allowed=classes.allowed)
     clusters = inside.Clusters(view, Y[[0, 50, 100]], 1, inside._em.Scratch())
-    allowed = classes.allowed.T[codes] == 0
-    away = np.where(allowed, np.square(Y[:, None] - Y[[0, 50, 100]]).sum(axis=2), np.inf)
+    away = np.square(Y[:, None] - Y[[0, 50, 100]]).sum(axis=2) - classes.allowed.T[codes]  # ∞ where it may not be
     means = np.array([X[away.argmin(axis=1) == k].mean(axis=0) for k in range(K)])
     np.testing.assert_allclose(clusters.centres, means, rtol=1e-9, atol=1e-9)
     refused("codes of rows and a table", table, code=codes)
@@ -128,8 +122,7 @@ def test_of_clusterings_that_are_alike_the_tightest_is_left():
 
 @every_type
 def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type):
-    one, _ = candidate(covariance_type, n_passes=2)
-    model = covariance_model(covariance_type)
+    (one, _), model = candidate(covariance_type, n_passes=2), covariance_model(covariance_type)
     problem = Problem(ArraySource(X), Objective(model, RIDGE))
     with problem.e_step() as e_step:
         updated = problem.first_update(e_step, one.statistics).parameters
@@ -149,40 +142,30 @@ def test_a_singular_covariance_makes_a_candidate_fail():
     assert one.statistics.weight == N, "which tell a caller with a ridge where it was"
 
 
-@pytest.mark.parametrize("d", [1, 3, 8, 11])
-def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
-    for weight in (None, WEIGHT):
-        y = np.random.default_rng(d).normal(size=(N, d)) * np.arange(1, d + 1)
-        inside.CandidateView.scaled(y, weight, SPHERICAL.code, np.ones(1), np.zeros(d), 0.0)
-        assert np.average(np.square(y).mean(axis=1), weights=weight) == pytest.approx(1, rel=1e-12)
-
-
 @pytest.mark.parametrize("n_left", [4, 3, 1])
-@pytest.mark.parametrize("weighted", [False, True])
+@each_weight
 @closed_forms
-def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left):
-    model, weight, seeds = covariance_model(covariance_type), WEIGHT if weighted else None, 5
-    how = {"weight": np.ones(N) if weight is None else weight, "reg_covar": RIDGE}
-    rows = table(X, weight)
+def test_components_are_dropped_as_in_the_twin(covariance_type, weight, mass, n_left):
+    model, rows = covariance_model(covariance_type), table(X, weight)
     view = inside.CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D))
-    larger, scratch = begun(model, rows, view, X[:seeds], n_passes=2)
+    larger, scratch = begun(model, rows, view, X[:5], n_passes=2)
     mixture = MixtureParameters.from_estimate(larger.estimate, Objective(model))
-    parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, seeds, D)
+    parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, 5, D)
+    how = {"weight": mass, "reg_covar": RIDGE}
+    expected = [*reference.without_components(X, parameters, covariance_type, n_left, 2, **how)]
     reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
-    expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
     assert len(reduced) == 2
     for one, parameters in zip(reduced, expected, strict=True):
         assert_is(one, covariance_type, parameters)
         one.run(scratch, rows, 1)
-        bound = reference.mean_log_likelihood(X, parameters, weight)
-        assert one.lower_bound == pytest.approx(bound, rel=1e-9)
+        assert one.lower_bound == pytest.approx(reference.mean_log_likelihood(X, parameters, weight), rel=1e-9)
 
 
 @pytest.mark.parametrize("n_more", [1, 3])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["one", "uneven"])
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
-def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
-    model, weight, centre = covariance_model(covariance_type), WEIGHT if weighted else None, X.mean(axis=0)
+def test_components_split_as_in_the_twin(covariance_type, weight, n_more):
+    model, centre = covariance_model(covariance_type), X.mean(axis=0)
     one, _ = candidate(covariance_type, weight=weight, n_passes=2)
     larger = one.with_splits(inside._em.Scratch(), table(X, weight), Objective(model, RIDGE).family((K + n_more, D)))
     mixture = MixtureParameters.from_estimate(one.estimate, Objective(model))
@@ -231,9 +214,9 @@ def test_other_numbers_of_components_are_refused():
     refused("fewer components than 3, got 3", one.without, inside._em.Scratch(), rows, family((K, D)), 1)
 
 
-def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, ridge=RIDGE):
+def best(rows, covariance_type, n_components=K, seed=0):
     """The statistics of the winner of a race."""
-    problem = Problem(ArraySource(rows, weight), Objective(covariance_model(covariance_type), ridge), n_threads)
+    problem = Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE), 1)
     return inside.starts.raced(problem, n_components, np.random.default_rng(seed))
 
 
@@ -265,33 +248,28 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
 
 def test_more_components_find_a_cluster_that_none_begins_in():
     """Two clusters far away are one component of nearly every start with as many components as clusters."""
-    rng = np.random.default_rng(0)
-    centres = np.array([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]])
-    rows = np.concatenate([centre + rng.normal(size=(60, 2)) for centre in centres])
-    starts = [best(rows, "full", 5, seed=seed) for seed in range(10)]
-    assert min(one.counts.min() for one in starts) > 55
+    centres = np.repeat([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]], 60, axis=0)
+    rows = centres + np.random.default_rng(0).normal(size=(300, 2))
+    assert min(best(rows, "full", 5, seed=seed).counts.min() for seed in range(10)) > 55
 
 
 def test_the_last_passes_see_all_rows():
-    rows = np.random.default_rng(2).normal(size=(3000, 2))
-    assert best(rows, "full").weight == 3000
+    assert best(np.random.default_rng(2).normal(size=(3000, 2)), "full").weight == 3000
 
 
 def race(fewest_rows=None, seeds=1):
-    rows, verdict = table(), None
-    if fewest_rows is not None:
-        rules = inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False
-        verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
+    rows, rules = table(), (inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False)
+    judged = fewest_rows is not None
+    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD) if judged else None
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
     return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
 
 
 def test_clusters_that_were_finished_rest_where_they_are():
-    view, Y = a_view()
-    scratch = inside._em.Scratch()
-    clusters = inside.Clusters(view, Y[:K], 1, scratch)
+    (view, Y), scratch = a_view(), inside._em.Scratch()
+    clusters, before = (inside.Clusters(view, Y[:K], 1, scratch) for _ in range(2))
     centres = race(seeds=3).finish_clusters(0, clusters, scratch).centres  # more passes, as they were chosen of three
-    assert not np.array_equal(centres, inside.Clusters(view, Y[:K], 1, scratch).centres)
+    assert not np.array_equal(centres, before.centres)
     np.testing.assert_array_equal(race(seeds=3).finish_clusters(0, clusters, scratch).centres, centres)
 
 
@@ -319,8 +297,7 @@ def test_candidates_advance_in_several_threads():
 @pytest.mark.parametrize("d", [4, 10])
 def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covariance_type, d):
     """These models do not depend on coordinates, but float32 cannot tell thin covariances from flat ones."""
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(4 * rng.normal(size=d), 1, size=(200, d)) for _ in range(3)])
+    rng, rows = np.random.default_rng(0), blobs(600, d, apart=4.0)
     thin = 10 ** np.linspace(0, -4.5, d)
     turned = rows * thin @ np.linalg.qr(rng.normal(size=(d, d)))[0]
     how = {"covariance_type": covariance_type, "reg_covar": 0, "random_state": 0}

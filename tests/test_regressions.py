@@ -1,6 +1,7 @@
 """What reviews found, each by its smallest example."""
 
 import os
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -8,49 +9,44 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, select
-from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
-from tables import refused, reloaded
+from inside import SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
+from tables import blobs, refused, reloaded
 
-RNG = np.random.default_rng(0)
-X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
-
-
+X = blobs(120, 2, 2)
 BROKEN = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])  # of strides that are no whole items
 ROUND = WhitenedMixture(SPHERICAL, np.zeros(1), np.zeros((1, 2)), np.ones(1))
 
 
 def test_means_of_another_width_and_other_numbers_of_components_are_refused():
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical")
-    with pytest.raises(ValueError, match=r"'means_' should have the shape of \(1, 1\), but got \(1, 3\)"):
-        mixture.means_ = [[0.0, 0.0, 0.0]]
+    refused(r"'means_' should have the shape of \(1, 1\), but got \(1, 3\)", setattr, mixture, "means_", [[0.0] * 3])
     assert mixture.means_.shape == (1, 1)
     mixture = GaussianMixture(2, random_state=0).fit(X)
     mixture.n_features_in_ = 1
-    with pytest.raises(ValueError, match=r"length 1, .* got 2"):  # such rows never reach the loops
-        mixture.score_samples(X[:, :1])
+    refused(r"length 1, .* got 2", mixture.score_samples, X[:, :1])  # such rows never reach the loops
     mixture = GaussianMixture(3, covariance_type="spherical")
     mixture.weights_, mixture.means_ = [0.5, 0.5], [[0.0], [1.0]]
-    with pytest.raises(ValueError, match="expected means_ of 3 components, got 2"):
-        mixture.covariances_ = [1.0, 1.0]
+    refused("expected means_ of 3 components, got 2", setattr, mixture, "covariances_", [1.0, 1.0])
 
 
-@pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
+every_last = pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
+
+
+@every_last
 def test_assigned_parameters_are_read_before_there_are_all(last):  # as graspologic's DivisiveCluster does
     mixture = GaussianMixture(covariance_type="diag")
     mixture.weights_ = [1]
     mixture.means_ = np.zeros((1, 3))
     assert mixture.means_.shape == (1, 3)
-    with pytest.raises(gmm.NotFittedError):
-        mixture.predict(np.zeros((2, 3)))
-    with pytest.raises(AttributeError):
-        mixture.covariances_  # noqa: B018
+    refused(None, mixture.predict, np.zeros((2, 3)), error=gmm.NotFittedError)
+    assert not hasattr(mixture, "covariances_")
     setattr(mixture, last, np.full((1, 3), 4.0))
     np.testing.assert_allclose(getattr(mixture, last), np.full((1, 3), 4.0))
     assert mixture.weights_.dtype == np.float64
 
 
 @pytest.mark.parametrize("n_components", [np.array([1, 2]), "x", 1.5, 0])
-@pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
+@every_last
 def test_assigned_parameters_of_no_number_of_components_are_refused(n_components, last):
     mixture = GaussianMixture(n_components, covariance_type="diag")
     mixture.weights_, mixture.means_ = [1.0], [[0.0]]
@@ -67,8 +63,7 @@ def test_the_text_tells_the_likelihood_of_its_parameters_and_none_of_those_set_b
 
 
 def test_numpy_scalars_among_the_parameters_are_saved():
-    asked = {"max_iter": np.int32(500), "tol": np.float32(0.5), "random_state": np.int64(7)}
-    asked |= {"warm_start": np.bool_(True)}
+    asked = {"max_iter": np.int32(500), "tol": np.float32(0.5), "random_state": np.int64(7), "warm_start": np.True_}
     loaded = reloaded(GaussianMixture(2, **asked).fit(X))
     assert {name: loaded.get_params()[name] for name in asked} == asked
 
@@ -113,23 +108,11 @@ def test_what_overflows_or_lies_otherwise_in_memory_is_refused(call, told):
 def test_a_start_with_one_good_partition_is_good_enough_without_a_ridge():
     from sklearn.datasets import load_iris
 
-    rows, failures = load_iris().data, 0
+    n_fitted = 0
     for seed in range(15):
-        try:
-            GaussianMixture(7, reg_covar=0, random_state=seed).fit(rows)
-        except ValueError:
-            failures += 1
-    assert failures <= 4  # scikit-learn: 2; one partition alone: half of them
-
-
-def test_a_tight_cluster_of_many_rows_is_no_spike_and_one_component_per_row_is():
-    rows = np.concatenate([RNG.normal(0, 100, (1000, 1)), RNG.normal(0, 0.5, (1000, 1))])
-    found = select(rows, [1, 2], "full", random_state=0)
-    assert set(found.status) == {"ok"}
-    assert found.best.n_components == 2
-    found = select([[0.0, 1.0], [5.0, 2.0], [9.0, -3.0]], [1, 3], "tied", random_state=0)
-    assert found.status[1].startswith("degenerate")
-    assert found.best.n_components == 1
+        with suppress(ValueError):
+            n_fitted += GaussianMixture(7, reg_covar=0, random_state=seed).fit(load_iris().data).n_iter_ > 0
+    assert n_fitted >= 11  # scikit-learn: 13; one partition alone: half of them
 
 
 def test_a_selection_of_float32_rows_has_the_criteria_of_its_mixtures():
@@ -155,9 +138,8 @@ def test_warnings_point_at_the_callers_line(method):
 @pytest.mark.parametrize("unit", [1e-60, 1e-40, 1e-30, 1e30, 1e38, 1e60])
 @pytest.mark.parametrize("weight", [np.ones(len(X)), np.linspace(0.2, 3, len(X))], ids=["equal", "uneven"])
 def test_float32_rows_take_weights_that_float32_cannot_hold(weight, unit):
-    one, other = (
-        GaussianMixture(2, random_state=0).fit(X.astype(np.float32), sample_weight=w) for w in (weight, weight * unit)
-    )
+    rows, weights = X.astype(np.float32), (weight, weight * unit)
+    one, other = (GaussianMixture(2, random_state=0).fit(rows, sample_weight=each) for each in weights)
     assert other.lower_bound_ == pytest.approx(one.lower_bound_, abs=1e-6)
     np.testing.assert_allclose(other.means_, one.means_, rtol=1e-5)
     np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
@@ -165,22 +147,12 @@ def test_float32_rows_take_weights_that_float32_cannot_hold(weight, unit):
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
 def test_float32_rows_and_weights_that_overflow_together_are_computed_in_float64(covariance_type):
-    rng = np.random.default_rng(0)
-    X = (9.5e11 * rng.choice([-1, 1], size=(2000, 3))).astype(np.float32)
-    weight = np.full(2000, 9e11)
+    signs, weight = np.random.default_rng(0).choice([-1, 1], size=(2000, 3)), np.full(2000, 9e11)
     single, double = (
-        GaussianMixture(1, covariance_type=covariance_type, random_state=0).fit(X.astype(dtype), sample_weight=weight)
+        GaussianMixture(1, covariance_type=covariance_type).fit((9.5e11 * signs).astype(dtype), sample_weight=weight)
         for dtype in (np.float32, np.float64)
     )
     assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
-
-
-def test_a_form_that_is_not_defined_is_not_taken():
-    rng = np.random.default_rng(0)
-    source = ArraySource(rng.normal(size=(300, 8)))
-    mixture = WhitenedMixture(FULL, np.zeros(3), rng.normal(size=(3, 8)), np.tile(np.eye(8), (3, 1, 1)))
-    linear, centred = (EStep(source, SPHERICAL, form=form)(mixture) for form in (1, 0))
-    np.testing.assert_array_equal(linear.counts, centred.counts)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -205,8 +177,8 @@ def test_fits_of_many_columns_wake_no_threads_of_blas(fit):
 @pytest.mark.parametrize("factors", [[[6 + 1j]], [["6"]], [[np.nan]], [[1e200]], [[6.0, 0.0]], [6.0], [[[6.0]]]])
 def test_factors_of_precisions_are_checked_as_other_parameters_are(factors):
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]], covariance_type="diag")
-    with pytest.raises((TypeError, ValueError), match="precisions_cholesky_"):
-        mixture.precisions_cholesky_ = factors
+    name = "precisions_cholesky_"
+    refused(name, setattr, mixture, name, factors, error=(TypeError, ValueError))
 
 
 def test_memory_order_of_given_means_changes_no_bits():
@@ -233,6 +205,5 @@ def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
 def test_numbers_of_a_narrower_type_are_what_they_say(cls):
     """Found by fuzzing: largest scatters and weights of 1e-161 are no numbers of float32."""
     X, weight = [[0.0], [1.0], [5.0]], [3e-161, 1e-161, 0.0]
-    narrow = cls(n_components=1, tol=np.float32(0.5), reg_covar=np.float32(0.25)).fit(X, sample_weight=weight)
-    wide = cls(n_components=1, tol=0.5, reg_covar=0.25).fit(X, sample_weight=weight)
-    assert narrow.covariances_.tobytes() == wide.covariances_.tobytes()
+    fits = (cls(tol=of(0.5), reg_covar=of(0.25)).fit(X, sample_weight=weight) for of in (float, np.float32))
+    assert len({each.covariances_.tobytes() for each in fits}) == 1

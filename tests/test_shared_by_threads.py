@@ -6,19 +6,14 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-import numpy as np
 import pytest
 
-import gmm
-from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
-from tables import python
+from tables import blobs, python, reloaded
 
 pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-N_THREADS, ROUNDS = 8, 12
-rng = np.random.default_rng(0)
-X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(4, 0.5, size=(100, 3))])
-OTHER = rng.normal(size=(150, 3)) * [1, 3, 9]
+ROUNDS = 12
+X, OTHER = blobs(300, K=2), blobs(150, K=1) * [1, 3, 9]
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +28,12 @@ def bits(mixture):
     return mixture.weights_.tobytes() + mixture.means_.tobytes() + mixture.covariances_.tobytes()
 
 
-def reloaded(mixture):
-    return bits(gmm.load(saved(mixture)))
-
-
 READERS = {
     "predict": lambda m: m.predict(X).tobytes(),
     "predict_proba": lambda m: m.predict_proba(X).tobytes(),
     "score_samples": lambda m: m.score_samples(X).tobytes(),
     "sample": lambda m: m.sample(20, random_state=0)[0].tobytes(),
-    "save": reloaded,
+    "save": lambda m: bits(reloaded(m)),
     "pickle": lambda m: bits(pickle.loads(pickle.dumps(m))),
     "freeze": lambda m: m.freeze().predict_proba(X).tobytes(),
     "attributes": bits,
@@ -86,21 +77,20 @@ def test_all_may_read_one_estimator(cls, n_threads):
 def test_who_reads_during_a_fit_sees_the_mixture_before_it_or_behind_it(cls, warm_start):
     mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0)
     right = {name: set() for name in AT_ONCE}
-    fits = []
-    for number in range(6):
-        mixture.fit(OTHER if number % 2 else X)
-        fits.append(bits(mixture))
+    for rows in (X, OTHER) * 3:
+        mixture.fit(rows)
         for name, read in AT_ONCE.items():
             right[name].add(read(mixture))
-    mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0).fit(X)
+    last = bits(mixture)
+    mixture = cls(**mixture.get_params()).fit(X)
 
     def refit():
-        for number in range(1, 6):
-            mixture.fit(OTHER if number % 2 else X)
+        for rows in (OTHER, *(X, OTHER) * 2):
+            mixture.fit(rows)
         return bits(mixture)
 
     found = at_once(refit, *(again(read, mixture) for read in AT_ONCE.values()))
-    assert found[0] == fits[-1]
+    assert found[0] == last
     for (name, answers), given in zip(right.items(), found[1:], strict=True):
         assert set(given) <= answers, name
 
@@ -116,8 +106,7 @@ def test_fits_of_one_estimator_at_once_are_each_a_right_one(cls, warm_start):
     if not warm_start:
         assert bits(mixture) == first_bits
     assert mixture.lower_bound_ >= first - 1e-9
-    again_loaded = gmm.load(saved(mixture))
-    assert bits(again_loaded) == bits(mixture)
+    assert bits(reloaded(mixture)) == bits(mixture)
     if cls is GaussianMixture:
         assert abs(mixture.score(X) - mixture.lower_bound_) < 1e-5
 
@@ -143,16 +132,13 @@ def test_a_warm_start_looks_once_at_what_it_continues(cls):
 
 
 def test_threads_may_begin_with_their_first_fit():
-    told = python(
-        "-W",
-        "error",
-        "-c",
-        "from concurrent.futures import ThreadPoolExecutor; from threading import Barrier; import sys, gmm;"
-        f"sys.setswitchinterval(1e-5); X, begin = [[0.0], [1.0], [5.0]], Barrier({N_THREADS});"
-        "fit = lambda _: (begin.wait(), gmm.GaussianMixture().fit(X).means_.tolist())[1];"
-        f"print(len({{str(means) for means in ThreadPoolExecutor({N_THREADS}).map(fit, range({N_THREADS}))}}))",
-    )
-    assert told == "1\n"
+    code = """
+from concurrent.futures import ThreadPoolExecutor; from threading import Barrier; import sys, gmm
+sys.setswitchinterval(1e-5); X, begin = [[0.0], [1.0], [5.0]], Barrier(8)
+fit = lambda _: (begin.wait(), str(gmm.GaussianMixture().fit(X).means_))[1]
+print(len({*ThreadPoolExecutor(8).map(fit, range(8))}))
+"""
+    assert python("-W", "error", "-c", code) == "1\n"
 
 
 def test_the_extensions_do_without_the_lock_where_python_does():
