@@ -23,7 +23,7 @@ import pytest
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
-from inside import WORDS, blocks, delimited, main
+from inside import WORDS, blocks, delimited
 from tables import warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
@@ -115,19 +115,12 @@ def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
     assert table == (unnamed if verdict == ROW else named)
     names = [f"x{j}" for j in range(table.num_columns)] if verdict == ROW else text.splitlines()[0].split(",")
     assert table.column_names == names
-    said = {ROW: ("read as a row", "--header"), NOTED: ("read as column names", "--no-header"), NAMES: ()}[verdict]
+    as_row = (
+        f"so it is read as a row and the columns are named {' to '.join(names[:: len(names) - 1 or 1])}; use --head"
+    )
+    said = {ROW: [as_row], NOTED: ["read as column names", "--no-header"], NAMES: []}[verdict]
     assert len(notes) == (verdict != NAMES)
-    assert all(what in note for note in notes for what in said)
-
-
-def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
-    (tmp_path / "iris.data").write_text(IRIS)
-    _, _, notes, document = fitted(tmp_path / "iris.data", "--label-column", "x4")
-    assert document["data"]["n_rows"] == 3
-    assert document["agreement"]["counts"] == [[2], [1]]
-    told = "the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns are"
-    assert document["data"]["notes"][0].startswith(told)
-    assert notes.startswith(f"note: {told} named x0 to x4; use --header if it holds column names\n")
+    assert all(what in note for note in notes for what in ("the first line", "holds numbers ('", *said))
 
 
 def test_options_of_text_are_those_of_predict_and_of_no_array(tmp_path):
@@ -184,13 +177,6 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path):
     write_into_pipe(tmp_path / "a.csv", FAITHFUL.read_bytes())
     assert "272 rows, 2 columns" in ok("fit", tmp_path / "a.csv", *ONE, "--report", tmp_path / "a.html").stdout
     assert "came through a pipe" in (tmp_path / "a.html").read_text(encoding="utf-8")
-
-
-def test_compressed_standard_input(capsys, monkeypatch):
-    content = io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content, encoding="utf-8"))
-    assert main(["fit", "-", *map(str, ONE)]) == 0
-    assert "272 rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["longdouble", "float16", "uint64", ">f8"])
@@ -828,11 +814,9 @@ def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name)
             both_written(tmp_path, *predict, *more)
     if name == "rows.npy":
         return
-    own = table(text_in(folder / "rows.csv"))
-    for keep, names in {"t,id": ["t", "id"], "all": [*own]}.items():
-        written = both_written(tmp_path, *predict, "--keep", keep, "--proba")
-        assert list(written) == [*names, "row", "component", "p_0", "p_1"]
-        assert all(written[column] == own[column] for column in names)
+    own, written = table(text_in(folder / "rows.csv")), both_written(tmp_path, *predict, "--keep", "all", "--proba")
+    assert list(written) == [*own, "row", "component", "p_0", "p_1"]
+    assert {name: written[name] for name in own} == own
     for how in ((), ("--blocks",)):
         assert "no column 'z'" in fails(1, *predict, "--keep", "z", *how)
 
@@ -852,18 +836,6 @@ def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path, monkey
     assert "n_left_out" not in document
     if "--prior" not in more:
         assert document["best"]["bic"] == pytest.approx(again.bic(rows), rel=1e-9)
-
-
-def test_fit_tells_of_columns_as_in_memory(folder):
-    how = (folder / "rows.parquet", "--components", 1, "--covariance", "diag")
-    told = both(*how).stderr
-    assert "left out: 't' (type string)" in told
-    kinds = {"'id'": "numbers the rows", "'c' (2.5)": "is constant", "'k' (3 distinct values)": "code"}
-    for column, what in kinds.items():
-        assert any(column in line and what in line and "--columns" in line for line in told.splitlines())
-    assert json_of("fit", *how, "--blocks")["data"]["columns"] == ["a", "b", "w"]
-    assert json_of("fit", *how, "--blocks", "--columns", "a,id,c,k")["data"]["columns"] == ["a", "id", "c", "k"]
-    assert ok("fit", *how, "--columns", "a,c").stderr.count("constant") == 1
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -953,6 +925,7 @@ def test_whole_numbers_are_kept_to_the_last_digit(how, tmp_path):
 def test_every_byte_is_the_same(kind, tmp_path):
     X = measured()
     columns = {"a": X[:, 0], "b": X[:, 1], "who": [("x", "y", None)[i % 3] for i in range(N)], "w": np.ones(N) / 3}
+    columns |= {"id": np.arange(N) + 5, "c": np.full(N, 2.5), "t": ["x"] * N, "k": np.arange(N) // 10 % 3}
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table(columns), path)
     fit = ("fit", path, "--bayesian", "--max-components", 3, "--label-column", "who")
@@ -968,6 +941,9 @@ def test_every_byte_is_the_same(kind, tmp_path):
         found.append((told, document, ok("predict", model, path, *how).stdout, written))
     assert found[0] == found[1]
     assert document["agreement"]["labels"] == ["x", "y"]
+    assert document["best"]["columns"] == ["a", "b"]
+    for told in ("'t' (t", "'id', which numbers the rows", "'c' (2.5), which is constant", "'k' (3 distinct values)"):
+        assert told in done.stderr
 
 
 @blocks_too
