@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import threading
-import warnings
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -61,8 +60,8 @@ def fitted(*words):
 refused = partial(fails, 1, "fit", *ONE)
 
 
-def written(path, names, rows):
-    path.write_text("\n".join([names, *rows]) + "\n", encoding="utf-8")
+def written(path, names, rows, encoding="utf-8"):
+    path.write_text("\n".join([names, *rows]) + "\n", encoding=encoding)
     return path
 
 
@@ -123,14 +122,10 @@ def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
     assert all(what in note for note in notes for what in ("the first line", "holds numbers ('", *said))
 
 
-def test_options_of_text_are_those_of_predict_and_of_no_array(tmp_path):
+def test_options_of_text_are_those_of_predict(tmp_path):
     path = written(tmp_path / "years.csv", "2001,2002", ["1.5,2", "2,3.5", "4,4"])
     ok("fit", path, "--header", *ONE, "--out", tmp_path)
     assert len(ok("predict", tmp_path / "model.gmm", path, "--header").stdout.splitlines()) == 1 + 3
-    np.save(tmp_path / "a.npy", np.eye(3))
-    for says in ({"header": False}, {"decimal": ","}, {"na_values": ("-",)}):
-        with pytest.raises(ValueError, match=r"a\.npy: --header, .* and --comment apply to delimited text"):
-            read(tmp_path / "a.npy", **says)
 
 
 def test_a_line_longer_than_a_block_is_read(tmp_path):
@@ -206,18 +201,15 @@ def test_notes_and_messages_on_many_columns_are_short_and_name_what_is_really_un
     assert "NA" not in refused(text, tells=["text '-' in row 5"]).replace("--na", "")
 
 
-def exported(place, mark=",", text="-", n=60, **more):
+def exported(place, mark=",", text="-", encoding="utf-8"):
     """Write measurements as a German spreadsheet does, one of them with a text that is no number; return the path."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, 3)) * [1, 20, 900] + [17, 190, 4200]
-    written = [[f"{a:.1f}", f"{b:.2f}", f"{c:,.1f}"] for a, b, c in X]
-    lines = [";".join([*row, str(2007 + i % 3)]) for i, row in enumerate(written)]
+    X = rng.normal(size=(60, 3)) * [1, 20, 900] + [17, 190, 4200]
+    lines = [f"{a:.1f};{b:.2f};{c:,.1f};{2007 + i % 3}" for i, (a, b, c) in enumerate(X)]
     if mark == ",":
         lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
     lines[5] = lines[5].replace(lines[5].split(";")[1], text)
-    content = "\n".join(["Länge;Breite;Masse;Jahr", *lines]) + "\n"
-    (place / "export.csv").write_text(content, **{"encoding": "utf-8", **more})
-    return place / "export.csv"
+    return written(place / "export.csv", "Länge;Breite;Masse;Jahr", lines, encoding)
 
 
 @blocks_too
@@ -271,20 +263,6 @@ def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
     late, lines = tmp_path / "late.csv", [b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)]
     late.write_bytes(b"".join([b"a,b,t\n", *lines, b"1,2,\xe4\n"]))
     assert "100,001 rows, 2 columns" in ok("fit", late, *ONE, "--label-column", "t", *how).stdout
-
-
-def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
-    refused(tmp_path / "a.csv", tells=["save the table as CSV"])
-    for name, reader in {
-        "a.xlsx": "excel('a.xlsx'",
-        "a.sav": "spss('a.sav'",
-        "a.jsonl": "json('a.jsonl', lines=True",
-    }.items():
-        (tmp_path / name).touch()
-        command = f"python -c \"import pandas; pandas.read_{reader}).to_parquet('a.parquet')\""
-        for how in ((), ("--blocks",)):
-            refused(name, *how, tells=[command], cwd=tmp_path)
 
 
 def test_a_folder_is_read_as_one_table(tmp_path):
@@ -362,10 +340,8 @@ def test_labels_that_are_numbers_are_left_out(kind, how, tmp_path):
     columns, _, told, _ = fitted(path, *how)
     assert (columns, note in told) == (["a", "b"], True)
     assert fitted(path, *how, "--columns", f"{name},a")[0] == [name, "a"]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        gmm.open_rows(path)
-    assert [f"column {name!r} ({why}) is a label" in str(each.message) for each in caught] == [True] * ("digits" in why)
+    _, warnings = warned(gmm.open_rows, path)
+    assert [f"column {name!r} ({why}) is a label" in each for each in warnings] == [True] * ("digits" in why)
 
 
 @blocks_too
@@ -548,6 +524,7 @@ READ = {
     "dollars": (["a;b", *formed('"{}";{}%', a=[f"${1000 + a:,.2f}" for a in A])], {"a": 1000 + A, "b": B}),
     "euros": (["a;b", *formed("{} €;{}\N{NO-BREAK SPACE}%", decimal=",")], NAMED),
     "pounds below zero": (["a;b", *formed("-£{:.2f};{}", a=99 + A)], {"a": -99 - A, "b": B}),
+    "blanks around names": ([" a, b ", *PLAIN], NAMED),
     "commas in names": (["a (x, y, z);b (x, y, z)", *formed("{};{}")], {"a (x, y, z)": A, "b (x, y, z)": B}),
     "units in names": (["a, kg;b, cm", *formed("{};{}", decimal=",")], {"a, kg": A, "b, cm": B}),
     "numbers below names": (["a b", "1.5 2", "3 4", "2 2.5"], {"a": [1.5, 3, 2], "b": [2, 4, 2.5]}),
@@ -838,20 +815,19 @@ def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path, monkey
         assert document["best"]["bic"] == pytest.approx(again.bic(rows), rel=1e-9)
 
 
-@pytest.mark.parametrize("alone", [False, True])
-def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path):
+def test_columns_that_number_the_rows_in_any_order_are_left_out(tmp_path):
     rng, n = np.random.default_rng(0), 2000
     columns = {"id": rng.permutation(n) - 7, "a": rng.normal(size=n), "same": rng.permutation(n) // 2 * 2}
     columns["count"] = rng.integers(0, n + n // 5, n)
-    how = ("--components", 1, "--covariance", "diag", *(("--exclude", "a,same,count") if alone else ()))
-    told = both(parquet(tmp_path / "rows.parquet", **columns), *how).stderr
-    single = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
-    beside = "left out: 'id', which numbers the rows, like an identifier; use --columns"
-    assert (single if alone else beside) in told
+    path = parquet(tmp_path / "rows.parquet", **columns)
+    told = both(path, *ONE).stderr
+    assert "left out: 'id', which numbers the rows, like an identifier; use --columns" in told
+    alone = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
+    assert alone in both(path, *ONE, "--exclude", "a,same,count").stderr
     assert "same" not in told
     assert "count" not in told
     ids = ["" if i == 7 else i for i in range(n)]
-    done = both(write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *how[:4])
+    done = both(write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *ONE)
     assert "left out: 'id'" in done.stderr
     assert "no name, as for row numbers" in done.stderr
     assert f"{n:,} rows, 1 column" in done.stdout
@@ -903,11 +879,10 @@ def test_text_and_numbers_of_a_german_export_are_kept_as_they_are_written(how, t
     zips, notes = [f"{7 * i % 100_000:05}" for i in range(N)], [["", "NA", " a", "1e3", "x,y"][i % 5] for i in range(N)]
     found = kept(tmp_path, write(tmp_path / "t.csv", ["a", "b", "zip", "note"], a, b, zips, notes), "zip,note,a", how)
     assert (found["zip"], found["note"], found["a"]) == (zips, notes, list(map(str, a)))
-    rows = [[f"{a:.3f}".replace(".", ","), f"{b:.2f}".replace(".", ",")] for a, b in measured()]
-    rows = [[*row, f"{1 + i % 9}.{i % 1000:03}"] for i, row in enumerate(rows)]
-    (tmp_path / "t.csv").write_text("\n".join(["a;b;c", *map(";".join, rows)]) + "\n")
-    found = kept(tmp_path, tmp_path / "t.csv", "c,a", how)
-    assert (found["c"], found["a"]) == ([row[2] for row in rows], [row[0] for row in rows])
+    c, a = [f"{1 + i % 9}.{i % 1000:03}" for i in range(N)], [f"{a:.3f}".replace(".", ",") for a in a]
+    path = written(tmp_path / "t.csv", "a;b;c", map("{};{:.0f},5;{}".format, a, b, c))
+    found = kept(tmp_path, path, "c,a", how)
+    assert (found["c"], found["a"]) == (c, a)
 
 
 @blocks_too
@@ -947,19 +922,9 @@ def test_every_byte_is_the_same(kind, tmp_path):
 
 
 @blocks_too
-def test_names_have_no_blanks_and_files_need_no_suffix(how, tmp_path):
-    path = write(tmp_path / "rows", [" a", " b ", "who"], *measured().round(3).T, "xy" * (N // 2))
-    document = json_of("fit", path, "--columns", "b,a", "--label-column", "who", *ONE, *how)
-    assert document["data"]["columns"] == ["b", "a"]
-    assert document["agreement"]["counts"] == [[N // 2], [N // 2]]
-    assert "more than once: 'a'" in fails(1, "fit", write(tmp_path / "twice", [" a", "a"], [1, 3], [2, 5]), *ONE, *how)
-
-
-@blocks_too
 def test_notes_are_on_the_columns_that_were_asked_for(how, tmp_path):
     lines = [f"{a:.3f};{b:.2f};{1 + i % 9},{i % 1000:03}.5;7;x" for i, (a, b) in enumerate(measured())]
-    (tmp_path / "t.csv").write_text("\n".join(["a;b;c;d;e", *lines]) + "\n")
-    fit = ("fit", tmp_path / "t.csv", *ONE, "--quiet", "--decimal", ".", *how)
+    fit = ("fit", written(tmp_path / "t.csv", "a;b;c;d;e", lines), *ONE, "--quiet", "--decimal", ".", *how)
     assert json_of(*fit, "--columns", "a,b")["data"]["notes"] == []
     (told,) = json_of(*fit, "--columns", "a,c")["data"]["notes"]
     assert "'c'" in told
