@@ -200,30 +200,28 @@ def test_unused_columns_are_told(tmp_path):
 def test_columns_that_number_the_rows_are_left_out(tmp_path):
     rng, x, number = np.random.default_rng(1), np.random.default_rng(0).normal(size=30).round(3), range(1, 31)
 
-    def noted(names, *columns, words=()):
-        path = write(tmp_path / "rows.csv", names, *columns)
-        return json_of("fit", path, *ONE, "--quiet", *words)["data"]["notes"]
+    def fitted(*words, **columns):
+        path = write(tmp_path / "rows.csv", [*columns], *columns.values())
+        data = json_of("fit", path, *ONE, "--quiet", *words)["data"]
+        return data["columns"], data["notes"]
 
-    (told,) = noted(["id", "x"], number, x)
-    assert told.startswith("left out: 'id', which numbers the rows, like an identifier; use --columns to name the ")
-    assert told.endswith("and --keep to write it beside the labels")
-    some = rng.permutation(1000)[:30] + 1
-    names = "ID", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"
-    alike = [("id", np.arange(30) ** 2), ("id", rng.permutation(30)), ("id", np.arange(30.0))]
-    for name, numbers in (*alike, *((name, some) for name in names)):
-        assert noted([name, "x"], numbers, x) == [told.replace("'id'", repr(name))]
-    others = [("ID", some / 8), ("nr", np.arange(30) // 2), ("t", x.cumsum())]
-    for name, numbers in (*others, *((name, some) for name in ("income", "grid", "number", "body_mass_index"))):
-        assert noted([name, "x"], numbers, x) == []
+    what = "left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"
+    told = f"{what}, and --keep to write it beside the labels"
+    assert fitted(id=number, x=x) == (["x"], [told])
+    ids = {"id": np.arange(30) ** 2, "old id": rng.permutation(30), "new id": np.arange(30.0)}
+    others = {"x": x, "half ID": rng.permutation(1000)[:30] / 8, "nr": np.arange(30) // 2, "t": x.cumsum()}
+    of_ids = "ID", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"
+    of_others = "income", "grid", "number", "body_mass_index"
+    columns, (note,) = fitted(**ids, **others, **{name: rng.permutation(1000)[:30] for name in (*of_ids, *of_others)})
+    assert columns == [*others, *of_others]
+    assert "left out: 'id', 'old id', 'new id', 'ID' and 6 more, which number the rows" in note
     for words in (("--columns", "id,x"), ("--exclude", "id")):
-        assert noted(["id", "x"], number, x, words=words) == []
-    (both,) = noted(["id", "x", "row"], number, x, range(30))
-    assert "left out: 'id', 'row', which number the rows" in both
-    assert noted(["speed"], np.arange(30) ** 2) == []
+        assert fitted(*words, id=number, x=x)[1] == []
+    assert fitted(speed=np.arange(30) ** 2) == (["speed"], [])
     gaps, numbers = ["" if i % 5 == 2 else value for i, value in enumerate(x)], ["", *range(2, 31)]
-    missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
+    missing = fitted("--missing", "em", id=numbers, x=gaps, y=x**2)[1]
     assert missing == [told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
-    nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
+    nothing = fitted("--missing", "em", id=numbers, x=gaps)[1]
     assert nothing[-1] == "6 rows without a value left out (3, 8, 13, 18 and 2 more)"
 
 
@@ -524,8 +522,6 @@ def test_info_tells_correlations_and_of_many_columns_those_that_a_screen_has_roo
 def test_a_model_is_exported_by_the_suffix(model, tmp_path, monkeypatch):
     assert ok("export", model, "--out", tmp_path / "m.json").stdout == f"written to {tmp_path / 'm.json'}\n"
     np.testing.assert_array_equal(from_json(tmp_path / "m.json").means_, gmm.load(model).means_)
-    told = f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx"
-    assert fails(2, "export", model, "--out", tmp_path / "m.pmml") == told
     rows = pa.table(dict(zip("ab", np.random.default_rng(0).normal(size=(2, 30)), strict=True)))
     posterior = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(rows)
     posterior.save(tmp_path / "posterior.gmm")
@@ -596,6 +592,7 @@ BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full,
         ("sample model.gmm", "required: -n"),
         ("fit --report data.csv", "--report data.csv: expected a name ending in .html; if it is the table to fit"),
         ("fit --plot a.gif", "--plot a.gif: expected a name ending in one of .png, .svg, .pdf"),
+        ("export model.gmm --out m.pmml", "export: error: --out m.pmml: expected a name ending in one of .json, .onnx"),
         ("plot model.gmm a.csv --out a.jpg", "--out a.jpg: expected a name ending in one of"),
     ],
 )
