@@ -64,6 +64,8 @@ def test_a_table_is_text_as_well():
     kinds = [[cell.get("class") for cell in row] for row in page.iter("tr")]
     assert kinds == [[None, best, "gmm-number"] for best in (None, "gmm-best", None)]
     assert texts(page, "p") == ["… and 2 more."]
+    usual = parsed(escaped(Table.of(["name", "many"], [["a", 1]]))).iter("tr")
+    assert [[cell.get("class") for cell in row] for row in usual] == [[None, "gmm-number"]] * 2
     assert str(Table.of(["", "size"], [])) == "    size"
     assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
 
