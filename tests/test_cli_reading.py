@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import threading
-import warnings
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +22,8 @@ import pytest
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
-from inside import WORDS, blocks, delimited, main
+from inside import WORDS, blocks, delimited
+from tables import warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -60,8 +60,8 @@ def fitted(*words):
 refused = partial(fails, 1, "fit", *ONE)
 
 
-def written(path, names, rows):
-    path.write_text("\n".join([names, *rows]) + "\n", encoding="utf-8")
+def written(path, names, rows, encoding="utf-8"):
+    path.write_text("\n".join([names, *rows]) + "\n", encoding=encoding)
     return path
 
 
@@ -84,6 +84,7 @@ FIRST_LINES = {
     "missing": ("?,3.5,1\n4.9,3.0,2\n5.0,3.1,2\n", ROW),
     "numbers alone": ("1,2\n3,4\n5,7\n", ROW),
     "NaN alone": ("NaN\n1\n2\n", ROW),
+    "an error value of Excel": ("#N/A,3.5,1\n4.9,3.0,2\n5.0,3.1,2\n", ROW),
     "mostly text in rows": ("Smith,London,12\nSmith,Paris,9\nJones,Rome,7\n", ROW),
     "plain": ("a,b\n1,2\n3,4\n", NAMES),
     "wavelengths": ("octane,900,902\n88.1,0.1,0.2\n88.3,0.2,0.1\n", NAMES),
@@ -113,36 +114,24 @@ def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
     assert table == (unnamed if verdict == ROW else named)
     names = [f"x{j}" for j in range(table.num_columns)] if verdict == ROW else text.splitlines()[0].split(",")
     assert table.column_names == names
-    said = {ROW: ("read as a row", "--header"), NOTED: ("read as column names", "--no-header"), NAMES: ()}[verdict]
+    as_row = (
+        f"so it is read as a row and the columns are named {' to '.join(names[:: len(names) - 1 or 1])}; use --head"
+    )
+    said = {ROW: [as_row], NOTED: ["read as column names", "--no-header"], NAMES: []}[verdict]
     assert len(notes) == (verdict != NAMES)
-    assert all(what in note for note in notes for what in said)
+    assert all(what in note for note in notes for what in ("the first line", "holds numbers ('", *said))
 
 
-def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
-    (tmp_path / "iris.data").write_text(IRIS)
-    _, _, notes, document = fitted(tmp_path / "iris.data", "--label-column", "x4")
-    assert document["data"]["n_rows"] == 3
-    assert document["agreement"]["counts"] == [[2], [1]]
-    told = "the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns are"
-    assert document["data"]["notes"][0].startswith(told)
-    assert notes.startswith(f"note: {told} named x0 to x4; use --header if it holds column names\n")
-
-
-def test_options_of_text_are_those_of_predict_and_of_no_array(tmp_path):
+def test_options_of_text_are_those_of_predict(tmp_path):
     path = written(tmp_path / "years.csv", "2001,2002", ["1.5,2", "2,3.5", "4,4"])
     ok("fit", path, "--header", *ONE, "--out", tmp_path)
     assert len(ok("predict", tmp_path / "model.gmm", path, "--header").stdout.splitlines()) == 1 + 3
-    np.save(tmp_path / "a.npy", np.eye(3))
-    for says in ({"header": False}, {"decimal": ","}, {"na_values": ("-",)}):
-        with pytest.raises(ValueError, match=r"a\.npy: --header, .* and --comment apply to delimited text"):
-            read(tmp_path / "a.npy", **says)
 
 
-@pytest.mark.parametrize(("named", "d"), [(True, 8_000), (False, 1_000)])
-def test_a_line_longer_than_a_block_is_read(named, d, tmp_path):
+def test_a_line_longer_than_a_block_is_read(tmp_path):
     """More than a MiB; 8,000 columns are too many for anything that squares them."""
-    long = "0" * (1_200_000 // d)
-    lines = [",".join(f"c{j}_{long}" for j in range(d))] * named + [",".join([f"1.25{long}"] * d)] * 2
+    d, long = 8_000, "0" * 150
+    lines = [",".join(f"c{j}_{long}" for j in range(d)), *[",".join([f"1.25{long}"] * d)] * 2]
     table, _ = read_text(tmp_path, "\n".join(lines) + "\n")
     assert (table.num_columns, table.num_rows) == (d, 2)
 
@@ -159,6 +148,7 @@ def contents():
     np.save(files["a.npy"], X)
     texts = {"a.csv": text, "a": text, "a.tsv": text.replace(b",", b"\t")}
     texts["a.txt"] = text.replace(b",", b"0;")  # beside which a point before three digits may separate thousands
+    texts["u.txt"] = texts["a.tsv"].decode().encode("utf-16")  # of spreadsheets
     texts |= {"a.csv.gz": gzip.compress(text), "b": gzip.compress(text)}
     return texts | {name: file.getvalue() for name, file in files.items()}
 
@@ -182,13 +172,6 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path):
     write_into_pipe(tmp_path / "a.csv", FAITHFUL.read_bytes())
     assert "272 rows, 2 columns" in ok("fit", tmp_path / "a.csv", *ONE, "--report", tmp_path / "a.html").stdout
     assert "came through a pipe" in (tmp_path / "a.html").read_text(encoding="utf-8")
-
-
-def test_compressed_standard_input(capsys, monkeypatch):
-    content = io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content, encoding="utf-8"))
-    assert main(["fit", "-", *map(str, ONE)]) == 0
-    assert "272 rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["longdouble", "float16", "uint64", ">f8"])
@@ -218,18 +201,15 @@ def test_notes_and_messages_on_many_columns_are_short_and_name_what_is_really_un
     assert "NA" not in refused(text, tells=["text '-' in row 5"]).replace("--na", "")
 
 
-def exported(place, mark=",", text="-", n=60, **more):
+def exported(place, mark=",", text="-", encoding="utf-8"):
     """Write measurements as a German spreadsheet does, one of them with a text that is no number; return the path."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, 3)) * [1, 20, 900] + [17, 190, 4200]
-    written = [[f"{a:.1f}", f"{b:.2f}", f"{c:,.1f}"] for a, b, c in X]
-    lines = [";".join([*row, str(2007 + i % 3)]) for i, row in enumerate(written)]
+    X = rng.normal(size=(60, 3)) * [1, 20, 900] + [17, 190, 4200]
+    lines = [f"{a:.1f};{b:.2f};{c:,.1f};{2007 + i % 3}" for i, (a, b, c) in enumerate(X)]
     if mark == ",":
         lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
     lines[5] = lines[5].replace(lines[5].split(";")[1], text)
-    content = "\n".join(["Länge;Breite;Masse;Jahr", *lines]) + "\n"
-    (place / "export.csv").write_text(content, **{"encoding": "utf-8", **more})
-    return place / "export.csv"
+    return written(place / "export.csv", "Länge;Breite;Masse;Jahr", lines, encoding)
 
 
 @blocks_too
@@ -283,21 +263,6 @@ def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
     late, lines = tmp_path / "late.csv", [b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)]
     late.write_bytes(b"".join([b"a,b,t\n", *lines, b"1,2,\xe4\n"]))
     assert "100,001 rows, 2 columns" in ok("fit", late, *ONE, "--label-column", "t", *how).stdout
-
-
-def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
-    refused(tmp_path / "a.csv", tells=["save the table as CSV"])
-    readers = {
-        ".xlsx": "read_excel('a.xlsx')",
-        ".sav": "read_spss('a.sav')",
-        ".jsonl": "read_json('a.jsonl', lines=True)",
-    }
-    for suffix, reader in readers.items():
-        (tmp_path / f"a{suffix}").touch()
-        command = f"python -c \"import pandas; pandas.{reader}.to_parquet('a.parquet')\""
-        for how in ((), ("--blocks",)):
-            refused(f"a{suffix}", *how, tells=[command], cwd=tmp_path)
 
 
 def test_a_folder_is_read_as_one_table(tmp_path):
@@ -375,10 +340,8 @@ def test_labels_that_are_numbers_are_left_out(kind, how, tmp_path):
     columns, _, told, _ = fitted(path, *how)
     assert (columns, note in told) == (["a", "b"], True)
     assert fitted(path, *how, "--columns", f"{name},a")[0] == [name, "a"]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        gmm.open_rows(path)
-    assert [f"column {name!r} ({why}) is a label" in str(each.message) for each in caught] == [True] * ("digits" in why)
+    _, warnings = warned(gmm.open_rows, path)
+    assert [f"column {name!r} ({why}) is a label" in each for each in warnings] == [True] * ("digits" in why)
 
 
 @blocks_too
@@ -418,9 +381,9 @@ def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
         whole = gmm.open_rows(path, decimal="," if mark == "." else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
     written(path, "a;b", ["1.077;1.263.336", "950;12.001"])  # of two points none is decimal
-    with pytest.warns(UserWarning, match="commas are read as decimal|without the marks in them"):
-        rows = next(iter(gmm.open_rows(path).chunks())).rows
-    np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
+    source, notes = warned(gmm.open_rows, path)
+    assert "the marks in them: '1.077' of column 'a' as 1077, '1.263.336' of column 'b' as 1263336" in "".join(notes)
+    np.testing.assert_array_equal(next(iter(source.chunks())).rows, [[1077, 1263336], [950, 12001]])
 
 
 @pytest.mark.parametrize(
@@ -440,23 +403,6 @@ def test_what_is_said_of_a_text_is_refused_where_it_is_wrong(says, told, tmp_pat
 
 
 PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
-
-
-@blocks_too
-@pytest.mark.parametrize(
-    ("form", "mark", "first"),
-    [
-        ('"${:,.2f}";{:.1f}%', ".", "'$1,273.92' of column 'price' as 1273.92, '68.8%' of column 'share' as 68.8"),
-        ("{:.2f} €;{:.1f}\N{NO-BREAK SPACE}%", ",", "'1273,92 €' of column 'price' as 1273.92"),
-        ("-£{:.2f};{:.1f}", ".", "'-£1273.92' of column 'price' as -1273.92"),
-    ],
-)
-def test_signs_of_currencies_and_percentages_are_read(form, mark, first, how, tmp_path):
-    lines = [form.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
-    written(tmp_path / "a.csv", "price;share", lines)
-    _, means, notes, _ = fitted(tmp_path / "a.csv", *how)
-    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0) * [-1 if "-" in form else 1, 1]])
-    assert f"numbers are read without the marks in them: {first}" in notes
 
 
 @blocks_too
@@ -509,30 +455,6 @@ def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, 
     refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: correct it"])
     (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
     refused(*fit, tells=["text 'x' in row"])
-
-
-@pytest.mark.parametrize(
-    ("text", "columns"),
-    [
-        ("a b\n1.5 2\n3 4\n2 2.5\n", {"a": [1.5, 3, 2], "b": [2, 4, 2.5]}),
-        ("a b c\n1,5 200 -1\n1,5 2 2\n2 2 3\n", {"a": [1.5, 1.5, 2], "b": [200, 2, 2], "c": [-1, 2, 3]}),
-        ("gross income\n1 200\n1 300\n2 000\n", {"gross income": [1200, 1300, 2000]}),
-        ("1 200\n3 400\n5 500\n", {"x0": [1, 3, 5], "x1": [200, 400, 500]}),
-    ],
-)
-def test_a_space_separates_numbers_also_below_names(text, columns, tmp_path):
-    (tmp_path / "a.txt").write_text(text)
-    names, means, *_ = fitted(tmp_path / "a.txt")
-    assert dict(zip(names, means[0], strict=True)) == pytest.approx({a: np.mean(b) for a, b in columns.items()})
-
-
-@pytest.mark.parametrize("names", ["a (x, y, z);b (x, y, z)", "weight, kg;height, cm"])
-@pytest.mark.parametrize("mark", [".", ","])
-def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
-    lines = [f"{a:.2f};{b:.1f}".replace(".", mark) for a, b in PRICES]
-    columns, means, *_ = fitted(written(tmp_path / "a.csv", names, lines))
-    assert columns == names.split(";")
-    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
 
 
 @blocks_too
@@ -599,6 +521,19 @@ READ = {
     "R with few texts at the end": (["a,b,c", *formed("r{},{},{},", range(40)), "r40,5.00,5.00,late"], LATE),
     "steps that double": (["a,b", *formed(a=0.3 * 2.0 ** np.arange(40))], {"a": 0.3 * 2.0 ** np.arange(40), "b": B}),
     "quotes behind blanks": (['"a", "b"', *formed('"{}", "{}"')], NAMED),
+    "dollars": (["a;b", *formed('"{}";{}%', a=[f"${1000 + a:,.2f}" for a in A])], {"a": 1000 + A, "b": B}),
+    "euros": (["a;b", *formed("{} €;{}\N{NO-BREAK SPACE}%", decimal=",")], NAMED),
+    "pounds below zero": (["a;b", *formed("-£{:.2f};{}", a=99 + A)], {"a": -99 - A, "b": B}),
+    "blanks around names": ([" a, b ", *PLAIN], NAMED),
+    "commas in names": (["a (x, y, z);b (x, y, z)", *formed("{};{}")], {"a (x, y, z)": A, "b (x, y, z)": B}),
+    "units in names": (["a, kg;b, cm", *formed("{};{}", decimal=",")], {"a, kg": A, "b, cm": B}),
+    "numbers below names": (["a b", "1.5 2", "3 4", "2 2.5"], {"a": [1.5, 3, 2], "b": [2, 4, 2.5]}),
+    "more below names": (
+        ["a b c", "1,5 200 -1", "1,5 2 2", "2 2 3"],
+        {"a": [1.5, 1.5, 2], "b": [200, 2, 2], "c": [-1, 2, 3]},
+    ),
+    "thousands below two words": (["gross income", "1 200", "1 300", "2 000"], {"gross income": [1200, 1300, 2000]}),
+    "rows that are no thousands": (["1 200", "3 400", "5 500"], {"x0": [1, 3, 5], "x1": [200, 400, 500]}),
     "a Markdown table": (["| a | b |", "|---|---|", *formed("| {} | {} |")], NAMED),
 }
 
@@ -610,16 +545,6 @@ def test_what_programs_write_is_read(kind, how, tmp_path):
     columns, means, *_ = fitted(written(tmp_path / "t.csv", lines[0], lines[1:]), *how)
     np.testing.assert_array_equal(columns, [*values])
     np.testing.assert_allclose(means, [[np.mean(column) for column in values.values()]])
-
-
-def test_utf_16_of_spreadsheets_is_read(tmp_path):
-    (tmp_path / "t.txt").write_text("\n".join(["a\tb", *formed("{}\t{}")]), encoding="utf-16")
-    np.testing.assert_array_equal(numbers(tmp_path / "t.txt"), np.column_stack([A, B]))
-
-
-def test_an_error_value_of_a_spreadsheet_begins_no_remark(tmp_path):
-    read = numbers(written(tmp_path / "t.csv", "#N/A,3.25", PLAIN))
-    np.testing.assert_array_equal(read, np.column_stack([*AFTER_GAP.values()]))
 
 
 def test_a_total_is_left_out_and_noted(tmp_path):
@@ -642,17 +567,11 @@ HALVES += [*ROWS[20:], f"Subtotal,{A[20:].sum():.1f},{B[20:].sum():.1f}"]
 MEANS = f"{A.mean():.2f},{B.mean():.2f}"
 SUMMED = {
     "a total": ([*ROWS, f"Total,{A.sum():.1f},{B.sum():.1f}"], "row 41 "),
-    "a total above an empty row": (
-        [*ROWS, f"Sum:,{A.sum():.1f},1", ",,"],
-        "row 41 |last row",
-    ),
+    "a total above an empty row": ([*ROWS, f"Sum:,{A.sum():.1f},1", ",,"], "row 41 |last row"),
     "a mean": ([*ROWS, f"Mittelwert,{MEANS}"], "row 41 "),
     "a total in front": ([f"total,{A.sum():.1f},{B.sum():.1f}", *ROWS], "row 1 "),
     "a mean without a word": ([*ROWS, f",{MEANS}"], "last row"),
-    "several": (
-        [*ROWS, f"Mean,{MEANS}", "SD,3.1,3.2", "Max,14,46"],
-        "row(s 41, 42, 43 | 41 )",
-    ),
+    "several": ([*ROWS, f"Mean,{MEANS}", "SD,3.1,3.2", "Max,14,46"], "row(s 41, 42, 43 | 41 )"),
     "subtotals": ([*HALVES, f"Total,{A.sum():.1f},{B.sum():.1f}"], "row(s 21, 42, 43 | 21 )"),
 }
 
@@ -699,12 +618,10 @@ def test_a_mark_that_comes_late_between_semicolons_decides(how, tmp_path, monkey
 def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, monkeypatch):
     lines = [f"{who.format(i)},{i % 97 + 0.25:5},{i % 7}.5," for i in range(2000)]
     path = written(tmp_path / "t.csv", "who,a,b", lines)
+    a, b = (np.mean(np.arange(2000) % n) for n in (97, 7))
     for block in range(1000, 1016):
         monkeypatch.setattr(delimited, "_BLOCK", block)
-        np.testing.assert_allclose(
-            fitted(path, "--columns", "a,b")[1],
-            [[np.mean(np.arange(2000) % n) for n in (97, 7)] + np.array([0.25, 0.5])],
-        )
+        np.testing.assert_allclose(fitted(path, "--columns", "a,b")[1], [[a + 0.25, b + 0.5]])
 
 
 HALF_READ = """
@@ -738,7 +655,12 @@ def some(text):
 GAPS = {"a": np.where(np.isin(np.arange(40), (3, 9)), np.nan, A), "b": B}
 YEARS, CODED = {"2001": A, "2002": B}, np.where(GAPS["a"] == A, A, 999)
 AFTER_GAP = {"x0": np.append(np.nan, A), "x1": np.append(3.25, B)}
-MESSY_TOTAL = f"Sum;{CODED.sum():.2f};{B.sum():.2f}".replace(".", ",")
+THOUSANDS = [f"p{i}  {1 + i % 9} {100 + i * 37 % 800}  {i}.5" for i in range(40)]
+COMMAS, MESSY = (
+    formed("s{} {:.2f} {:.2f}", range(40), decimal=","),
+    formed("p{};{};{}", range(40), a=CODED, decimal=","),
+)
+MESSY.append(f"Sum;{CODED.sum():.2f};{B.sum():.2f}".replace(".", ","))
 ADVISED = {  # lines, the values, and what must not be followed, since its condition is untrue
     "a title": (["Report 2024", "a;b", *formed("{};{}", decimal=",")], NAMED, ()),
     "two titles": (["My report, 2024", "by me", "a,b", *PLAIN], NAMED, ()),
@@ -746,16 +668,8 @@ ADVISED = {  # lines, the values, and what must not be followed, since its condi
     "blanks between names": (["a b", *formed("{}\t{}")], NAMED, ("--skip 1",)),
     "a title with an empty field": (["Report,", "a,b", *PLAIN], NAMED, ()),
     "decimal commas behind names": (["who,a", *(f"p{i},{15 + i % 11},{i * 7 % 10}" for i in range(40))], {}, ()),
-    "blanks in thousands": (
-        ["who a b", *(f"p{i}  {1 + i % 9} {100 + i * 37 % 800}  {i}.5" for i in range(40))],
-        {},
-        (),
-    ),
-    "a label and decimal commas": (
-        formed("s{} {:.2f} {:.2f}", range(40), decimal=","),
-        {"x1": A, "x2": B},
-        ("--header",),
-    ),
+    "blanks in thousands": (["who a b", *THOUSANDS], {}, ()),
+    "a label and decimal commas": (COMMAS, {"x1": A, "x2": B}, ("--header",)),
     "a limit in front": (["<0.5,3.25", *PLAIN], AFTER_GAP, ("--header",)),
     "keys and values above": (["Device,X2", "Day,2024-01-05", "Serial,12345", "", "a,b", *PLAIN], NAMED, ()),
     "hexadecimal numbers": (["at,a,b", *formed("0x{:04x},{},{}", range(900, 980, 2))], NAMED, ()),
@@ -784,11 +698,7 @@ ADVISED = {  # lines, the values, and what must not be followed, since its condi
     "equal names": (["a,a", *PLAIN], NAMED, ()),
     "names again": (["a,b", *PLAIN[:20], "a,b", *PLAIN[20:]], NAMED, ()),
     "two tables": (["a,b", *PLAIN, "c,d", *PLAIN], {}, ()),
-    "all at once": (
-        ["Report;;", "who;a;b", ";mm;kg", *formed("p{};{};{}", range(40), a=CODED, decimal=","), MESSY_TOTAL],
-        GAPS,
-        (),
-    ),
+    "all at once": (["Report;;", "who;a;b", ";mm;kg", *MESSY], GAPS, ()),
 }
 VALUE = r"""(?:'[^']*'|"[^"]*"|\S+)"""
 OPTION = re.compile(
@@ -881,34 +791,21 @@ def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name)
             both_written(tmp_path, *predict, *more)
     if name == "rows.npy":
         return
-    own = table(text_in(folder / "rows.csv"))
-    for keep, names in {"t,id": ["t", "id"], "all": [*own]}.items():
-        written = both_written(tmp_path, *predict, "--keep", keep, "--proba")
-        assert list(written) == [*names, "row", "component", "p_0", "p_1"]
-        assert all(written[column] == own[column] for column in names)
+    own, written = table(text_in(folder / "rows.csv")), both_written(tmp_path, *predict, "--keep", "all", "--proba")
+    assert list(written) == [*own, "row", "component", "p_0", "p_1"]
+    assert {name: written[name] for name in own} == own
     for how in ((), ("--blocks",)):
         assert "no column 'z'" in fails(1, *predict, "--keep", "z", *how)
 
 
 @pytest.mark.parametrize("more", [(), ("--noise",), ("--prior", "conjugate"), ("--n-init", 2, "--tol", 1e-3)], ids=str)
-def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path):
-    columns = (
-        "--exclude",
-        "id",
-        "--exclude",
-        "c, k",
-        "--weight-column",
-        "w",
-        "--components",
-        2,
-        "--covariance",
-        "full",
-    )
-    document = json_of("fit", folder / "rows.parquet", *columns, *more, "--blocks", "--out", tmp_path, "--quiet")
-    mixture, rows = (
-        gmm.load(tmp_path / "model.gmm"),
-        gmm.open_rows(folder / "rows.parquet", columns=list("ab"), weight="w"),
-    )
+def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path, monkeypatch):
+    path, columns = folder / "rows.parquet", ("--exclude", "id", "--exclude", "c, k", "--weight-column", "w")
+    fit = ("fit", path, *columns, "--components", 2, "--covariance", "full", *more, "--blocks", "--out", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(gmm.GaussianMixture, "predict", None)  # which makes an array of all labels
+        document = json_of(*fit, "--quiet")
+    mixture, rows = gmm.load(tmp_path / "model.gmm"), gmm.open_rows(path, columns=list("ab"), weight="w")
     again = gmm.GaussianMixture(**mixture.get_params()).fit(rows)
     np.testing.assert_array_equal(mixture.means_, again.means_)
     assert (mixture.tol, mixture.n_init) == ((1e-3, 2) if "--tol" in more else (1e-5, 1))
@@ -918,49 +815,19 @@ def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path):
         assert document["best"]["bic"] == pytest.approx(again.bic(rows), rel=1e-9)
 
 
-def test_a_search_of_blocks_is_refused_with_the_way_out(folder):
-    fit, tells = ("fit", folder / "rows.parquet", "--blocks"), ("--blocks", "--components 3", "search a sample")
-    for words in ((), ("--components", 2), ("--covariance", "full"), ("--components", "1,2", "--covariance", "full")):
-        fails(2, *fit, *words, tells=tells)
-    fails(2, *fit, "--components", 2, "--covariance", "full", "--tails", "normal,t", tells=tells)
-
-
-def test_no_array_of_all_labels_is_made(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(gmm.GaussianMixture, "predict", None)
-    how = ("--columns", "a,b", "--components", 2, "--covariance", "full", "--noise", "--out", tmp_path)
-    found = json_of("fit", folder / "rows.csv", *how, "--blocks")["best"]
-    labels = np.int64(labels_in(tmp_path)["component"])
-    assert found["rows_per_component"] == np.bincount(labels[labels >= 0]).tolist()
-
-
-def test_fit_tells_of_columns_as_in_memory(folder):
-    how = (folder / "rows.parquet", "--components", 1, "--covariance", "diag")
-    told = both(*how).stderr
-    assert "left out: 't' (type string)" in told
-    kinds = {"'id'": "numbers the rows", "'c' (2.5)": "is constant", "'k' (3 distinct values)": "code"}
-    for column, what in kinds.items():
-        assert any(column in line and what in line and "--columns" in line for line in told.splitlines())
-    assert json_of("fit", *how, "--blocks")["data"]["columns"] == ["a", "b", "w"]
-    assert json_of("fit", *how, "--blocks", "--columns", "a,id,c,k")["data"]["columns"] == ["a", "id", "c", "k"]
-    assert ok("fit", *how, "--columns", "a,c").stderr.count("constant") == 1
-    posterior = ("fit", folder / "rows.parquet", "--columns", "a,b", "--bayesian", "--max-components", 4)
-    assert json_of(*posterior)["best"] == json_of(*posterior, "--blocks")["best"]
-
-
-@pytest.mark.parametrize("alone", [False, True])
-def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path):
+def test_columns_that_number_the_rows_in_any_order_are_left_out(tmp_path):
     rng, n = np.random.default_rng(0), 2000
     columns = {"id": rng.permutation(n) - 7, "a": rng.normal(size=n), "same": rng.permutation(n) // 2 * 2}
     columns["count"] = rng.integers(0, n + n // 5, n)
-    how = ("--components", 1, "--covariance", "diag", *(("--exclude", "a,same,count") if alone else ()))
-    told = both(parquet(tmp_path / "rows.parquet", **columns), *how).stderr
-    single = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
-    beside = "left out: 'id', which numbers the rows, like an identifier; use --columns"
-    assert (single if alone else beside) in told
+    path = parquet(tmp_path / "rows.parquet", **columns)
+    told = both(path, *ONE).stderr
+    assert "left out: 'id', which numbers the rows, like an identifier; use --columns" in told
+    alone = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
+    assert alone in both(path, *ONE, "--exclude", "a,same,count").stderr
     assert "same" not in told
     assert "count" not in told
     ids = ["" if i == 7 else i for i in range(n)]
-    done = both(write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *how[:4])
+    done = both(write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *ONE)
     assert "left out: 'id'" in done.stderr
     assert "no name, as for row numbers" in done.stderr
     assert f"{n:,} rows, 1 column" in done.stdout
@@ -975,18 +842,12 @@ def test_a_model_without_names_is_given_all_columns(tmp_path):
 
 
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
-    rows = folder / "rows.parquet"
     np.save(tmp_path / "one.npy", np.ones((1, 2)))
     broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0], w=[1.0, 1.0, None])
     for code, words, told in (
         (2, ("-",), "expected a file"),
-        (1, (rows, "--columns", "a,z"), "no column 'z'"),
-        (1, (rows, "--columns", "a", "--exclude", "a"), "both fitted and left out: 'a'"),
-        (1, (rows, "--exclude", "id,a,b,c,k,w"), "no numeric columns"),
-        (1, (rows, "--exclude", "id,a,b,c,k,w,t"), "by options: 'a', 'b'"),
-        (1, (rows, "--columns", "a,t"), "column 't'"),
+        (1, (folder / "rows.parquet", "--columns", "a,z"), "no column 'z'"),
         (1, (tmp_path / "one.npy",), "1 row"),
-        (1, (broken, "--exclude", "w"), "row 2, column 'a'"),
         (1, (broken, "--weight-column", "w"), "weights in column 'w', got nan in row 3"),
     ):
         assert told in fails(code, "fit", *words, *ONE, "--blocks", stdin="a\n1\n2\n")
@@ -1018,11 +879,10 @@ def test_text_and_numbers_of_a_german_export_are_kept_as_they_are_written(how, t
     zips, notes = [f"{7 * i % 100_000:05}" for i in range(N)], [["", "NA", " a", "1e3", "x,y"][i % 5] for i in range(N)]
     found = kept(tmp_path, write(tmp_path / "t.csv", ["a", "b", "zip", "note"], a, b, zips, notes), "zip,note,a", how)
     assert (found["zip"], found["note"], found["a"]) == (zips, notes, list(map(str, a)))
-    rows = [[f"{a:.3f}".replace(".", ","), f"{b:.2f}".replace(".", ",")] for a, b in measured()]
-    rows = [[*row, f"{1 + i % 9}.{i % 1000:03}"] for i, row in enumerate(rows)]
-    (tmp_path / "t.csv").write_text("\n".join(["a;b;c", *map(";".join, rows)]) + "\n")
-    found = kept(tmp_path, tmp_path / "t.csv", "c,a", how)
-    assert (found["c"], found["a"]) == ([row[2] for row in rows], [row[0] for row in rows])
+    c, a = [f"{1 + i % 9}.{i % 1000:03}" for i in range(N)], [f"{a:.3f}".replace(".", ",") for a in a]
+    path = written(tmp_path / "t.csv", "a;b;c", map("{};{:.0f},5;{}".format, a, b, c))
+    found = kept(tmp_path, path, "c,a", how)
+    assert (found["c"], found["a"]) == (c, a)
 
 
 @blocks_too
@@ -1040,6 +900,7 @@ def test_whole_numbers_are_kept_to_the_last_digit(how, tmp_path):
 def test_every_byte_is_the_same(kind, tmp_path):
     X = measured()
     columns = {"a": X[:, 0], "b": X[:, 1], "who": [("x", "y", None)[i % 3] for i in range(N)], "w": np.ones(N) / 3}
+    columns |= {"id": np.arange(N) + 5, "c": np.full(N, 2.5), "t": ["x"] * N, "k": np.arange(N) // 10 % 3}
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table(columns), path)
     fit = ("fit", path, "--bayesian", "--max-components", 3, "--label-column", "who")
@@ -1055,31 +916,15 @@ def test_every_byte_is_the_same(kind, tmp_path):
         found.append((told, document, ok("predict", model, path, *how).stdout, written))
     assert found[0] == found[1]
     assert document["agreement"]["labels"] == ["x", "y"]
-
-
-@blocks_too
-def test_names_have_no_blanks_and_files_need_no_suffix(how, tmp_path):
-    path = write(tmp_path / "rows", [" a", " b ", "who"], *measured().round(3).T, "xy" * (N // 2))
-    document = json_of("fit", path, "--columns", "b,a", "--label-column", "who", *ONE, *how)
-    assert document["data"]["columns"] == ["b", "a"]
-    assert document["agreement"]["counts"] == [[N // 2], [N // 2]]
-    assert "more than once: 'a'" in fails(1, "fit", write(tmp_path / "twice", [" a", "a"], [1, 3], [2, 5]), *ONE, *how)
-
-
-def test_text_beside_tables_is_told(tmp_path):
-    X = measured()
-    parquet(tmp_path / "part-1.parquet", a=X[:, 0], b=X[:, 1])
-    (tmp_path / "readings.csv").write_text("a,b\n1,2\n")
-    done = both(tmp_path, *ONE)
-    assert f"{N} rows" in done.stdout
-    assert "files of another kind are not read: 'readings.csv'" in done.stderr
+    assert document["best"]["columns"] == ["a", "b"]
+    for told in ("'t' (t", "'id', which numbers the rows", "'c' (2.5), which is constant", "'k' (3 distinct values)"):
+        assert told in done.stderr
 
 
 @blocks_too
 def test_notes_are_on_the_columns_that_were_asked_for(how, tmp_path):
     lines = [f"{a:.3f};{b:.2f};{1 + i % 9},{i % 1000:03}.5;7;x" for i, (a, b) in enumerate(measured())]
-    (tmp_path / "t.csv").write_text("\n".join(["a;b;c;d;e", *lines]) + "\n")
-    fit = ("fit", tmp_path / "t.csv", *ONE, "--quiet", "--decimal", ".", *how)
+    fit = ("fit", written(tmp_path / "t.csv", "a;b;c;d;e", lines), *ONE, "--quiet", "--decimal", ".", *how)
     assert json_of(*fit, "--columns", "a,b")["data"]["notes"] == []
     (told,) = json_of(*fit, "--columns", "a,c")["data"]["notes"]
     assert "'c'" in told
@@ -1097,14 +942,6 @@ def test_constants_and_weights_that_are_none_are_named(how, tmp_path):
         ((weighed, "--weight-column", "w"), ("'w'", "-2", "row 3")),
     ):
         refused(*words, *how, tells=parts)
-
-
-def test_the_table_may_stand_behind_options(tmp_path):
-    path = write(tmp_path / "t.csv", "ab", *measured().T)
-    ok("fit", path, *ONE, "--out", tmp_path)
-    how = ("plot", tmp_path / "model.gmm", "--kind", "pairs", path, "--out", tmp_path / "p.png")
-    ok(*how)
-    assert "t2.csv" in fails(2, *how, tmp_path / "t2.csv")
 
 
 def test_missing_values_in_blocks_are_told_what_helps(tmp_path):

@@ -13,7 +13,7 @@ import reference
 from gmm import GaussianMixture
 from inside import PARSIMONIOUS, covariance_model
 from tables import dense as written_out
-from tables import groups, refused, reloaded
+from tables import groups, parameters, refused, reloaded
 
 K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
@@ -28,11 +28,8 @@ def table(shift=0.0):
 
 def fitted(covariance_type, names=None, **how):
     X = table(**how)
-    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
-    if names:
-        parts = mixture.weights_, mixture.means_, mixture.covariances_
-        mixture = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type, feature_names=names)
-    return mixture, X
+    rows = X if names is None else pd.DataFrame(X, columns=names)
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(rows), X
 
 
 @every_type
@@ -62,12 +59,10 @@ def test_columns_keep_the_constraint_that_all_columns_have_or_their_layout_alone
 @pytest.mark.parametrize(("shift", "near"), [(0.0, 1e-9), (1e6, 1e-6)])
 def test_a_condition_is_the_twins(covariance_type, shift, near):
     mixture, X = fitted(covariance_type, shift=shift)
-    for row in X[:5]:
-        given = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True)))
-        expected = reference.conditional(
-            mixture.weights_, mixture.means_, written_out(mixture), KNOWN, OTHERS, row[KNOWN]
-        )
-        for value, twin in zip((given.weights_, given.means_, written_out(given)), expected, strict=True):
+    for row in X[:5, KNOWN]:
+        given = mixture.condition(dict(zip(KNOWN, row, strict=True)))
+        expected = reference.conditional(*parameters(mixture), KNOWN, OTHERS, row)
+        for value, twin in zip(parameters(given), expected, strict=True):
             np.testing.assert_allclose(value, twin, rtol=near, atol=near)
 
 
@@ -97,8 +92,8 @@ def test_predictions_are_from_the_known_columns_that_a_row_has(covariance_type):
     predicted = mixture.set_params(missing="em").predict_from(known, KNOWN, level=0.8)
     for rows, there in ((slice(0, None, 3), 1), (slice(1, None, 3), 0), (slice(2, None, 3), [0, 1])):
         columns = np.atleast_1d(np.array(KNOWN)[there])
-        part = mixture.marginal([*columns, *OTHERS]).predict_from(known[rows][:, there].reshape(-1, len(columns)),
-                                                                  range(len(columns)), level=0.8)  # fmt: skip
+        there_alone = known[rows][:, there].reshape(-1, len(columns))
+        part = mixture.marginal([*columns, *OTHERS]).predict_from(there_alone, range(len(columns)), level=0.8)
         for got, expected in zip(predicted[1:], part[1:], strict=True):
             np.testing.assert_allclose(got[rows], expected, rtol=1e-9, atol=1e-9)
     without = mixture.predict_from([[1.0, 1.0], [np.nan, np.nan]], KNOWN).means[1]
@@ -161,16 +156,14 @@ def test_float32_in_float32_out():
     assert mixture.marginal(KNOWN).means_.dtype == np.float32
 
 
-def test_rows_in_files_and_in_many_blocks(tmp_path, monkeypatch):
+def test_rows_of_a_file_in_many_blocks(tmp_path, monkeypatch):
     mixture, X = fitted("VVV")
     whole = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     np.save(tmp_path / "known.npy", X[:, KNOWN])
-    from_file = mixture.predict_from(gmm.open_rows(tmp_path / "known.npy"), KNOWN, level=0.9)
     monkeypatch.setattr(inside.conditional, "_NUMBERS_AT_ONCE", 100)
-    in_blocks = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
-    for other in (from_file, in_blocks):
-        for one, two in zip(whole[1:], other[1:], strict=True):
-            np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
+    in_blocks = mixture.predict_from(gmm.open_rows(tmp_path / "known.npy"), KNOWN, level=0.9)
+    for one, two in zip(whole[1:], in_blocks[1:], strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
 
 
 def test_far_values_go_to_the_nearest_component():
@@ -184,8 +177,8 @@ def test_far_values_go_to_the_nearest_component():
     refused("overflows", steep.condition, {0: 1e307})
     beside = [[1, 1e3, 0], [1e3, 2e6, 0], [0, 0, 1]]
     steep = GaussianMixture.from_parameters([1.0], [[0, 0, 0]], beside, covariance_type="tied")
-    with pytest.raises(ValueError, match="row 2 overflows float64"):
-        steep.set_params(missing="em").predict_from([[1.0, 1.0], [np.nan, 1.0], [1e307, np.nan]], [0, 2])
+    rows = [[1.0, 1.0], [np.nan, 1.0], [1e307, np.nan]]
+    refused("row 2 overflows float64", steep.set_params(missing="em").predict_from, rows, [0, 2])
 
 
 def test_what_cannot_be_predicted():
@@ -201,6 +194,9 @@ def test_what_cannot_be_predicted():
         (lambda: mixture.predict_from(X[:, KNOWN]), ValueError, "no column names: expected `known`"),
         (lambda: mixture.predict_from(X, range(5)), ValueError, "^known: .* got all 5 columns"),
         (lambda: mixture.predict_from(X[:, :3], KNOWN), ValueError, "has 3.*but 2"),
+        (lambda: mixture.predict_from(X[:, KNOWN], KNOWN, [3]), ValueError, "column 'x3' is both"),
+        (lambda: mixture.predict_from(X[:, KNOWN], None, range(5)), ValueError, "got all 5 columns"),
+        (lambda: mixture.predict_from(X[:, KNOWN], KNOWN, [5]), ValueError, "columns from 0 to 4, got 5"),
         (lambda: mixture.predict_from(X[:, KNOWN], KNOWN, level=1.0), ValueError, "between 0 and 1"),
         (lambda: mixture.condition({0: np.nan}), ValueError, "for column 0, got nan"),
         (lambda: mixture.condition([1.0]), TypeError, "mapping of columns to values"),
@@ -219,12 +215,6 @@ def test_targets_are_the_columns_to_predict_in_their_order():
         np.testing.assert_allclose(one, other[:, [2, 0]], rtol=1e-9)
     alone = mixture.predict_from(np.delete(X[:9], 2, axis=1), target="x2")  # as summaries name it
     np.testing.assert_array_equal(alone.means, mixture.predict_from(np.delete(X[:9], 2, axis=1), [0, 1, 3, 4]).means)
-    for known, target, words in (
-        (KNOWN, [KNOWN[0]], f"column 'x{KNOWN[0]}' is both"),
-        (None, range(D), "got all 5 columns"),
-        (KNOWN, [D], "columns from 0 to 4, got 5"),
-    ):
-        refused(words, mixture.predict_from, X[:9, KNOWN], known, target)
 
 
 def test_a_frame_names_what_is_known():

@@ -13,7 +13,7 @@ import pytest
 
 import fuzz_files
 import gmm
-from command import ok, result_in
+from command import ok, result_in, run
 from gmm import GaussianMixture, MixtureClassifier, open_rows, select
 from inside import main
 
@@ -150,10 +150,10 @@ def test_no_text_of_a_table_and_no_name_of_a_file_is_obeyed(name, text, tmp_path
 def test_no_table_and_no_traceback_is_obeyed_in_a_terminal(tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
     path.write_text('"a\x9b",b\u202e,"c\x1b"\n' + BODY.replace("\n", ",u\x1b\n"), encoding="utf-8")
-    fit = ("fit", path, "--components", 1, "--covariance", "EEE", "--out", tmp_path, "--quiet")
-    predict = ("predict", tmp_path / "model.gmm", path, "--keep", "all")
-    sample = ("sample", predict[1], "-n", 2)
-    for words in (fit, predict, (*fit, "--json"), sample, (*predict, "--known", "x", "--debug")):
+    out = tmp_path / ("o\x1b" if os.name == "posix" else "o")  # Windows has no control characters in names of files
+    fit, predict = ("fit", path, "--components", 1, "--covariance", "EEE"), ("predict", out / "model.gmm", path)
+    quiet, keep, sample = (*fit, "--out", out, "--quiet"), (*predict, "--keep", "all"), ("sample", predict[1], "-n", 2)
+    for words in (quiet, keep, (*quiet, "--json"), sample, (*keep, "--known", "x", "--debug")):
         shown = io.StringIO()
         shown.isatty = lambda: True
         monkeypatch.setattr(sys, "stdout", shown)
@@ -161,7 +161,13 @@ def test_no_table_and_no_traceback_is_obeyed_in_a_terminal(tmp_path, monkeypatch
         main([*map(str, words)])
         assert not obeyed(shown.getvalue().replace("\x1b[2m", "").replace("\x1b[0m", "")), words
         assert ("a\\x9b" in shown.getvalue()) == (words[0] in ("predict", "sample") or "--debug" in words)
-    assert result_in(tmp_path)["data"]["columns"] == ["a\x9b", "b\u202e"]
+    text, absent = ("--columns", "c\x1b"), ("fit", tmp_path / "no\x1b.csv")
+    done = [run(*fit, *how, "c\x1b") for how in (("--out", out, "--label-column"), ("--class-column",))]
+    done += [run(*fit, *how) for how in (text, (*text, "--blocks"), ("--weight-column", "b\u202e"))]
+    done += [run(*words) for words in (("info", predict[1]), absent, ("fit", "--\x1b"), (*predict, "--known", "\x1b"))]
+    assert not obeyed("".join(each.stdout + each.stderr for each in done))
+    assert all("a\\x9b" in each.stdout for each in (*done[:2], done[5]))
+    assert result_in(out)["best"]["columns"] == ["a\x9b", "b\u202e"]
 
 
 @pytest.mark.needs("pyarrow")

@@ -83,48 +83,28 @@ def test_quotes_are_followed_from_block_to_block(size):
     refused("^text: line 6, column 'a': .* got '\"l\"m'", b"".join, iter(lambda: stream.read(size), b""))
 
 
-def test_a_text_is_not_closed_while_it_is_read():
-    """Its descriptor would be the next file's, and what a reader ahead still reads would be lost there."""
-    events, reading = [], threading.Event()
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_text_is_not_closed_while_it_is_read_unless_the_process_ends(ends, monkeypatch):
+    """Its descriptor would be the next file's, where a read ahead would be lost; at the end, the reader is gone."""
+    reading, go, closed = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(io.BytesIO):
         def read(self, size=-1):
-            reading.set()
-            events.append("begin")
-            threading.Event().wait(0.2)
-            events.append("end")
+            if self.tell():  # behind what the stream looks at first
+                reading.set()
+                go.wait()
             return super().read(size)
 
         def close(self):
-            events.append("close")
+            closed.set()
             super().close()
 
     stream = QuotedText(Slow(b"a,b\n1,2\n"), "text", ",", ["a", "b"])
-    reading.clear()
-    ahead = threading.Thread(target=stream.read, args=(4,))
-    ahead.start()
-    assert reading.wait(10)
-    stream.close()
-    ahead.join(10)
-    assert events[-1] == "close"
-    assert events.count("begin") == events.count("end")
-
-
-def test_a_text_closes_at_the_end_of_the_process_although_its_reader_is_gone(monkeypatch):
-    begun = threading.Event()
-
-    class Gone(io.BytesIO):
-        def read(self, size=-1):
-            if self.tell():  # behind what the stream looks at first
-                begun.set()
-                threading.Event().wait()
-            return super().read(size)
-
-    stream = QuotedText(Gone(b"a,b\n1,2\n"), "text", ",", ["a", "b"])
     threading.Thread(target=stream.read, args=(4,), daemon=True).start()
-    assert begun.wait(10)
-    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
-    closing = threading.Thread(target=stream.close, daemon=True)
-    closing.start()
-    closing.join(10)
-    assert not closing.is_alive()
+    assert reading.wait(10)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: ends)
+    threading.Thread(target=stream.close, daemon=True).start()
+    assert closed.wait(10 if ends else 0.2) == ends
+    if not ends:
+        go.set()
+    assert closed.wait(10)
