@@ -114,41 +114,14 @@ def test_few_rows_are_a_group_only_where_they_are_worth_more_than_chance_gives(n
     assert not degenerate_of(mixture(name, [0.5, 0.5], [1.0, 1.0]), 1000, RIDGE).any()
 
 
-@pytest.mark.parametrize(
-    ("name", "fewest"),
-    [
-        *dict.fromkeys(OF_ONE_COVARIANCE, 1).items(),
-        *dict.fromkeys(("VII", "VVI"), 2).items(),  # one has no spread
-        *dict.fromkeys(("EVV", "VVV"), 3).items(),  # two lie on a line
-    ],
-)
-def test_a_component_needs_more_rows_than_a_maximum_of_the_likelihood(name, fewest):
-    """Twin: it has one if, as the ridge vanishes, the highest likelihood and the variances stay as they are."""
-    for m in (1, 2, 3):
-        (high, least), (higher, lower) = (reference.few_rows_beside_others(name, m, r) for r in (1e-8, 1e-12))
-        of_any_shape = (name, m) == ("EVV", 1)  # that of the ridge
-        assert (higher - high < 1e-3 and lower > least / 2) == (m >= fewest or of_any_shape)
-    assert covariance_model(name).fewest_rows(2) > fewest
-
-
 @pytest.mark.parametrize("d", range(1, 30))
 def test_bic_takes_more_than_chance_gives_to_a_component_with_rows_enough(d):
     """A component on m of n rows gains m r / (m − r) log n by chance, with r = d for axes of its own and else 1."""
     for name, own in (("VII", False), ("VVI", False), ("VVV", True)):
         model, r = covariance_model(name), d if own else 1
         m, p = model.fewest_rows(d), 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+        assert m > r + 1, "of which the likelihood has no maximum"
         assert m * r / (m - r) <= p / 2
-
-
-@pytest.mark.parametrize("name", ["full", "tied", "diag"])
-@pytest.mark.parametrize(("share", "expected"), [(0.9, True), (1.1, False)])
-def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name, share, expected):
-    """Values of a step h have a variance of h² / 12 by rounding alone (Sheppard)."""
-    variances = [share / 12, share / 12 if name == "tied" else 20.0]
-    parameters = with_column(name, variances, [0.0, 5.0], [0.5, 0.5])
-    told = degenerate_of(parameters, 10_000, 0.0, steps=[0.0, 1.0])
-    assert told.tolist() == [expected, expected and name == "tied"]
-    assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
 
 
 @every_type
@@ -161,28 +134,40 @@ def test_the_only_component_is_no_spike_but_has_rows_for_all_its_directions(name
     assert not degenerate_of(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
 
 
-@pytest.mark.parametrize("name", ["VVI", "VVE", "VVV"])
-def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name):
-    """Its rows have one value in a column, or hardly more, where the others vary."""
-    for variance, expected in ((RIDGE, True), (1.9 * RIDGE, True), (2.1 * RIDGE, False)):
-        parameters = with_column(name, [variance, 2e-4], [0.0, 0.0], [0.5, 0.5])
-        assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [expected, False]
-        assert not degenerate_of(parameters, 10_000, RIDGE / 1000).any()
-    near = with_column(name, [RIDGE, 5 * RIDGE], [0.0, 0.0], [0.5, 0.5])  # a column in units so small varies no more
-    assert not degenerate_of(near, 10_000, RIDGE).any()
+VALUES = [0.0, 0.1, 0.2]
+# Variances and means in a column, and which components are degenerate.
+SPIKES = {
+    "on the ridge": ([RIDGE, 2e-4], [0, 0], [True, False]),
+    "nearly on it": ([1.9 * RIDGE, 2e-4], [0, 0], [True, False]),
+    "off the ridge": ([2.1 * RIDGE, 2e-4], [0, 0], [False, False]),
+    "of a column in units so small": ([RIDGE, 5 * RIDGE], [0, 0], [False, False]),
+    "one value for each": ([RIDGE] * 3, VALUES, [True] * 3),
+    "narrow clusters in small units": ([3 * RIDGE] * 3, VALUES, [False] * 3),
+    "a constant column": ([RIDGE] * 3, [5, 5, 5], [False] * 3),
+    "a column that hardly varies": ([RIDGE] * 3, [0, 1e-3, 2e-3], [False] * 3),
+}
 
 
+@pytest.mark.parametrize("spike", SPIKES)
 @pytest.mark.parametrize("name", [name for name in PARSIMONIOUS if name[1] != "I"])
-def test_one_value_for_each_component_is_a_spike_and_a_tight_cluster_is_not(name):
-    """Of a column with few values all components may be on the ridge, so that none is thinner than the rest."""
-    values, weights = [0.0, 0.1, 0.2], [0.3, 0.3, 0.4]
-    assert degenerate_of(with_column(name, [RIDGE] * 3, values, weights), 10_000, RIDGE).all()
-    for parameters in (
-        with_column(name, [3 * RIDGE] * 3, values, weights),  # narrow clusters in small units
-        with_column(name, [RIDGE] * 3, [5.0, 5.0, 5.0], weights),  # a constant column
-        with_column(name, [RIDGE] * 3, [0.0, 1e-3, 2e-3], weights),  # that hardly varies
-    ):
-        assert not degenerate_of(parameters, 10_000, RIDGE).any()
+def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name, spike):
+    """Its rows have one value in a column, or hardly more, where the others vary; all components may be so."""
+    variances, means, expected = SPIKES[spike]
+    if len(means) == 2 and name not in ("VVI", "VVE", "VVV"):
+        return  # of which no component is narrower than another
+    parameters = with_column(name, variances, means, np.full(len(means), 1 / len(means)))
+    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == expected
+    assert not degenerate_of(parameters, 10_000, RIDGE / 1000).any()
+
+
+@pytest.mark.parametrize("name", ["full", "tied", "diag"])
+@pytest.mark.parametrize(("share", "expected"), [(0.9, True), (1.1, False)])
+def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name, share, expected):
+    """Values of a step h have a variance of h² / 12 by rounding alone (Sheppard)."""
+    parameters = with_column(name, [share / 12, share / 12 if name == "tied" else 20.0], [0, 5], [0.5, 0.5])
+    told = degenerate_of(parameters, 10_000, 0.0, steps=[0.0, 1.0])
+    assert told.tolist() == [expected, expected and name == "tied"]
+    assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
 
 
 def _moments(X, shares):
@@ -195,22 +180,20 @@ def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_
     rows = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 200)
     rows[100:] += 9
     for scale, K in itertools.product([(1, 1e8), (1e8, 1), (1e-8, 1)], (1, 2)):
-        fit = gmm.GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
+        fit = GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
         assert not degenerate_of(inside.fitted_parameters(fit), len(rows), 0.0).any()
 
 
+@pytest.mark.parametrize("ulps", [1, 2, 3])
+@pytest.mark.parametrize("K", [1, 2])
 @pytest.mark.parametrize("covariance_type", ["EEE", "VVV"])
-def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(covariance_type):
-    rng = np.random.default_rng(0)
-    for ulps in (1, 2, 3):
-        covariance = np.array([[1.0, 1.0], [1.0, 1.0 + ulps * np.finfo(float).eps]])
-        for K in (1, 2):
-            covariances, model = np.stack([covariance] * K), covariance_model(covariance_type)
-            covariances = model.layout.reduced(covariances / K, FULL, 2) if model.layout is TIED else covariances
-            mixture = MixtureParameters(np.full(K, 1 / K), rng.normal(size=(K, 2)), covariances, model)
-            told = Degeneracy(model, Resolution(200.0, np.zeros(2), 0.0)).causes(mixture)
-            assert told.tolist() == [4] * K
-            assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "LIKELIHOOD", covariances) == [4] * K
+def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(covariance_type, K, ulps):
+    covariance, model = np.ones((2, 2)), covariance_model(covariance_type)
+    covariance[1, 1] += ulps * np.finfo(float).eps
+    stored = covariance if model.layout is TIED else np.stack([covariance] * K)
+    mixture = MixtureParameters(np.full(K, 1 / K), np.eye(2)[:K], stored, model)
+    assert Degeneracy(model, Resolution(200.0, np.zeros(2), 0.0)).causes(mixture).tolist() == [4] * K
+    assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "LIKELIHOOD", None) == [4] * K
 
 
 @pytest.mark.parametrize("distinct", [1, 2])
