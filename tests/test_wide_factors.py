@@ -47,9 +47,7 @@ def test_a_fit_ends_where_that_with_whole_covariances_does(kind):
     np.testing.assert_allclose(wide.score(X), whole.score(X), atol=1e-4)
 
 
-def test_factors_and_noise_make_the_covariances_which_samples_have(fitted):
-    made = fitted.loadings_ @ fitted.loadings_.transpose(0, 2, 1) + fitted.noise_variance_[:, None] * np.eye(D)
-    np.testing.assert_allclose(made, fitted.covariances_, atol=1e-12)
+def test_samples_have_the_covariances(fitted):
     drawn, labels = fitted.sample(30_000, random_state=0)
     np.testing.assert_allclose(np.cov(drawn[labels == 0].T), fitted.covariances_[0], atol=0.5)
 
@@ -79,21 +77,17 @@ def test_files_of_noise_and_factors_that_fill_a_square_matrix():
     np.testing.assert_array_equal(reloaded(search).best.score_samples(some), search.best.score_samples(some))
 
 
-OF_WHOLE = [{"refine": "split-merge"}, {"precisions_init": np.tile(np.eye(D), (K, 1, 1))}]
-OF_WHOLE += [{"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)}]
-OF_FACTORS = [{"init_params": name} for name in ("random", "k-means++", "hierarchical")]
-OF_FACTORS += [{"n_init": 2}, {"noise": True}, {"acceleration": None}, {"means_init": X[:K]}, {"n_threads": 2}]
+NEED_WHOLE = {"refine", "precisions_init", "fixed"}
+FITS = [{"refine": "split-merge"}, {"precisions_init": np.tile(np.eye(D), (K, 1, 1))}]
+FITS += [{"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)}]
+FITS += [{"init_params": name} for name in ("random", "k-means++", "hierarchical")]
+FITS += [{"n_init": 2}, {"noise": True}, {"acceleration": None}, {"means_init": X[:K]}, {"n_threads": 2}]
 
 
-@pytest.mark.parametrize("how", OF_WHOLE, ids="".join)
-def test_what_needs_whole_covariances_keeps_them(how):
-    assert not is_low_rank(estimator(**how, max_iter=3).fit(X))
-
-
-@pytest.mark.parametrize("how", OF_FACTORS, ids="".join)
-def test_fits_of_all_kinds(how):
+@pytest.mark.parametrize("how", FITS, ids="".join)
+def test_what_needs_whole_covariances_keeps_them_alone(how):
     mixture = estimator(**how).fit(X, sample_weight=np.random.default_rng(2).uniform(0.5, 2, N))
-    assert is_low_rank(mixture)
+    assert is_low_rank(mixture) is how.keys().isdisjoint(NEED_WHOLE)
     assert np.isfinite(mixture.score(X))
 
 
@@ -102,8 +96,6 @@ def test_one_goes_on_from_the_other(fitted):
     first = before.score(X)
     assert before.fit(X).score(X) >= first
     assert not is_low_rank(before.set_params(refine="split-merge", max_iter=5).fit(X))
-    follower = pickle.loads(pickle.dumps(fitted)).partial_fit(X)
-    assert np.isfinite(follower.score(X))
     moved = pickle.loads(pickle.dumps(fitted))
     moved.means_ = fitted.means_ + 1
     np.testing.assert_allclose(moved.score_samples(X + 1), fitted.score_samples(X), rtol=1e-9)
