@@ -227,17 +227,6 @@ def test_thin_covariances_that_cross_share_a_shape(model, d, seed, digits, share
 
 
 @every_model
-@given(**sizes)
-def test_of_one_feature_only_volumes_are_left_and_one_component_keeps_its_covariance(model, K, d, seed):
-    free, counts = scatters(K, 1, seed)
-    expected = free if model[0] == "V" else np.broadcast_to(np.average(free, axis=0, weights=counts), free.shape)
-    np.testing.assert_allclose(constrained(model, free, counts), expected, rtol=1e-14)
-    free, counts = scatters(1, d, seed)
-    kept = reference.dense(reference.in_layout(free, model), model, 1, d)
-    np.testing.assert_array_equal(constrained(model, free, counts), kept)
-
-
-@every_model
 def test_without_scatter_there_is_no_solution(model):
     counts = np.array([3.0, 4.0])
     for nothing in (np.zeros((2, 3, 3)), np.full((2, 3, 3), np.nan), np.full((2, 3, 3), np.inf)):

@@ -17,7 +17,6 @@ K, D = 3, 2
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_start = pytest.mark.parametrize("init_params", STARTS)
-every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 few = settings(max_examples=settings.default.max_examples // 2)
 
 # A fit cut short by max_iter is what these tests want.
@@ -71,7 +70,7 @@ def assert_same_bits(got, expected):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("reg_covar", [0.0, 0.01])
-@every_dtype
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @closed_forms
 def test_each_pass_is_the_textbooks(covariance_type, dtype, reg_covar, weighted):
     X = blobs(n=150).astype(dtype)
@@ -152,27 +151,6 @@ def test_rows_that_move_and_stretch_take_the_mixture_along(covariance_type, dtyp
     np.testing.assert_allclose(there.predict_proba(rows), here.predict_proba(X), atol=2 * near)
 
 
-SIZES = [(name, d, K) for name in PARSIMONIOUS for d, K in ((2, 3), (8, 5), (60, 3)) if d < 60 or name[1:] != "VE"]
-SIZES += [(name, 8, 5) for name in reference.OF_FACTORS]
-
-
-@pytest.mark.parametrize(("covariance_type", "d", "K"), SIZES)
-def test_float32_gives_what_float64_gives(covariance_type, d, K):
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(K, d)) * 3 / np.sqrt(d)
-    rows = (centres[rng.integers(K, size=20_000)] + rng.normal(size=(20_000, d))).astype(np.float32)
-    begin = {"means_init": centres, "covariance_type": covariance_type, "tol": 0, "max_iter": 10}
-    single, double = (GaussianMixture(K, **begin).fit(rows.astype(dtype)) for dtype in (np.float32, np.float64))
-    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
-        ours, expected = getattr(single, name), getattr(double, name)
-        assert (ours.dtype, expected.dtype) == (np.float32, np.float64)
-        near = 3e-5 if name in ("weights_", "means_", "covariances_") else 2e-4
-        assert np.abs(ours - expected).max() < near * np.abs(expected).max()
-    assert single.predict_proba(rows).dtype == np.float32
-    assert isinstance(single.lower_bound_, float)
-    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
-
-
 @every_start
 @every_type
 @pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
@@ -231,9 +209,6 @@ def test_the_unit_of_the_weights_changes_nothing(covariance_type, factor):
     weight = np.random.default_rng(8).uniform(0.5, 2, len(X))
     got = GaussianMixture(**asked).fit(X, sample_weight=factor * weight)
     assert_same_mixture(got, GaussianMixture(**asked).fit(X, sample_weight=weight))
-
-
-# --- Types, memory and threads ------------------------------------------------------------------
 
 
 @every_type
