@@ -23,7 +23,6 @@ from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 every_prior = pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
-every_way = pytest.mark.parametrize("acceleration", ["auto", None])
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
 
@@ -525,7 +524,7 @@ def test_densities_are_scipys(covariance_type, weights, noise):
 
 @pytest.mark.parametrize("noise", [False, True])
 @every_prior
-@every_way
+@pytest.mark.parametrize("acceleration", ["auto", None])
 def test_steps_are_the_passes_of_a_fit(weights, acceleration, noise):
     X, *_ = table()
     how = {"noise": noise, "acceleration": acceleration, "random_state": 0, "max_iter": 60}

@@ -44,9 +44,6 @@ def test_a_ridge_lost_to_rounding_is_raised_until_it_is_felt(covariance_type):
     np.testing.assert_allclose(np.diag(dense), 1.25e24, rtol=1e-12)
 
 
-# --- Lost components ----------------------------------------------------------------------------
-
-
 @every_type
 def test_a_lost_component_gets_half_of_the_heaviest(covariance_type):
     given_statistics, model = statistics(covariance_type, *with_a_lost_component())
@@ -97,9 +94,6 @@ def test_a_fit_repairs_a_lost_component_with_one_warning_that_names_it(covarianc
     assert mixture.converged_
     assert (mixture.weights_ > 0.01).all()
     assert np.abs(mixture.means_).max() < 20
-
-
-# --- Singular fits ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])

@@ -70,9 +70,6 @@ def start(covariance_type, seed, K, d, decades=3.0):
     return {"weights_init": np.full(K, 1 / K), "means_init": rng.normal(size=(K, d)), "precisions_init": precisions}
 
 
-# --- The update -------------------------------------------------------------------------------------
-
-
 @every_type
 @given(**sizes, max_ratio=ratios)
 def test_the_update_is_that_of_a_scalar_minimiser_and_keeps_bits_within(covariance_type, K, d, seed, max_ratio):
@@ -101,9 +98,6 @@ def test_a_limit_needs_free_covariances():
     refused("free covariances of 2 components", mstep.MixtureFamily, not_free, 8, 2, 2, 0.0, max_ratio=9.0)
     refused("free covariances of 1 components", mstep.of_limited_ratio, full + 6, np.ones(6), np.ones(1), 2, 9.0)
     refused("expected covariances of length 8", mstep.of_limited_ratio, 0, np.ones(3), np.ones(2), 2, 9.0)
-
-
-# --- Fits -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -152,9 +146,6 @@ def test_a_component_without_rows_keeps_a_covariance_within_the_limit():
     X, _ = table(4)
     far = {"means_init": [[0, 0, 0], [1e6, 0, 0]], "weights_init": [0.5, 0.5], "precisions_init": [np.eye(3)] * 2}
     assert_limited(GaussianMixture(2, reg_covar=0, max_ratio=10, fixed={"means": True}, **far).fit(X))
-
-
-# --- Everywhere else ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["tied", "EEE", "EEV", "VEI", "factor2", "ppca1"])

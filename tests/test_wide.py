@@ -132,9 +132,6 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
         assert told(WIDEST) == 0
 
 
-# --- The plane of a picture -------------------------------------------------------------------------
-
-
 def a_mixture(n_components, d, name, *, apart=1.0):
     rng = np.random.default_rng(1)
     model = covariance_model(name)
