@@ -66,14 +66,15 @@ def test_a_search_is_never_below_mclusts():
     assert found.best.noise_weight_ == pytest.approx(0.367, abs=0.005)
 
 
+X = clutter()
+
+
 @pytest.fixture(scope="module")
-def fitted():
-    X = clutter()
-    return GaussianMixture(K, noise=True, random_state=0).fit(X), X
+def mixture():
+    return GaussianMixture(K, noise=True, random_state=0).fit(X)
 
 
-def test_samples_have_noise(fitted):
-    mixture, X = fitted
+def test_samples_have_noise(mixture):
     rows, components = mixture.sample(20_000, random_state=0)
     assert (components == -1).mean() == pytest.approx(mixture.noise_weight_, abs=0.01)
     noise = rows[components == -1]
@@ -85,8 +86,7 @@ def test_samples_have_noise(fitted):
     np.testing.assert_allclose(largest, np.maximum(shares.max(axis=1), 1 - shares.sum(axis=1)), atol=1e-12)
 
 
-def test_columns_of_a_mixture_with_noise(fitted):
-    mixture, X = fitted
+def test_columns_of_a_mixture_with_noise(mixture):
     part = mixture.marginal([1])
     assert part.noise_weight_ == pytest.approx(mixture.noise_weight_)
     for made in (gmm.analysis.adapt(mixture, X), part):
@@ -100,12 +100,12 @@ def test_columns_of_a_mixture_with_noise(fitted):
 
 
 @pytest.mark.parametrize("apart", [6, 60])
-def test_noise_whose_weight_is_lost_is_still_said(apart, fitted):
+def test_noise_whose_weight_is_lost_is_still_said(apart, mixture):
     rows = np.random.default_rng(0).normal(size=(400, 2)) * 0.3 + np.repeat([[0, 0], [apart, apart]], 200, axis=0)
     lost = GaussianMixture(2, noise=True, random_state=0, tol=1e-12, max_iter=500).fit(rows)
     assert lost.noise_weight_ < 1e-4
-    for mixture, told in ((lost, "below 0.0001"), (fitted[0], f"{fitted[0].noise_weight_:.4f}")):
-        for text in (str(mixture), mixture._repr_html_()):
+    for each, told in ((lost, "below 0.0001"), (mixture, f"{mixture.noise_weight_:.4f}")):
+        for text in (str(each), each._repr_html_()):
             assert f"noise of weight {told}" in text
 
 
@@ -152,12 +152,11 @@ def test_noise_takes_part_in_predictions_of_columns(covariance_type):
     ],
 )
 def test_noise_that_is_none(noise, text):
-    refused(text, GaussianMixture(K, noise=noise).fit, clutter())
+    refused(text, GaussianMixture(K, noise=noise).fit, X)
     refused("a box with a volume", GaussianMixture(1, noise=True).fit, [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 
 
 def test_a_share_and_a_box_to_start_from():
-    X = clutter()
     start = GaussianMixture(K, noise=0.2, means_init=X[:K], max_iter=0).fit(X)
     assert start.noise_weight_ == pytest.approx(0.2)
     low, high = fitted_parameters(start).noise.box
@@ -181,10 +180,9 @@ def test_halves_of_an_iteration_know_noise():
 
 
 def test_a_warm_start_takes_the_new_box():
-    rows = clutter()
-    mixture = GaussianMixture(3, noise=[[-10, -10], [13, 13]], warm_start=True, random_state=0, max_iter=300).fit(rows)
-    mixture.set_params(noise=[[-50, -50], [50, 50]]).fit(rows)
-    assert mixture.lower_bound_ == pytest.approx(mixture.score(rows), abs=1e-5)
+    mixture = GaussianMixture(3, noise=[[-10, -10], [13, 13]], warm_start=True, random_state=0, max_iter=300).fit(X)
+    mixture.set_params(noise=[[-50, -50], [50, 50]]).fit(X)
+    assert mixture.lower_bound_ == pytest.approx(mixture.score(X), abs=1e-5)
 
 
 def test_rows_of_no_weight_are_outside_of_the_box_of_every_source():
@@ -199,8 +197,7 @@ def test_rows_of_no_weight_are_outside_of_the_box_of_every_source():
 
 
 def test_a_condition_far_from_all_components_is_noise():
-    mixture = GaussianMixture(2, noise=True, random_state=0).fit(clutter())
-    far = mixture.condition({0: 100.0})
+    far = GaussianMixture(2, noise=True, random_state=0).fit(X).condition({0: 100.0})
     assert np.isfinite(far.predict_proba([[0.0]])).all()
     assert far.noise_weight_ == pytest.approx(1)
     assert reloaded(far).score([[0.0]]) == far.score([[0.0]])
