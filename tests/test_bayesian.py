@@ -144,15 +144,15 @@ def test_the_predictive_density_falls_by_a_power_of_the_distance_however_far(cov
 @every_type
 @every_prior
 def test_draws_have_the_moments_and_intervals_of_the_posterior(covariance_type, weights, noise):
-    X, n = table(n_noise=150 * noise)[0], 20_000
+    X, n = table()[0] if noise else rows(np.random.default_rng(1), 200, 3, 3), 20_000
     mixture = mixture_of(covariance_type, weights, noise=noise, n_components=3).fit(X)
     drawn, held = mixture.sample_posterior(n, random_state=0), mixture.credible_intervals(0.9)
     precisions = np.linalg.inv(drawn.covariances).mean(axis=0)
     expected = np.linalg.inv(written_out(mixture._parameters).covariances)
     scale = np.sqrt(np.einsum("kii,kjj->kij", expected, expected))
     assert (np.abs(precisions - expected) < 0.05 * scale).all()
-    left, rows = 1 - drawn.weights.sum(axis=1), len(X) - mixture.counts_.sum()
-    exact = noise * (1 + rows) * (1 + len(X) - rows) / (2 + len(X)) ** 2 / (3 + len(X))  # noise has this variance
+    left, of_noise = 1 - drawn.weights.sum(axis=1), len(X) - mixture.counts_.sum()
+    exact = noise * (1 + of_noise) * (1 + len(X) - of_noise) / (2 + len(X)) ** 2 / (3 + len(X))  # its variance
     assert left.mean() == pytest.approx(mixture.noise_weight_, abs=1e-12 + 5 * np.sqrt(exact / n))
     assert left.var() == pytest.approx(exact, rel=0.1, abs=1e-12)
     for draws, (low, high) in ((drawn.weights, held.weights.T), (drawn.means, np.moveaxis(held.means, -1, 0))):
