@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture as Peer
 from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
-from inside import CLASSIC, InvalidParameterError, check_real, check_rows, check_whole
+from inside import CLASSIC, InvalidParameterError, as_rows, check_real, check_whole
 from tables import refused, warned
 
 rng = np.random.RandomState(0)
@@ -198,7 +198,7 @@ def test_types_of_numbers(dtype):
 @pytest.mark.parametrize("name", ["column order", "negative strides", "wide strides", "read-only"])
 def test_arrays_are_not_copied(name, dtype):
     X = SAME_ROWS[name](ROWS.astype(dtype))
-    rows, _ = check_rows(X, estimator="GaussianMixture")
+    rows, _ = as_rows(X, "GaussianMixture")
     assert np.shares_memory(rows, X)
     assert rows.strides == X.strides
 

@@ -387,7 +387,7 @@ def test_rows_of_known_class_are_no_noise_beside_errors(kind):
     assert model.lower_bound_ == pytest.approx(bound, abs=1e-7)
     np.testing.assert_allclose(model.covariances_, covariances, rtol=1e-4)
     classes = inside.KnownClasses((labels + 1).astype(np.intc), np.arange(2))
-    sources = (source.with_classes(classes) for source in (ArraySource(X), uncertain(X, errors)))
+    sources = (source.with_changes(known=classes) for source in (ArraySource(X), uncertain(X, errors)))
     plain, beside = (of_passes(source, whitened) for source in sources)
     for one, other in zip(plain, beside, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)

@@ -209,6 +209,18 @@ def test_a_component_that_loses_its_rows_stays():
     np.testing.assert_array_equal(mixture.covariances_[1], covariances[1])
 
 
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning", "ignore::gmm.DegenerateWarning")
+@pytest.mark.parametrize("name", ["VVV", "EEE"])
+@pytest.mark.parametrize("fixed", [{"means": [True, False]}, {"weights": True}, {"means": True, "weights": True}])
+def test_a_ridge_that_rounding_eats_is_raised_beside_fixed_parameters(name, fixed):
+    X = 1e8 * np.outer(np.random.default_rng(0).normal(size=60), [1.0, 2.0, -1.0])
+    how = {"means_init": X[[3, 15]], "weights_init": [0.25, 0.75], "max_iter": 20, "tol": 1e-6}
+    mixture = GaussianMixture(2, covariance_type=name, fixed=fixed, **how).fit(X)
+    assert np.isfinite(mixture.lower_bounds_).all()
+    assert ("weights" in fixed) == np.array_equal(mixture.weights_, how["weights_init"])
+    assert (mixture.means_ == X[[3, 15]]).all(axis=1).tolist() == list(np.broadcast_to(fixed.get("means", False), 2))
+
+
 BLOCKS = [slice(0, 70), slice(70, 71), slice(71, 180)]  # one of a single row
 
 

@@ -62,7 +62,7 @@ def case(name, kind, dtype=np.float64, weight=None):
     source, mixture = ArraySource(X.astype(dtype), weight), mixture_near(name, X.astype(dtype), log_noise)
     if not labelled:
         return source, mixture, joint_of(source.rows, mixture, np.full(len(X), -1))
-    return source.with_classes(known(labels)), mixture, joint_of(source.rows, mixture, labels)
+    return source.with_changes(known=known(labels)), mixture, joint_of(source.rows, mixture, labels)
 
 
 @every_layout
@@ -112,7 +112,7 @@ def test_far_rows_stay_in_their_class():
     rows = np.array([[1e200, 0.0], [-1e200, 0.0], [1.0, 0.0], [0.0, 1e160]])
     mixture = WhitenedMixture(SPHERICAL, np.log([0.5, 0.5]), np.array([[1e200, 1.0], [0.0, 0.0]]), np.ones(2))
     labels = np.array([1, 0, 0, -1])
-    with EStep(ArraySource(rows).with_classes(known(labels, [0, 1])), SPHERICAL) as e_step:
+    with EStep(ArraySource(rows).with_changes(known=known(labels, [0, 1])), SPHERICAL) as e_step:
         got = e_step.rows(mixture, labels=True, responsibilities=True, log_evidence=True)
     np.testing.assert_array_equal(got.labels, [1, 0, 0, 1])
     np.testing.assert_array_equal(got.responsibilities, np.eye(2)[[1, 0, 0, 1]])

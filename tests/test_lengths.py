@@ -55,8 +55,8 @@ def walked(plan, **how):
     return scratch
 
 
-def family(layout=FULL, constraint=0):
-    return mstep.MixtureFamily(layout, constraint, K, D, 1e-6)
+def family(layout=FULL, constraint=0, **rest):
+    return mstep.MixtureFamily(layout, constraint, K, D, 1e-6, **rest)
 
 
 def term(**given):
@@ -183,6 +183,18 @@ def update(layout=FULL, **changed):
     return mstep.Update(family(layout), weight=float(K), **given | changed)
 
 
+def update_after(**changed):
+    return update(previous=an_estimate(**changed))
+
+
+def kept(**changed):
+    return family(fixed=np.ones((3, K), np.uint8)).with_fixed(an_estimate(), an_estimate(**changed))
+
+
+def changed_by_others(**changed):
+    return family(fixed=np.ones((3, K), np.uint8)).with_fixed(an_estimate(**changed), an_estimate())
+
+
 def restored(index=None, value=None, room=None):
     """An ascent from a pickle, with one number of its state, or its room, changed."""
     ascent = quasi_newton()
@@ -207,8 +219,8 @@ def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
     return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
 
 
-def survey(rows=ROWS, weight=None, before=(), n_features=D):
-    return mstep.Survey([*before, (0, rows, weight)], n_features)
+def survey(rows=ROWS, weight=None, before=(), n_features=D, fill=None, given=None):
+    return mstep.Survey([*before, (0, rows, weight)], n_features, fill, given)
 
 
 def candidate_rows(rows=ROWS, weight=None, **changed):
@@ -339,7 +351,8 @@ ALL = [
     *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
-    *arguments(survey, n_features=[-1, 0, D - 1, D + 1]),
+    *arguments(survey, n_features=[-1, 0, D - 1, D + 1], fill=optional(flat(D))),
+    *arguments(survey, given=[survey(np.ones((2, D + 1)), n_features=D + 1)]),
     *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
     *cases("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
     *cases("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
@@ -358,7 +371,9 @@ ALL = [
     *cases("covariances, precisions", lambda v: family().at_precisions(np.ones(K), v), flat(SIZES[FULL])),
     *arguments(prior, mean=flat(D), scale=flat(4)),
     *arguments(term, **OF_PARAMETERS),
-    *arguments(update, **OF_MOMENTS, counts=flat(K), previous=optional(flat(SIZES[FULL]))),
+    *arguments(update, **OF_MOMENTS, counts=flat(K)),
+    *(case for call in (update_after, kept, changed_by_others) for case in arguments(call, **OF_ESTIMATES)),
+    *cases("family, fixed", lambda v: family(fixed=v), [np.ones((2, K), np.uint8), np.ones((3, K + 1), np.uint8)]),
     *cases("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
     *by_layout("update, second", lambda layout, v: update(layout, second=v)),
     *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),

@@ -1,6 +1,7 @@
 """Rows with missing values: equal to a direct twin, and what must not matter does not."""
 
 import gc
+import pickle
 import weakref
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import reference
 import tables
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import FULL, NO_NOISE, PARSIMONIOUS, ArraySource, Noise, e_step_over, posterior_of, source_to_fit
+from inside import FULL, NO_NOISE, PARSIMONIOUS, ArraySource, Noise, Survey, e_step_over, posterior_of, source_to_fit
 from tables import refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -42,6 +43,33 @@ def mixture(covariance_type, d=4, K=3, seed=0, noise=NO_NOISE):
 
 def incomplete(X, weight=None):
     return inside.IncompleteSource.from_rows(ArraySource(X, weight))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_survey_tells_of_each_column_what_its_values_tell(dtype):
+    rows = np.round(4 * with_gaps(seed=2)).astype(dtype) / 4
+    rows[:3, 0], rows[40] = np.nan, np.nan
+    weight = np.random.default_rng(0).integers(0, 3, len(rows)).astype(float)
+    survey = Survey([(0, rows, weight)], 4)
+    for j, column in enumerate(rows.T):
+        there = ~np.isnan(column)
+        alone = Survey([(0, column[there][:, None], weight[there])], 1)
+        for name in ("centre", "box", "steps"):
+            np.testing.assert_array_equal(getattr(survey, name)[..., j], getattr(alone, name)[..., 0], err_msg=name)
+    cuts = [1, 2, 7, 41, 100]
+    parts = zip([0, *cuts], np.split(rows, cuts), np.split(weight, cuts), strict=True)
+    for other in (Survey(parts, 4), pickle.loads(pickle.dumps(survey))):
+        for name in ("centre", "box", "steps", "weight", "heaviest", "n_used", "nonfinite", "infinite"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(survey, name), err_msg=name)
+    assert (survey.nonfinite, survey.infinite) == ((0, 0), None)
+    assert survey.n_used == np.count_nonzero(weight)
+    rows[50:, 2] = -np.inf
+    assert Survey([(7, rows, weight)], 4).infinite == (57, 2)
+
+
+def test_a_column_without_values_has_the_centre_0():
+    rows = np.array([[np.nan, 1.0], [np.nan, 3.0]])
+    np.testing.assert_array_equal(Survey([(0, rows, None)], 2).centre, [0, 2])
 
 
 def written_out(parameters):

@@ -85,8 +85,8 @@ def test_the_order_in_which_results_are_added_does_not_matter():
 
 def test_weights_count_as_kish_has_it():
     whole, parts = ArraySource(ROWS, WEIGHTS), partitions(ROWS, 1e200 * WEIGHTS)
-    np.testing.assert_array_equal(parts.steps, whole.steps)
-    assert parts.n_rows == parts.n_used == np.count_nonzero(WEIGHTS)
+    np.testing.assert_array_equal(parts.survey.steps, whole.survey.steps)
+    assert parts.n_rows == parts.survey.n_used == np.count_nonzero(WEIGHTS)
 
 
 def test_what_is_wrong_with_a_partition_is_said():

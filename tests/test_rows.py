@@ -152,7 +152,7 @@ def test_rows_are_scored_alike(make, tmp_path):
     for name in ("score", "bic", "aic", "criteria"):
         assert getattr(model, name)(source) == getattr(known, name)(ROWS, sample_weight=WEIGHTS), name
     assert source.n_rows == N
-    assert source.fingerprint == ArraySource(ROWS, WEIGHTS).fingerprint
+    assert inside.fingerprint(source) == inside.fingerprint(ArraySource(ROWS, WEIGHTS))
 
 
 def test_there_are_two_looks_before_the_first_pass_of_a_default_fit_and_one_of_a_given_start():
@@ -324,11 +324,62 @@ def test_npy_files_are_tables_like_others(tmp_path):
 
 
 @posix
+@pytest.mark.parametrize("gaps", [False, True])
+def test_rows_with_errors_in_a_file_have_the_bits_of_an_array(gaps, tmp_path):
+    """Also the prior that the mean error tells."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(N, D)) + 4 * (rng.random((N, 1)) < 0.4)
+    of_rows = rng.choice([0.1, 0.4, 0.3], size=(N, 1)) * np.ones(D)
+    rows[rng.random((N, D)) < 0.1 * gaps] = np.nan
+    np.save(tmp_path / "a.npy", rows)
+    one, other = (
+        GaussianMixture(2, random_state=0, missing="em", tol=0.1).fit(each, error_covariance=of_rows)
+        for each in (rows, gmm.open_rows(tmp_path / "a.npy"))
+    )
+    assert_same(one, other)
+
+
+@posix
+@pytest.mark.parametrize("columns", [None, ["x1", "x0"]])
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: np.save(path, np.vstack([ROWS, ROWS[:5]])),
+        lambda path: np.save(path, np.asfortranarray(ROWS)),
+        lambda path: path.write_bytes(path.read_bytes() + bytes(8 * D)),
+    ],
+    ids=["more rows", "order", "longer"],
+)
+def test_an_npy_file_that_changed_is_noticed(change, looked, columns, tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, ROWS)
+    source = gmm.open_rows(path, columns=columns)
+    assert not looked or source.survey.n_used == N
+    path.rename(tmp_path / "b.npy")
+    path.write_bytes((tmp_path / "b.npy").read_bytes())
+    change(path)
+    told = r"a\.npy changed between two readings: .* bytes"
+    refused(told, GaussianMixture(K).fit, source)
+    if columns is None:  # else it is no array
+        refused(told, gmm.inference.held_out_log_likelihood, GaussianMixture(1), source)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npy"])
+def test_a_file_that_is_gone_is_told_as_such(kind, tmp_path):
+    make = {"csv": delimited, "parquet": parquet, "npy": npy}[kind]
+    source = make(ROWS, None, tmp_path, 1000)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    refused(path.name, GaussianMixture(K).fit, source, error=FileNotFoundError)
+
+
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
     content = (tmp_path / "0.npy").read_bytes()
     (tmp_path / "0.npy").write_bytes(content[:-1000])
-    refused(r"0\.npy changed .* ends at byte", GaussianMixture(K).fit, source)
+    refused(r"0\.npy changed .* bytes now", GaussianMixture(K).fit, source)
     refused(r"0\.npy .* an array of numbers", gmm.open_rows, tmp_path / "0.npy")
 
 
@@ -483,7 +534,7 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
         assert len(content) < (1.5 * WEIGHTS.nbytes if kind == "map" else 10_000)
         again = pickle.loads(content)
         assert repr(again) == repr(source)
-        assert again.fingerprint == source.fingerprint
+        assert inside.fingerprint(again) == inside.fingerprint(source)
         if source.sample_weight is not None:
             np.testing.assert_array_equal(again.sample_weight, source.sample_weight)
         fitted(source)

@@ -86,7 +86,7 @@ def posterior_of(X, weight, r, name, prior, ridge=0.0, noisy=False):
 
 def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, noisy=False, known=ALL_UNKNOWN):
     objective, r = objective_of(X, name, prior, ridge, noisy), of_components(r, noisy)
-    problem = Problem(in_source(X, weight).with_classes(known), objective, repair_empty=False)
+    problem = Problem(in_source(X, weight).with_changes(known=known), objective, repair_empty=False)
     settings = SolverSettings(tolerance=0, max_iter=max_iter, accelerated=accelerated)
     with problem.e_step() as e_step:
         begin = problem.first_update(e_step, from_responsibilities(problem.rows, r, objective.model.layout))
@@ -187,7 +187,7 @@ def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
     r = np.hstack([halves * (codes == 1)[:, None], halves * (codes == 2)[:, None]])
     prior = inside.VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
     objective, trials = objective_of(X, "full", prior, 0.0, False), []
-    rows = in_source(X, None).with_classes(KnownClasses(codes, np.array([0, 0, 1, 1])))
+    rows = in_source(X, None).with_changes(known=KnownClasses(codes, np.array([0, 0, 1, 1])))
     problem = Problem(rows, objective, repair_empty=False)
     with problem.e_step() as e_step:
         begin = problem.first_update(e_step, from_responsibilities(rows, r, objective.model.layout))

@@ -13,7 +13,7 @@ from gmm._kernel.mstep import Unguarded
 
 # Multiply-adds up to which OpenBLAS uses the calling thread only.
 BLAS_STAYS_SINGLE = 2e5
-_OF_EIGENVECTORS = 12  # multiply-adds of those of a d × d matrix, over d³
+OF_EIGENVECTORS = 12  # multiply-adds of those of a d × d matrix, over d³
 
 
 @cache
@@ -80,11 +80,3 @@ _AS_IT_IS = Unguarded()
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:
     """Hold BLAS to one thread if it would use more for so many multiply-adds."""
     return single_threaded_blas() if largest_product > BLAS_STAYS_SINGLE else _AS_IT_IS
-
-
-def blas_alone_in_fit(n_features: int) -> AbstractContextManager[None]:
-    """Hold BLAS to one thread for a whole fit if it would use more for the eigenvectors of a covariance.
-
-    Its threads spin after a call between two passes, for longer than a pass takes.
-    """
-    return blas_alone(_OF_EIGENVECTORS * n_features**3)

@@ -1522,7 +1522,7 @@ cdef class Candidate:
             self.lower_bound = self.moments.log_evidence / self.moments.weight
             if is_constrained(family) or is_low_rank(layout):      # an update begins at the covariances before
                 self.current = 1 - self.current
-            self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
+            self.failed = most_likely(&self.moments, family, 0, now, self.room,
                                       &self.estimates[self.current]) >= 0
 
     def with_splits(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
@@ -1603,7 +1603,7 @@ cdef class Candidate:
         take_components(f.layout, f.d, mixture, &shares[0], n, left)
         rows.pass_over(scratch, f.K, f.layout, f.layout, left.log_offset, left.means, left.whiteners,
                        False, False, rows.single_limit, &self.moments)
-        self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
+        self.failed = most_likely(&self.moments, f, 0, left, self.room, &self.estimates[0]) >= 0
         return 0
 
     @property

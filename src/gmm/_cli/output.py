@@ -264,7 +264,7 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
 
 def class_lines(classifier: MixtureClassifier) -> list[str]:
     """Return what is printed of a classifier, behind its parameters."""
-    return str(classifier)[len(repr(classifier)) + 1 :].splitlines()
+    return str(classifier).removeprefix(f"{classifier!r}\n").splitlines()
 
 
 def cells_json(search: Selection) -> list[dict[str, Any]]:

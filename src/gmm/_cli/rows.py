@@ -250,7 +250,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether the rows are in memory."""
-        return bool(self.source.in_memory)
+        return bool(self.source.place == "memory")
 
     @cached_property
     def values(self) -> NDArray[np.floating]:
@@ -482,10 +482,8 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
             _check_weights(rows.weights, options.weight_column, rows.indices)
-    place = rows.source.survey.nonfinite
-    if place is not None and options.missing == "em":  # it may be a gap
-        chunks = ((first, np.argwhere(np.isinf(part))) for first, part, _ in rows.source.chunks())
-        place = next(((first + row, column) for first, places in chunks for row, column in places.tolist()), None)
+    survey = rows.source.survey
+    place = survey.infinite if options.missing == "em" else survey.nonfinite
     if place is not None:
         row, column = place
         what, instead = "an infinite", ""
@@ -500,7 +498,7 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
 def _with_values(rows: Rows) -> Rows:
     """Leave out rows without a value, and say how many values are missing."""
     source = rows.source
-    if not source.in_patterns:
+    if not source.patterns:
         return rows
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     if not some:

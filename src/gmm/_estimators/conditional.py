@@ -12,7 +12,7 @@ from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource, Source, by_pattern
 from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import amount, counted, form_of, percent, plus_minus
@@ -130,13 +130,14 @@ def predicted(
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
-    patterns, regressions = source.patterns, dict[int, Regression]()
-    for number, indices, rows in source.pieces():
-        if number not in regressions:
-            columns = predictors[patterns[number].observed]
+    regressions = dict[bytes, Regression]()
+    for pattern, indices, rows in by_pattern(source):
+        key = pattern.missing.tobytes()
+        if key not in regressions:
+            columns = predictors[pattern.observed]
             part = marginal(mixture, np.concatenate([columns, others]))
-            regressions[number] = Regression.from_mixture(part, *np.split(np.arange(part.n_features), [len(columns)]))
-        for some, of_rows in _conditionals(regressions[number], rows, n_threads):
+            regressions[key] = Regression.from_mixture(part, *np.split(np.arange(part.n_features), [len(columns)]))
+        for some, of_rows in _conditionals(regressions[key], rows, n_threads):
             here = indices[some]
             with np.errstate(over="ignore", invalid="ignore"):
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
@@ -170,14 +171,13 @@ def imputed(
     rows = np.empty((source.n_rows, source.n_features), source.dtype)
     for first, part, _ in source.chunks():
         rows[first : first + len(part)] = part
-    if not source.in_patterns:
+    if not source.patterns:
         return rows
-    if not source.in_memory:  # where products have the rounding of rows that are there at once
+    if source.place != "memory":  # where products have the rounding of rows that are there at once
         source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
-    whitened, patterns = mixture.whitened(), source.patterns
-    for number, indices, _ in source.pieces():
-        pattern = patterns[number]
+    whitened = mixture.whitened()
+    for pattern, indices, _ in by_pattern(source):
         if pattern.missing.any():
             completion = Gaps(pattern.missing[None]).for_mixture(whitened)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))

@@ -33,7 +33,7 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, is_dask, rows_for
-from gmm._rows.sources import ArraySource, Source, box_of
+from gmm._rows.sources import ArraySource, Source, box_of, fingerprint
 from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
 from gmm._validation import parameters as options
@@ -159,7 +159,7 @@ class FittedMixture(Estimator):
         callback = options.check_callback(callback)
         source = source_to_fit(self, X, sample_weight, error_covariance)
         classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
-        source = source.with_classes(restriction)
+        source = source.with_changes(known=restriction) if restriction else source
         printer = ProgressPrinter(self, self._objective, source.n_rows)
 
         def watched(iteration: Iteration) -> bool:
@@ -176,11 +176,11 @@ class FittedMixture(Estimator):
             LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
-                source.with_changes(**vars(source) | {"on_reading": printer.reading}) if self.verbose else source,
+                source.with_changes(on_reading=printer.reading) if self.verbose else source,
                 settings,
                 () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,
-                callback=watched if is_followed or not source.in_memory else None,
+                callback=watched if is_followed or source.place != "memory" else None,
                 on_end=printer.end if is_told else fitting.fit.ignored,
                 on_skip=printer.skip,
             )
@@ -192,7 +192,11 @@ class FittedMixture(Estimator):
             printer.refined(best.result)
         problem = problem_of(self, source, objective.model) if self.warm_start else None
         set_fitted(self, best.result, source, source.feature_names, objective, traces=best.traces, problem=problem)
-        record_classes(self, classes, source.known)
+        for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
+            vars(self).pop(name, None)
+        if classes is not None:
+            owners = source.known.owner_of_each(self.n_components)
+            self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
         outcome.warn_of_degenerate(self._last_fit, source, objective.ridge, self)
         outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
@@ -904,7 +908,7 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    if source.in_patterns or options.features_of(mixture, "whole"):
+    if source.patterns or options.features_of(mixture, "whole"):
         return model
     return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
@@ -1091,7 +1095,7 @@ def check_same(
 
 def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
     """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
-    of_rows = source.fingerprint, source.known.fingerprint
+    of_rows = fingerprint(source), source.known.fingerprint
     return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
 
@@ -1161,9 +1165,9 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "a callable init_params": callable(start),
         "responsibilities as init_params": not isinstance(start, str),
         "error_covariance": source.errors,
-        "missing values": source.in_patterns,
-        "rows beyond memory": not source.in_memory,
-        "rows in partitions": source.elsewhere,
+        "missing values": source.patterns,
+        "rows beyond memory": source.place != "memory",
+        "rows in partitions": source.place == "elsewhere",
     }
     check_together(features)
     return any(features.values())
@@ -1189,7 +1193,7 @@ def source_to_fit(
         missing=mixture.missing,
         error_covariance=error_covariance,
     )
-    if source.in_patterns:
+    if source.patterns:
         unobserved = fitting.moments.never_observed_together(source, source.feature_names, [model_of(mixture)])
         fitting.moments.warn_of_unobserved_pairs(unobserved)
     return source
@@ -1288,9 +1292,9 @@ def known_classes(
         if not options.is_default(components_per_class, 1):
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    refuse("labels", {"rows in partitions": source.elsewhere})
+    refuse("labels", {"rows in partitions": source.place == "elsewhere"})
     classes, codes = given.check_labels(labels, source.n_rows)
-    if source.n_used < source.n_rows:
+    if source.survey.n_used < source.n_rows:
         classes, codes = given.classes_with_weight(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
@@ -1321,15 +1325,6 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
     if classes is None or not np.array_equal(classes, fitted) or classes_of(classes, again).tolist() != owners:
         raise ValueError(others)
     return restriction
-
-
-def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows: KnownClasses = ALL_UNKNOWN) -> None:
-    """Set what a fit knows of classes; those of an earlier fit do not outlive it."""
-    for name in _OF_CLASSES:
-        vars(mixture).pop(name, None)
-    if classes is not None:
-        owners = of_rows.owner_of_each(mixture.n_components)
-        mixture.classes_, mixture.component_classes_ = classes, classes_of(classes, owners)
 
 
 def with_mixture(

@@ -21,7 +21,7 @@ from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
-from gmm._rows.sources import ArraySource, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Source, by_pattern, chunks_in_order
 from gmm._text.frames import frame_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
@@ -422,8 +422,8 @@ class GaussianMixture(FittedMixture):
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
                     began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
-                    block = IncompleteSource.from_rows(rows) if source.in_patterns else rows
-                    if block.n_used:
+                    block = IncompleteSource.from_rows(rows) if source.patterns else rows
+                    if block.survey.n_used:
                         stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
                         bounds.append(bound)
                         repaired += empty
@@ -663,14 +663,14 @@ class GaussianMixture(FittedMixture):
         source = fitted.source_of(self, X)
         mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
         responsibilities = self._scorer().responsibilities(source)
-        factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[int, NDArray[Any]]()
-        for number, here, part in source.pieces():
-            there = source.patterns[number].observed
-            if number not in maps:
+        factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[bytes, NDArray[Any]]()
+        for pattern, here, part in by_pattern(source):
+            there, key = pattern.observed, pattern.missing.tobytes()
+            if key not in maps:
                 of_columns = mixture.model.layout.for_columns(mixture.covariances, there)
                 slopes = np.linalg.solve(of_columns, loadings[:, there])
-                maps[number] = np.ascontiguousarray(slopes.swapaxes(1, 2))
-            for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):
+                maps[key] = np.ascontiguousarray(slopes.swapaxes(1, 2))
+            for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[key], strict=True):
                 # A sum in one order; BLAS has one for each number of rows.
                 apart = np.subtract(part.rows, mean, order="C")
                 factors[here] += share[:, None] * np.einsum("ij,kj->ik", apart, map_)
@@ -753,8 +753,8 @@ class GaussianMixture(FittedMixture):
             return Stream.from_mixture(record.parameters.whole(), record.weight, objective)
         settings = fitted.fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *fitted.seeds_of(self)), settings.objective.prior
-        if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
-            warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
+        if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
+            warn(_FEW_ROWS.format(source.survey.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:

@@ -120,7 +120,7 @@ def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimato
 
 def warn_of_light_rows(source: Source, n_parameters: int) -> None:
     """Warn if weights say that there are fewer rows than parameters, and than there are; criteria read their sum."""
-    weight, n = source.survey.weight, source.n_used
+    weight, n = source.survey.weight, source.survey.n_used
     if source.sample_weight is not None and weight < min(n, n_parameters):
         warn(
             f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
@@ -232,7 +232,7 @@ class FitRecord(NamedTuple):
     weight : float
         Of the rows; 0 where unknown.
     steps : array of shape (d,), optional
-        Those of the columns of the rows: `Source.steps`.
+        Those of the columns of the rows: `Survey.steps`.
     causes : array of uint8, shape (K,), optional
         Why components are degenerate: `Degeneracy.causes`.
     beside_errors : bool

@@ -85,7 +85,7 @@ class Scorer(NamedTuple):
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         check_any(source)
-        if source.elsewhere is not None:
+        if source.place == "elsewhere":
             return self.totals(source).log_likelihood
         sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, isinstance(source, ArraySource)
         parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
@@ -155,7 +155,7 @@ class Scorer(NamedTuple):
         if self.parameters.n_components == 1:
             return None
         model = same_as(self.parameters.model, 1, source.n_features)
-        by_moments = model.stored_whole and not (noise or own or source.in_patterns)
+        by_moments = model.stored_whole and not (noise or own or source.patterns)
         one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
         # Tails of one component begin as if none were known.
         tails = check_tails(own.name, own.parameters.get("degrees_of_freedom"))
@@ -200,7 +200,7 @@ class Scorer(NamedTuple):
         return plans[-1]
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
-        others = {"error_covariance": source.errors, "missing values": source.in_patterns}
+        others = {"error_covariance": source.errors, "missing values": source.patterns}
         refuse("heavy tails", others if self.parameters.tails else {})
         layout = moments or self.parameters.model.layout
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)

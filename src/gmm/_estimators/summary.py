@@ -86,7 +86,8 @@ class Figures(NamedTuple):
         about = "about " if self.n_rows is None and self.degenerate else ""  # the last pass of a fit loses digits there
         numbers = (f"{title(name)} {about}{value:.2f}" for name, value in self.criteria.items())
         unit = "unit weight" if self.weighted else "row"
-        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight, unit, about), *numbers])
+        loglik = f"log-likelihood {about}{self.loglik:.2f} ({self.loglik / self.weight:.4f} per {unit})"
+        return ", ".join([rows, loglik, *numbers])
 
     def doubt(self, parameters: MixtureParameters) -> str:
         """Say why criteria are unreliable; empty if they are not, or there are none."""
@@ -104,11 +105,6 @@ class Figures(NamedTuple):
             f"component{'s' * (len(each) > 1)} {listed(each, _MAX_COMPONENTS)} ({reason})"
             for reason, each in components.items()
         )
-
-
-def log_likelihood_of(loglik: float, weight: float, unit: str = "row", about: str = "") -> str:
-    """Say the log-likelihood of rows, in all and on average."""
-    return f"log-likelihood {about}{loglik:.2f} ({loglik / weight:.4f} per {unit})"
 
 
 class Summary(NamedTuple):

@@ -15,7 +15,7 @@ from gmm._kernel.mstep import THIN, Verdict, equal_rows, narrowest
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.problem import e_step_over
 from gmm._passes.solver import SolverResult
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
@@ -43,6 +43,7 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 _TIED, _WINDOW = 11 / 12, 1.0
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
 _LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component
+_COUNTED = 100_000  # rows, of which the distinct ones are counted
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
 
 
@@ -73,8 +74,10 @@ class Resolution(NamedTuple):
     @classmethod
     def from_source(cls, source: Source, ridge: float) -> Resolution:
         """Return that of a source; true values behind errors have no steps."""
-        steps = np.zeros(source.n_features) if source.errors else source.steps
-        return cls(source.n_distinct, steps, ridge, None if source.errors or source.one_array is None else source)
+        steps = np.zeros(source.n_features) if source.errors else source.survey.steps
+        array = source.one_array
+        n_distinct = source.survey.n_used if array is None or source.n_rows > _COUNTED else array.n_distinct
+        return cls(n_distinct, steps, ridge, None if source.errors or array is None else source)
 
     def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
@@ -134,16 +137,16 @@ class Degeneracy:
     def _tied(self, parameters: MixtureParameters, of_mixture: _OfMixture, causes: NDArray[np.uint8]) -> list[int]:
         """Return which components without a cause have one value, but for a few rows, where they are thin."""
         source, model = self.rows.source, parameters.model
-        if len(causes) == 1 or source is None:
+        if len(causes) == 1 or source is None or (array := source.one_array) is None:
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
-        first, weight = _some_rows(source, _FIRST_LOOKED_AT)
+        first, weight = _some_rows(array, _FIRST_LOOKED_AT)
         fewest = 0 if model.common else _of_model(model, parameters.n_features)[2]
         few = max(_FEW * (len(first) < source.n_rows), fewest + 1)
         axes, owners = self._verdict.doubts(*of_mixture, causes, first, weight, few)
         if not len(owners):
             return []
-        rows, weight = _some_rows(source, _LOOKED_AT)
+        rows, weight = _some_rows(array, _LOOKED_AT)
         whole = len(rows) == source.n_rows
         part = source if whole else source.select_rows(np.arange(0, source.n_rows, -(-source.n_rows // _LOOKED_AT)))
         with e_step_over(part, model.layout, n_threads=1) as e_step:
@@ -161,9 +164,9 @@ class Degeneracy:
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
-        columns = np.flatnonzero(thin.any(axis=0) & source.look(_repeats, _FIRST_LOOKED_AT))
+        columns = np.flatnonzero(thin.any(axis=0) & array.look(_repeats, _FIRST_LOOKED_AT))
         steps = np.zeros(parameters.n_features)
-        steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
+        steps[columns] = [array.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)
         tied.update(k for k, of_k in zip(others, narrow, strict=True) if of_k.any() or held[k] <= fewest)
         fixed = self._fixed or parameters.fixed
@@ -237,9 +240,9 @@ def _repeats(rows: NDArray[Any], n: int) -> NDArray[np.bool_]:
     return (np.diff(np.sort(_some(rows, n), axis=0), axis=0) == 0).any(axis=0)
 
 
-def _some_rows(source: Source, n: int) -> tuple[Array, Array | None]:
+def _some_rows(array: ArraySource, n: int) -> tuple[Array, Array | None]:
     """Return at most n rows, and their weights if they have any."""
-    return source.look(_some, n), None if source.sample_weight is None else _some(source.sample_weight, n)
+    return array.look(_some, n), None if array.sample_weight is None else _some(array.sample_weight, n)
 
 
 def reasons_of(

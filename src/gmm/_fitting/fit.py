@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm._blas import blas_alone_in_fit
+from gmm._blas import OF_EIGENVECTORS, blas_alone
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import sample_indices
 from gmm._fitting.split_merge import split_merged
@@ -75,7 +75,7 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     """
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
     rarest = size * float(first.weights.min())
-    if source.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
+    if source.survey.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
     part = source.without_gaps.select_rows(sample_indices(source, size, np.random.default_rng(seed)))
     return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)
@@ -245,7 +245,8 @@ def fit_mixture(
         failures.append(error)
         on_skip(number, None)
 
-    with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
+    # Threads of BLAS spin after a call between two passes, for longer than a pass takes.
+    with blas_alone(OF_EIGENVECTORS * source.n_features**3), problem.e_step() as e_step:
         run = partial(problem.prepare_run, e_step, callback=listener)
         starts: Iterable[tuple[int, RunStart]]
         starts = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,14 +68,10 @@ class Hierarchy:
 
     def means(self, n_clusters: int) -> Array:
         """Return the means of the clusters, at most one for each row."""
-        return group_means(self._rows, self.weight, self.clusters(n_clusters))
-
-
-def group_means(rows: Array, weight: Array, labels: NDArray[Any]) -> Array:
-    """Return the means of rows by their labels, from 0 on."""
-    sums = np.zeros((labels.max() + 1, 1 + rows.shape[1]))
-    np.add.at(sums, labels, np.column_stack([weight, rows * weight[:, None]]))
-    return np.asarray(sums[:, 1:] / sums[:, :1])
+        labels, rows, weight = self.clusters(n_clusters), self._rows, self.weight
+        sums = np.zeros((labels.max() + 1, 1 + rows.shape[1]))
+        np.add.at(sums, labels, np.column_stack([weight, rows * weight[:, None]]))
+        return np.asarray(sums[:, 1:] / sums[:, :1])
 
 
 def _costs(rows: Array, weight: Array) -> Array:

@@ -15,7 +15,7 @@ from gmm._fitting.starts import FitSettings, StartSettings, own_start, partition
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource, Source, by_pattern, informative
 from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
@@ -44,7 +44,7 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
         If its covariance is singular and there is no ridge.
     """
     mixture, _ = _by_moments(problem)
-    if not (problem.rows.in_patterns or problem.objective.tails):
+    if not (problem.rows.patterns or problem.objective.tails):
         return mixture
     with problem.e_step() as e_step:
         return problem.prepare_run(e_step, Continuation(mixture), settings).go().result.parameters
@@ -60,7 +60,7 @@ def log_likelihood_of_one(problem: Problem) -> float:
     """
     mixture, moments = _by_moments(problem)
     layout, d = mixture.model.layout, mixture.n_features
-    squares = layout.inverse(mixture.covariances, d) * moments.recentred(mixture.means).second
+    squares = layout.gram(mixture.whiteners) * moments.recentred(mixture.means).second
     n_squares = d if layout is SPHERICAL else 1  # of each of which it stores the mean
     return float(moments.counts @ mixture.whitened().log_offset) - n_squares * float(squares.sum()) / 2
 
@@ -68,7 +68,7 @@ def log_likelihood_of_one(problem: Problem) -> float:
 def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
     """Return the component that the moments of all rows make, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
-    with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
+    with EStep(informative(rows).without_gaps, moments, n_threads=problem.n_threads) as e_step:
         statistics = e_step.of_one()
         return problem.first_update(e_step, statistics).parameters, statistics
 
@@ -93,7 +93,7 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     What such columns have to do with each other is not in the likelihood.
     """
     axis_aligned = all(model.layout.axis_aligned for model in models)
-    if axis_aligned or not source.in_patterns:
+    if axis_aligned or not source.patterns:
         return ""
     has_column = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(has_column, source.patterns, strict=True):
@@ -133,7 +133,8 @@ def prior_of(
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
     # Factors of many columns overfit few rows without a prior.
-    shrunk = prior is None and not model.stored_whole and source.n_used < _FEW * (model.n_factors + 2) * n_components
+    least = 0 if model.stored_whole else _FEW * (model.n_factors + 2) * n_components
+    shrunk = prior is None and source.survey.n_used < least
     beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
     if prior is None and not (shrunk or beside_errors):
         return FLAT
@@ -159,10 +160,14 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
     Their variances are those within clusters less those of the mean error, but half of them at least.
     """
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
-    for number, indices, rows in source.pieces():
-        of_rows, observed = errors.variances[errors.codes[indices]], source.patterns[number].observed
-        weights = rows.weights / source.survey.heaviest  # products of large weights and errors overflow
-        sums[0, observed] += weights @ of_rows[:, observed]
+    heaviest, all_weights = source.survey.heaviest, source.weights
+    places: dict[tuple[bytes, int], list[Any]] = {}
+    for pattern, indices, _ in by_pattern(source):
+        places.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
+    for pattern in source.patterns:  # all rows of each, whatever the chunks
+        indices, observed = np.concatenate(places[pattern.missing.tobytes(), pattern.error]), pattern.observed
+        weights = all_weights[indices] / heaviest  # products of large weights and errors overflow
+        sums[0, observed] += weights @ errors.variances[errors.codes[indices]][:, observed]
         sums[1, observed] += weights.sum()
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
     if not _LEAST_SHARE * variances.max() > 0:
@@ -201,7 +206,7 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     """
     layout = DIAGONAL if model.layout.axis_aligned else TIED
     # Rows with errors are in patterns also where they are whole.
-    if source.in_patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
+    if source.patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
         mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
         with suppress(SingularMatrixError):
             if layout.code not in mixtures:  # once for all fits to them

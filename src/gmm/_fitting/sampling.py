@@ -37,22 +37,22 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
     They keep their gaps, errors and classes; each class has some rows, and so have those of unknown class.
     """
     size = size or sample_size(n_components)
-    is_plain = not (source.in_patterns or source.known)
-    if is_plain and isinstance(source, ArraySource) and size >= source.n_rows == source.n_used:
+    is_plain = not (source.patterns or source.known)
+    if is_plain and isinstance(source, ArraySource) and size >= source.n_rows == source.survey.n_used:
         few = source.n_rows <= _FEWEST_ROWS  # which a search or further starts merge again
         return source.distinct if few else source.merged()
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     part = source.select_rows(indices)
     if not is_plain:
-        return _weighted_set(part.with_classes(source.known.for_rows(indices)))
-    if source.n_used <= size:
+        return _weighted_set(part.with_changes(known=source.known.for_rows(indices)))
+    if source.survey.n_used <= size:
         return part.merged()
     return ArraySource(np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight)
 
 
 def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     """Return the indices of at most `size` rows of weight above 0, chosen at random, in rising order."""
-    n_used = source.n_used
+    n_used = source.survey.n_used
     indices = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
@@ -82,13 +82,13 @@ def _weighted_set(rows: Source) -> Source:
     merged, weight = distinct_rows(np.ascontiguousarray(np.hstack(keys)), rows.weights)
     values = np.ascontiguousarray(merged[:, :d])
     result: Source = ArraySource(np.where(np.isinf(values), np.nan, values), weight)
-    if rows.in_patterns:
+    if rows.patterns:
         from gmm._rows.incomplete import IncompleteSource
 
         kept = RowErrors(merged[:, -1].astype(np.intp), errors.covariances) if errors else NO_ERRORS
         result = IncompleteSource(result, kept)
     if rows.known:
-        result = result.with_classes(KnownClasses(merged[:, d].astype(np.intc), rows.known.owners))
+        result = result.with_changes(known=KnownClasses(merged[:, d].astype(np.intc), rows.known.owners))
     return result
 
 

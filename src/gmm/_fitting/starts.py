@@ -77,11 +77,6 @@ class StartSettings(NamedTuple):
     responsibilities: Callable[[int], Array] | None = None
     clusterings: Clusterings | None = None
 
-    @property
-    def from_data(self) -> bool:
-        """Whether all parts are left to the data."""
-        return not self.parts and self.responsibilities is None
-
 
 class FitSettings(NamedTuple):
     """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
@@ -213,13 +208,13 @@ def from_responsibilities(
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source.with_classes(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_changes(known=ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
 def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
     """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
-    metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
+    metric = Metric(SPHERICAL, np.array([1 / (source.survey.extent or 1.0)]))
     return partition(source, means, metric, moments, n_threads)
 
 
@@ -230,11 +225,6 @@ def partition(
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
     with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
-
-
-def _farthest(source: Source) -> float:
-    """Return the largest distance from the centre in any feature, or 1 if that is 0."""
-    return source.survey.extent or 1.0
 
 
 # --- Plain rows: a compiled race -------------------------------------------------------------------
@@ -416,7 +406,7 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     """
     whole = sample.without_gaps
     assert isinstance(whole, ArraySource)  # a sample is in memory
-    rows = ArraySource(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight).with_classes(whole.known)
+    rows = whole.with_changes(rows=np.ascontiguousarray(whole.rows, np.float64), dtype=np.dtype(np.float64))
     if sample.errors:
         precise = rows.weights * _precisions(rows, sample.errors.variances[sample.errors.codes])
         rows = rows.with_changes(sample_weight=precise * (rows.weights.sum() / precise.sum()))
@@ -433,7 +423,7 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     known = rows.weights @ (rows.known.codes > 0) if rows.known else 0.0
     for share in _DENSE:
         dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
-        yield share, rows.select_rows(dense).with_classes(rows.known.for_rows(dense))
+        yield share, rows.select_rows(dense).with_changes(known=rows.known.for_rows(dense))
 
 
 def _precisions(rows: ArraySource, variances: Array) -> Array:
@@ -458,7 +448,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     for number in range(how.n_clusterings):
         view = views[number % len(views)]
         seen = ArraySource(view.coordinates, rows.sample_weight)
-        found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _OWN_LLOYD, scratch))
+        found.append(Clusters(view, _seeds(seen.with_changes(known=rows.known), K, rng), _OWN_LLOYD, scratch))
     chosen = []
     for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _MIXTURES)):
         candidate = Candidate(problem.family(K), moments)
@@ -479,7 +469,7 @@ def _seeds(rows: ArraySource, n_components: int, rng: Rng) -> Array:
         centres.extend([mass @ part / mass.sum()] if n == 1 else kmeans_plusplus(part, mass, int(n), rng))
     unknown = weights * (classes.codes == 0)
     unknown = unknown if unknown.any() else weights
-    for _ in range(classes.n_free):
+    for _ in range(int((classes.owners < 0).sum())):
         squares = np.min([np.square(rows.rows - centre).sum(axis=1) for centre in centres], axis=0)
         share = unknown / unknown.max() * squares
         share = share if share.any() else unknown
@@ -517,7 +507,8 @@ def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESte
     how, objective, rows = settings.start, problem.objective, problem.rows
     if objective.fixed:
         check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    if (rows.known or rows.in_patterns or objective.noise or objective.tails) and how.from_data:
+    is_own = rows.known or rows.patterns or objective.noise or objective.tails
+    if is_own and not (how.parts or how.responsibilities):
         return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
     if not objective.noise:
@@ -540,13 +531,13 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         if len(parts) == 2:
             return Parts(shares, parts["means"], precisions.reshape(-1))
-        parts["covariances"], _ = problem.at_precisions(shares, precisions.reshape(-1))
+        parts["covariances"], parts["factors"] = problem.at_precisions(shares, precisions.reshape(-1))
     if "means" in parts:
         statistics = from_means(rows.without_gaps, parts["means"], model.layout, n_threads=settings.n_threads)
     elif how.responsibilities is not None:
         shares = how.responsibilities(seed)
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
-    elif rows.in_patterns:
+    elif rows.patterns:
         normal = problem._replace(objective=problem.objective.for_starts)
         return Continuation(own_start(normal, settings, generator(seed)).with_other(**parts))
     elif K == 1 and how.method == "kmeans" and rows.n_rows <= sample_size(K):

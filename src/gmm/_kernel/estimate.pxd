@@ -1,4 +1,6 @@
 """The parameters of a mixture with the factors of their covariances, in one buffer."""
+from libc.string cimport memcpy
+
 from gmm._kernel.layout cimport Layout, n_matrices, total_size
 
 cdef struct Estimate:
@@ -25,3 +27,16 @@ cdef inline Estimate estimate_in(double* buffer, Layout layout, Py_ssize_t K, Py
     estimate.log_offset = estimate.log_determinants + n_matrices(layout, K)
     estimate.tails = estimate.log_offset + K
     return estimate
+
+
+cdef inline void copy_estimate(
+    Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* estimate,
+    Estimate* out,                                 # OUT all but offsets
+) noexcept nogil:
+    cdef Py_ssize_t size = total_size(layout, K, d)
+    memcpy(out.weights, estimate.weights, K * sizeof(double))
+    memcpy(out.means, estimate.means, K * d * sizeof(double))
+    memcpy(out.covariances, estimate.covariances, size * sizeof(double))
+    memcpy(out.whiteners, estimate.whiteners, size * sizeof(double))
+    memcpy(out.log_determinants, estimate.log_determinants, n_matrices(layout, K) * sizeof(double))
+    memcpy(out.tails, estimate.tails, K * sizeof(double))

@@ -69,6 +69,13 @@ cdef inline Objective likelihood() noexcept nogil:
     return objective
 
 
+cdef enum Part:
+    # Of a mixture, in the order in which a table says what is fixed.
+    WEIGHTS = 0
+    MEANS = 1
+    COVARIANCES = 2
+
+
 cdef struct Family:
     # The mixtures to choose from, and what an update maximises over them.
     Layout layout               # of covariances and second moments
@@ -80,6 +87,7 @@ cdef struct Family:
     Py_ssize_t n_factors        # of each covariance; 0 where the constraint has none
     const int* owners           # (K,) classes of the components, equal ones side by side; NULL where rows have none
     Objective objective
+    const unsigned char* fixed      # (3, K) whether an update keeps a weight, mean or covariance; NULL for none
 
 
 cdef inline Family unconstrained(Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge) noexcept nogil:
@@ -87,7 +95,7 @@ cdef inline Family unconstrained(Layout layout, Py_ssize_t K, Py_ssize_t d, doub
     cdef Family family
     family.layout, family.K, family.d, family.ridge = layout, K, d, ridge
     family.constraint, family.max_ratio, family.n_factors, family.owners = NULL, INFINITY, 0, NULL
-    family.objective = likelihood()
+    family.objective, family.fixed = likelihood(), NULL
     return family
 
 

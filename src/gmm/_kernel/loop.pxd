@@ -141,7 +141,7 @@ cdef inline Py_ssize_t run_em(
             return n
         before = bounds[n - 1]
         estimate = estimates + n % 2
-        if most_likely(moments, family, 0, measured.covariances, scratch, estimate) >= 0:
+        if most_likely(moments, family, 0, measured, scratch, estimate) >= 0:
             return n
         measured = estimate
         set_noise(plan, log_noise(&family.objective, K, estimate.weights))

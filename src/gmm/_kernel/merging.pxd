@@ -161,7 +161,7 @@ cdef inline double evidence_of_empty(State* state) noexcept nogil:
     """Evidence of the covariance of a component without rows: the first one of `tried` is emptied to see it."""
     copy_moments(state, 0)
     empty_component(&state.tried, state.family.layout, state.family.d, 0)
-    begin(&state.tried, &state.family, &state.trial)
+    begin(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, 0, 1, &state.trial)
     return evidence_of(state, state.tried.counts, state.trial.log_determinants, 0)
 
@@ -223,7 +223,7 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
     copy_moments(state, into)
     copy_moments(state, gone)
     join(state, into, gone)
-    begin(&state.tried, &state.family, &state.trial)
+    begin(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, m, m + 1, &state.trial)
 
 

@@ -14,6 +14,7 @@ cdef class MixtureFamily:
     cdef const double[::1] scale
     cdef const int[::1] owners            # the family points into these
     cdef const double[::1] tails          # likewise
+    cdef const unsigned char[:, ::1] fixed
 
     cdef set_prior(self, prior, weights_prior)
 
@@ -35,7 +36,7 @@ cdef double parameter_term(
 cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
 ) noexcept nogil
 
 cdef void take_pass(
@@ -60,13 +61,15 @@ cdef struct Step:
 
 cdef class Survey:
     cdef Py_ssize_t n_features
-    cdef bint begun
+    cdef bint begun, has_gaps
     cdef readonly double weight, heaviest
-    cdef readonly object nonfinite
+    cdef readonly Py_ssize_t n_used
+    cdef readonly object nonfinite, infinite
     cdef double* first_row                # (d,) the origin of `sums`, and the start of the memory
     cdef double* sums                     # (d,) Σ w (x − first row)
     cdef double* low                      # (d,)
     cdef double* high                     # (d,)
+    cdef double* column_weights           # (d,) Σ w of the rows that have a value, once there are gaps
     cdef Step* steps_so_far               # (d,)
     cdef Py_ssize_t* columns              # (d,) scratch: those that may have steps
 

@@ -48,9 +48,11 @@ class MixtureFamily:
         max_ratio: float = inf,
         tails: _Array | None = None,
         free_tails: int = 0,
+        fixed: NDArray[np.uint8] | None = None,
     ) -> Self: ...
     def parameter_term(self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
     def at_precisions(self, weights: _Array, precisions: _Array) -> tuple[_Array, _Array, _Array, int]: ...
+    def with_fixed(self, estimate: _Estimate, before: _Estimate) -> _Estimate: ...
 
 @disjoint_base
 class Update:
@@ -64,7 +66,7 @@ class Update:
         first: _Array,
         second: _Array,
         weight: float,
-        previous: _Array | None = None,
+        previous: _Estimate | None = None,
         precision: _Array | None = None,
     ) -> Self: ...
     def covariances(self, start: int, end: int) -> None: ...
@@ -131,9 +133,19 @@ class QuasiNewtonState:
 
 @disjoint_base
 class Survey:
-    def __new__(cls, chunks: Iterable[tuple[int, NDArray[Any] | Self, _Array | None]], n_features: int) -> Self: ...
+    def __new__(
+        cls,
+        chunks: Iterable[tuple[int, NDArray[Any] | Self, _Array | None]],
+        n_features: int,
+        fill: _Array | None = None,
+        given: Self | None = None,
+    ) -> Self: ...
     @property
     def nonfinite(self) -> tuple[int, int] | None: ...
+    @property
+    def infinite(self) -> tuple[int, int] | None: ...
+    @property
+    def n_used(self) -> int: ...
     @property
     def weight(self) -> float: ...
     @property
@@ -152,7 +164,14 @@ class Survey:
 
 def survey_of(source: Any) -> Survey: ...
 def restored(
-    numbers: _Array, weight: float, heaviest: float, nonfinite: tuple[int, int] | None, steps: _Array
+    numbers: _Array,
+    has_gaps: bool,
+    weight: float,
+    heaviest: float,
+    n_used: int,
+    nonfinite: tuple[int, int] | None,
+    infinite: tuple[int, int] | None,
+    steps: _Array,
 ) -> Survey: ...
 def equal_rows(rows: _Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]: ...
 def distinct_rows(rows: _Array, weight: _Array | None = None) -> tuple[_Array, _Array]: ...

@@ -25,7 +25,7 @@ from gmm._kernel.degenerate cimport (
     MOST_AXES, RIDGES, THINNER, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes,
     total_spread,
 )
-from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
     NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, has_noise, likelihood, rest_of,
     unconstrained,
@@ -37,12 +37,15 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
-from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
+from gmm._kernel.objective cimport adds_rows, evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
-from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
+from gmm._kernel.update cimport (
+    begin, constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
+    update_work,
+)
 from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
 import functools
@@ -126,9 +129,9 @@ cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
 
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
 ) noexcept nogil:
-    return update.most_likely(moments, family, noise, previous, room, out)
+    return update.most_likely(moments, family, noise, before, room, out)
 
 
 cdef void take_pass(
@@ -202,6 +205,8 @@ cdef class MixtureFamily:
         ν of Student-t components; None if they are normal.
     free_tails : int, optional
         Which of these are estimated: 0 none, 1 one for all components, 2 one for each.
+    fixed : array of uint8, (3, K), optional
+        1 for each weight, mean and covariance that an update keeps; those of a constraint on all of them together.
 
     Raises
     ------
@@ -213,7 +218,7 @@ cdef class MixtureFamily:
         self, Layout layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, weights_prior=None, double log_noise=-INFINITY, const int[::1] owners=None,
         Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[::1] tails=None,
-        FreeTails free_tails=NO_TAILS,
+        FreeTails free_tails=NO_TAILS, const unsigned char[:, ::1] fixed=None,
     ):
         cdef const Constraint* row = constraint_of(constraint)
         if (not is_layout(layout) or n_components < 1 or n_features < 1
@@ -230,11 +235,16 @@ cdef class MixtureFamily:
         family.layout, family.constraint, family.max_ratio, family.ridge = layout, row, max_ratio, ridge
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
-        family.objective = likelihood()
+        family.objective, family.fixed = likelihood(), NULL
         self.owners = owners
+        if fixed is not None:
+            if fixed.shape[0] != 3 or fixed.shape[1] != n_components or is_low_rank(layout):
+                raise ValueError(f"expected entries of 'fixed' of shape {(3, n_components)}, and whole covariances")
+            self.fixed, family.fixed = fixed, &fixed[0, 0]
         self.arguments = (layout, constraint, n_components, n_features, ridge, prior, weights_prior, log_noise,
                           None if owners is None else np.asarray(owners), n_factors, max_ratio,
-                          None if tails is None else np.asarray(tails), free_tails)
+                          None if tails is None else np.asarray(tails), free_tails,
+                          None if fixed is None else np.asarray(fixed))
         if prior is not None:
             self.set_prior(prior, weights_prior)
         family.objective.log_noise = log_noise
@@ -308,6 +318,20 @@ cdef class MixtureFamily:
             failed = covariances_at(family, &weights[0], &precisions[0], &scratch[0], &out)
         return *numbers, sizes, failed
 
+    def with_fixed(self, estimate, before):
+        """Return an estimate with the fixed parameters of another."""
+        cdef const Family* family = &self.family
+        cdef Py_ssize_t K = family.K, d = family.d, m = n_matrices(family.layout, K)
+        buffer = np.empty(estimate_size(family.layout, K, d))
+        cdef double[::1] room = buffer
+        cdef Estimate now = view_estimate(estimate, family.layout, K, d)
+        cdef Estimate then = view_estimate(before, family.layout, K, d)
+        cdef Estimate out = estimate_in(&room[0], family.layout, K, d)
+        copy_estimate(family.layout, K, d, &now, &out)
+        keep_covariances(family, &then, 0, m, &out)
+        keep_weights_and_means(family, &then, &out)
+        return estimate_arrays(buffer, family.layout, K, d)
+
     cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
         return (self.family.layout == layout and self.family.layout == moments
@@ -322,18 +346,21 @@ cdef class Update:
     family : MixtureFamily
     origins, counts, first, second, weight
         The moments; `second` flat.
-    previous : flat array, optional
-        The covariances before: where the update is a search, its result is at least as likely.
+    previous : tuple, optional
+        The estimate before, as `finish` returns it: it has what is fixed, and where the update is a search, its result
+        is at least as likely.
     precision : array of shape (K,), optional
         Sums of components with heavy tails: see `tails.pxd`.
     """
 
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second, previous, precision
+    cdef const double[::1] counts, second, precision
     cdef double[::1] buffer, room
     cdef Moments moments
-    cdef Estimate estimate
+    cdef Estimate estimate, previous
+    cdef const Estimate* before            # NULL, or `previous`, which points into …
+    cdef object arrays
 
     def __cinit__(
         self,
@@ -343,7 +370,7 @@ cdef class Update:
         const double[:, ::1] first,
         const double[::1] second,
         double weight,
-        const double[::1] previous=None,
+        tuple previous=None,
         const double[::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
@@ -353,9 +380,11 @@ cdef class Update:
         expect("counts", counts.shape[0], K)
         expect_matrix("first", first, K, d)
         expect("second", second.shape[0], total_size(family.family.layout, K, d))
+        self.before = NULL
         if previous is not None:
-            expect("previous", previous.shape[0], total_size(layout, K, d))
-        self.family, self.previous = family, previous
+            self.arrays, self.previous = previous, view_estimate(previous, layout, K, d)
+            self.before = &self.previous
+        self.family = family
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
         # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
@@ -369,7 +398,7 @@ cdef class Update:
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        begin(moments, &family.family, &self.estimate)
+        begin(moments, &family.family, self.before, &self.estimate)
 
     @property
     def n_covariances(self):
@@ -378,20 +407,20 @@ cdef class Update:
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
-        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         if not 0 <= start <= end <= self.n_covariances:
             raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
-            estimate_covariances(&self.moments, &self.family.family, previous, start, end, &self.estimate)
+            estimate_covariances(&self.moments, &self.family.family, self.before, start, end, &self.estimate)
 
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
-        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         with nogil:
-            constrain_covariances(&self.family.family, previous, &self.room[0], &self.estimate)
+            constrain_covariances(&self.family.family, self.before, &self.room[0], &self.estimate)
 
     def finish(self):
         """Return the estimate, after all covariances have been estimated and constrained.
+
+        Of a likelihood, those that are singular but for rounding have more than the ridge.
 
         Returns
         -------
@@ -402,7 +431,13 @@ cdef class Update:
             The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
+        cdef Py_ssize_t failed
+        cdef double[::1] extra
+        if family.ridge > 0 and not (adds_rows(&family.objective) or family.max_ratio < INFINITY
+                                     or is_low_rank(family.layout)):
+            extra = np.empty(self.n_covariances)
+            raise_ridges(&self.moments, family, self.before, &self.room[0], &extra[0], &self.estimate)
+        failed = finish(&self.moments, family, self.before, &self.estimate)
         arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
 
@@ -735,14 +770,9 @@ cdef class QuasiNewtonState:
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
         cdef Layout layout = state.family.layout
-        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
+        cdef Py_ssize_t K = state.family.K, d = state.family.d
         cdef Estimate given = view_estimate(estimate, layout, K, d)
-        memcpy(first.weights, given.weights, K * sizeof(double))
-        memcpy(first.means, given.means, K * d * sizeof(double))
-        memcpy(first.covariances, given.covariances, size * sizeof(double))
-        memcpy(first.whiteners, given.whiteners, size * sizeof(double))
-        memcpy(first.log_determinants, given.log_determinants, n_matrices(layout, K) * sizeof(double))
-        memcpy(first.tails, given.tails, K * sizeof(double))
+        copy_estimate(layout, K, d, &given, first)
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)
@@ -1235,17 +1265,45 @@ cdef bint look_at(
     const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
     double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
 ) noexcept nogil:
-    """Add a row to the survey; return whether all of it is finite."""
+    """Add a row to the survey if all of it is finite; return whether it is."""
     cdef Py_ssize_t j
     cdef double x
     cdef bint broken = False
     for j in range(d):
         x = row[j * column_stride]
         broken |= x - x != 0
+    if broken:
+        return False
+    for j in range(d):
+        x = row[j * column_stride]
         sums[j] += weight * (x - origin[j])
         low[j] = x if x < low[j] else low[j]
         high[j] = x if x > high[j] else high[j]
-    return not broken
+    return True
+
+
+cdef bint look_past_gaps(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight,
+    const double* fill,                            # IN (d,) in the place of what is missing, or NULL
+    double* origin, double* sums, double* low, double* high, double* weights,       # IN, OUT (d,)
+) noexcept nogil:
+    """Add the values of a row that are there to the survey, and their weight; return whether none is infinite."""
+    cdef Py_ssize_t j
+    cdef double x
+    for j in range(d):
+        x = row[j * column_stride]
+        if x - x != 0:
+            if x == x:
+                return False
+            if fill == NULL:
+                continue
+            x = fill[j]
+        if origin[j] != origin[j]:
+            origin[j] = low[j] = high[j] = x
+        sums[j] += weight * (x - origin[j])
+        low[j], high[j] = min(low[j], x), max(high[j], x)
+        weights[j] += weight
+    return True
 
 
 cdef double nearest(double x) noexcept nogil:
@@ -1295,21 +1353,27 @@ cdef void join_step(Step* step, double distance, double rounding) noexcept nogil
 cdef class Survey:
     """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
 
-    It does not change once it is made, and has the same bits, whatever chunks the rows come in.
+    It does not change once it is made, and has the same bits, whatever chunks the rows come in. Missing values, NaN,
+    are left out: what it says of a column is that of the rows which have it.
 
     Parameters
     ----------
     chunks : iterable of (first, rows, weight)
         The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order. Or, in
-        place of rows, their survey, whose sums are added.
+        place of rows, their survey, whose sums are added; of values that are not finite only the places are.
     n_features : int
+    fill : array of shape (d,), optional
+        Values in the place of missing ones, which are none then.
+    given : Survey, optional
+        That of rows without them, whose steps are those of the columns.
 
     Attributes
     ----------
-    nonfinite : tuple of int, or None
-        Row and column of the first value that is not finite; the other attributes mean nothing then.
-    weight, heaviest : float
-        Σ w, max w.
+    nonfinite, infinite : tuple of int, or None
+        Row and column of the first value that is not finite, and of the first that is infinite: with that, the look
+        ends, and the other attributes mean nothing.
+    weight, heaviest, n_used : float, float, int
+        Σ w, max w, and the number of rows with a positive weight.
 
     Raises
     ------
@@ -1317,32 +1381,36 @@ cdef class Survey:
         For no rows, no features, and arrays of other lengths.
     """
 
-    def __cinit__(self, chunks, Py_ssize_t n_features):
+    def __cinit__(self, chunks, Py_ssize_t n_features, const double[::1] fill=None, Survey given=None):
         self.n_features = n_features
         if n_features < 1:
             raise ValueError(f"expected one feature at least, got n_features={n_features}")
-        self.first_row = <double*>PyMem_Malloc(4 * n_features * sizeof(double))
+        self.first_row = <double*>PyMem_Calloc(5 * n_features, sizeof(double))
         self.steps_so_far = <Step*>PyMem_Malloc(n_features * sizeof(Step))
         self.columns = <Py_ssize_t*>PyMem_Malloc(n_features * sizeof(Py_ssize_t))
         if self.first_row == NULL or self.steps_so_far == NULL or self.columns == NULL:
             raise MemoryError
         self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
-        self.high = self.first_row + 3 * n_features
+        self.high, self.column_weights = self.first_row + 3 * n_features, self.first_row + 4 * n_features
         for first, rows, weight in chunks:
             if isinstance(rows, Survey):
                 self.join(rows, first)
             elif rows.itemsize == sizeof(float):
-                look[float](self, rows, weight, first)
+                look[float](self, rows, weight, first, fill)
             else:
-                look[double](self, rows, weight, first)
-            if self.nonfinite is not None:
+                look[double](self, rows, weight, first, fill)
+            if self.infinite is not None:
                 break
         if not self.begun:
             raise ValueError("expected one row at least, got no chunk of rows")
+        if given is not None:
+            expect("a row", given.n_features, n_features)
+            memcpy(self.steps_so_far, given.steps_so_far, n_features * sizeof(Step))
 
     def __reduce__(self):
-        cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
-        return restored, (np.array(numbers), self.weight, self.heaviest, self.nonfinite, self.steps)
+        cdef const double[::1] numbers = <double[:5 * self.n_features]>self.first_row
+        counts, places = (self.weight, self.heaviest, self.n_used), (self.nonfinite, self.infinite)
+        return restored, (np.array(numbers), self.has_gaps, *counts, *places, self.steps)
 
     cdef void join(self, Survey other, Py_ssize_t first) except *:
         """Add a survey of rows of which `first` came before."""
@@ -1359,8 +1427,11 @@ cdef class Survey:
         self.begun = True
         self.weight += other.weight
         self.heaviest = max(self.heaviest, other.heaviest)
-        if other.nonfinite is not None:
+        self.n_used += other.n_used
+        if other.nonfinite is not None and self.nonfinite is None:
             self.nonfinite = first + other.nonfinite[0], other.nonfinite[1]
+        if other.infinite is not None:
+            self.infinite = first + other.infinite[0], other.infinite[1]
 
     def __dealloc__(self):
         PyMem_Free(self.first_row)
@@ -1394,12 +1465,15 @@ cdef class Survey:
 
     @property
     def centre(self):
-        """The weighted mean, (d,)."""
+        """The weighted mean, (d,); 0 for a column without values."""
         cdef Py_ssize_t j
-        out = np.empty(self.n_features)
+        out = np.zeros(self.n_features)
         cdef double[::1] centre = out
         for j in range(self.n_features):
-            centre[j] = self.first_row[j] + self.sums[j] / self.weight
+            if not self.has_gaps:
+                centre[j] = self.first_row[j] + self.sums[j] / self.weight
+            elif self.column_weights[j] > 0:
+                centre[j] = self.first_row[j] + self.sums[j] / self.column_weights[j]
         return out
 
     @property
@@ -1445,32 +1519,42 @@ def survey_of(source):
     return Survey(source.chunks(), source.n_features)
 
 
-def restored(const double[::1] numbers, double weight, double heaviest, nonfinite, const double[::1] steps):
+def restored(
+    const double[::1] numbers, bint has_gaps, double weight, double heaviest, Py_ssize_t n_used, nonfinite, infinite,
+    const double[::1] steps,
+):
     """Return the survey that was pickled."""
-    cdef Py_ssize_t d = numbers.shape[0] // 4, j
+    cdef Py_ssize_t d = numbers.shape[0] // 5, j
     cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
-    memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
+    memcpy(survey.first_row, &numbers[0], 5 * d * sizeof(double))
     for j in range(d):
         survey.steps_so_far[j] = Step(steps[j], 0, -1)
-    survey.weight, survey.heaviest, survey.nonfinite = weight, heaviest, nonfinite
+    survey.weight, survey.heaviest, survey.n_used = weight, heaviest, n_used
+    survey.has_gaps, survey.nonfinite, survey.infinite = has_gaps, nonfinite, infinite
     return survey
 
 
-cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:
+cdef int look(
+    Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first, const double[::1] fill
+) except -1:
     """Add rows to a survey, of which `first` came before these."""
     cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
     cdef Rows table = describe_rows(rows, weight)
-    cdef Py_ssize_t bad_row = -1, bad_column = 0, n_stepped = 0
+    cdef Py_ssize_t bad_row = -1, infinite_row = -1, n_stepped = 0
     cdef double total = survey.weight, heaviest = survey.heaviest, w
     cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
+    cdef const double* filled = NULL if fill is None else &fill[0]
+    cdef const data* row
     expect("a row", rows.shape[1], d)
+    if fill is not None:
+        expect("fill", fill.shape[0], d)
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
     if not survey.begun:
         for j in range(d):
             survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
             survey.sums[j] = 0
-            survey.steps_so_far[j] = Step(NO_STEP_YET, 0, -1)
+            survey.steps_so_far[j] = Step(NO_STEP_YET if fill is None else 0, 0, -1)
         survey.begun = True
     for j in range(d):
         if survey.steps_so_far[j].size != 0:
@@ -1479,20 +1563,27 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
     with nogil:
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
+            row = &rows[0, 0] + i * table.row_stride
+            if not survey.has_gaps and not look_at(row, table.column_stride, d, w, survey.first_row, survey.sums,
+                                                   survey.low, survey.high):
+                bad_row, survey.has_gaps = i, True
+                for j in range(d):
+                    survey.column_weights[j] = total
+            if survey.has_gaps and not look_past_gaps(row, table.column_stride, d, w, filled, survey.first_row,
+                                                      survey.sums, survey.low, survey.high, survey.column_weights):
+                infinite_row = i
+                break
             total += w
             heaviest = w if w > heaviest else heaviest
-            if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, survey.first_row,
-                           survey.sums, survey.low, survey.high):
-                bad_row = i
-                while isfinite(<double>rows[i, bad_column]):
-                    bad_column += 1
-                break
+            survey.n_used += w > 0
             if n_stepped and w > 0:
-                n_stepped = step_to(&rows[0, 0] + i * table.row_stride, table.column_stride, epsilon, survey.first_row,
-                                    survey.low, survey.high, survey.columns, n_stepped, survey.steps_so_far)
+                n_stepped = step_to(row, table.column_stride, epsilon, survey.first_row, survey.low, survey.high,
+                                    survey.columns, n_stepped, survey.steps_so_far)
     survey.weight, survey.heaviest = total, heaviest
-    if bad_row >= 0:
-        survey.nonfinite = first + bad_row, bad_column
+    if bad_row >= 0 and fill is None:
+        survey.nonfinite = first + bad_row, int(np.argmin(np.isfinite(rows[bad_row])))
+    if infinite_row >= 0:
+        survey.infinite = first + infinite_row, int(np.argmax(np.isinf(rows[infinite_row])))
     return 0
 
 

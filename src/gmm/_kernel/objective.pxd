@@ -15,7 +15,8 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
 or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k beside factors that
 has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the
-mean's density: K where all components share a covariance, 0 where the means have no prior.
+mean's density: K where all components share a covariance, 0 where the means have no prior. A mean that is fixed stands
+for x̄_k, S_k is then the scatter about it, and the last term of the scatter has the factor κ.
 
 The evidence bound is that of a variational posterior (Bishop 2006, section 10.2; Blei & Jordan 2006): q(μ_k | Σ_k) =
 N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with ν_k = c + n_k degrees of freedom and mean
@@ -162,19 +163,23 @@ cdef inline double divisor(const Objective* objective, double count) noexcept no
 cdef inline void add_to_scatter(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const Moments* moments, const double* counts, const double* steps,     # IN steps (K, d) from the origins to x̄_k
+    const unsigned char* fixed,                    # IN (K,) where they lead to a mean that stays instead; or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the matrices
     double* scatter,                               # IN, OUT dense: the lower triangle
 ) noexcept nogil:
     cdef Py_ssize_t size = matrix_size(layout, d), i, k, m
     cdef Py_ssize_t stride = component_stride(layout, d)
+    cdef double strength
     if not adds_rows(objective):
         return
     for m in range(start, end):
         for i in range(size):
             scatter[m * size + i] += objective.scale[i]
     for k in range(first_component(layout, start), end_component(layout, K, end)):
-        add_mean_scatter(objective, layout, d, counts[k] * mean_weight(objective, counts[k]), moments.origins + k * d,
-                         steps + k * d, scatter + k * stride)
+        strength = counts[k] * mean_weight(objective, counts[k])
+        if fixed != NULL and fixed[k]:
+            strength = objective.shrinkage
+        add_mean_scatter(objective, layout, d, strength, moments.origins + k * d, steps + k * d, scatter + k * stride)
 
 
 cdef inline void add_mean_scatter(

@@ -71,7 +71,7 @@ cdef inline bint mixture_at(
 
 
 cdef inline bint updated(State* state, const Moments* moments, Estimate* out) noexcept nogil:
-    return most_likely(moments, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
+    return most_likely(moments, &state.family, state.family.ridge, &state.best, state.scratch, out) < 0
 
 
 cdef inline const Moments* model_moments(State* state, const Moments* moments, const Estimate* update) noexcept nogil:

@@ -1,12 +1,24 @@
 """The parameter update: from moments to the mixture of a family that maximises its objective."""
-from libc.math cimport INFINITY, NAN
-from libc.string cimport memcpy
+from libc.float cimport DBL_EPSILON
+from libc.math cimport INFINITY, NAN, fabs
+from libc.string cimport memcpy, memset
 
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size, work_of_constraint
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport Family, Objective, has_noise, is_constrained, rest_of
+from gmm._kernel.family cimport (
+    COVARIANCES,
+    MEANS,
+    WEIGHTS,
+    Family,
+    Objective,
+    Part,
+    has_noise,
+    is_constrained,
+    rest_of,
+)
 from gmm._kernel.layout cimport (
     Layout,
+    add_to_diagonal,
     component_stride,
     end_component,
     first_component,
@@ -17,6 +29,7 @@ from gmm._kernel.layout cimport (
     mirror,
     n_matrices,
     subtract_outer,
+    subtract_step,
 )
 from gmm._kernel.low_rank cimport add_outer_low_rank, divide_low_rank, set_projection
 from gmm._kernel.moments cimport Moments, least_count, step_of
@@ -56,27 +69,33 @@ cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogi
 cdef inline Py_ssize_t most_likely(
     const Moments* moments, const Family* family,  # IN
     double noise,                                  # IN a variance: see `log_offsets`
-    const double* previous,                        # IN covariances that a search is not to be worse than, or NULL
+    const Estimate* before,                        # IN what is fixed, and what a search begins at; or NULL
     double* room,                                  # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
     cdef Layout layout = family.layout
     cdef Py_ssize_t failed
-    begin(moments, family, out)
-    estimate_covariances(moments, family, previous, 0, n_matrices(layout, family.K), out)
-    constrain_covariances(family, previous, room, out)
-    failed = finish(moments, family, out)
+    begin(moments, family, before, out)
+    estimate_covariances(moments, family, before, 0, n_matrices(layout, family.K), out)
+    constrain_covariances(family, before, room, out)
+    failed = finish(moments, family, before, out)
     log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
                 out.tails, out.log_offset)
     return failed
 
 
+cdef inline const unsigned char* fixed_of(const Family* family, const Estimate* before, Part part) noexcept nogil:
+    """Return of which components a part is fixed, (K,); NULL for none, as where there is no mixture before."""
+    return NULL if before == NULL or family.fixed == NULL else family.fixed + part * family.K
+
+
 cdef inline void begin(
-    const Moments* moments, const Family* family,
+    const Moments* moments, const Family* family, const Estimate* before,
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
     cdef Py_ssize_t j, k
+    cdef const unsigned char* fixed = fixed_of(family, before, MEANS)
     choose_tails(&family.objective, family.K, moments, out.tails)
     for k in range(family.K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
@@ -85,26 +104,37 @@ cdef inline void begin(
             out.means[k * family.d + j] = step_of(moments, k, j, family.d)
             if is_bound(&family.objective):        # where counts may be so small that moments are but rounding
                 out.means[k * family.d + j] = moments.first[k * family.d + j] / out.weights[k]
+            if fixed != NULL and fixed[k]:
+                out.means[k * family.d + j] = before.means[k * family.d + j] - moments.origins[k * family.d + j]
 
 
 cdef inline void estimate_covariances(
     const Moments* moments, const Family* family,  # IN
-    const double* previous,                        # IN covariances before, or NULL
+    const Estimate* before,                        # IN or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the covariances
     Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
 ) noexcept nogil:
-    """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge."""
+    """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge.
+
+    Where the mean is fixed, what is divided is the scatter about it.
+    """
     cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), at = start * size, k, m
+    cdef const unsigned char* fixed = fixed_of(family, before, MEANS)
+    cdef double* matrix
     cdef double count, divided_by
     memcpy(out.covariances + at, moments.second + at, (end - start) * size * sizeof(double))
     if is_low_rank(layout):
-        estimate_low_rank(moments, family, previous, start, end, out)
+        estimate_low_rank(moments, family, before, start, end, out)
         return
     for k in range(first_component(layout, start), end_component(layout, K, end)):
-        subtract_outer(layout, d, moments.first + k * d, out.means + k * d,
-                       out.covariances + k * component_stride(layout, d))
-    add_to_scatter(&family.objective, layout, K, d, moments, out.weights, out.means, start, end, out.covariances)
+        matrix = out.covariances + k * component_stride(layout, d)
+        if fixed != NULL and fixed[k]:
+            subtract_step(layout, d, moments.first + k * d, out.means + k * d, moments.counts[k], matrix)
+        else:
+            subtract_outer(layout, d, moments.first + k * d, out.means + k * d, matrix)
+    add_to_scatter(&family.objective, layout, K, d, moments, out.weights, out.means, fixed, start, end,
+                   out.covariances)
     for m in range(start, end):
         count = matrix_count(layout, K, out.weights, m)
         divided_by = divisor(&family.objective, count)
@@ -112,10 +142,11 @@ cdef inline void estimate_covariances(
         divide(layout, d, divided_by, family.ridge * (count / divided_by), out.covariances + m * size)
     if not is_constrained(family):
         whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
+    keep_covariances(family, before, start, end, out)
 
 
 cdef inline void estimate_low_rank(
-    const Moments* moments, const Family* family, const double* previous,      # IN
+    const Moments* moments, const Family* family, const Estimate* before,      # IN
     Py_ssize_t start, Py_ssize_t end,
     Estimate* out,                                 # IN second moments, OUT what they are of free covariances
 ) noexcept nogil:
@@ -127,7 +158,7 @@ cdef inline void estimate_low_rank(
     cdef double* step
     for k in range(start, end):
         count, projection, step = out.weights[k], out.whiteners + k * size, out.means + k * d
-        set_projection(q, d, NULL if previous == NULL else previous + k * size, projection)
+        set_projection(q, d, NULL if before == NULL else before.covariances + k * size, projection)
         add_outer_low_rank(q, d, -1, moments.first + k * d, step, projection, out.covariances + k * size)
         if adds_rows(objective):
             for j in range(d):                     # in place of ψ^-½
@@ -160,13 +191,14 @@ cdef inline double positive(double x) noexcept nogil:
 
 
 cdef inline void constrain_covariances(
-    const Family* family, const double* previous,  # IN
+    const Family* family, const Estimate* before,  # IN
     double* room,                                  # scratch: see `update_workspace_size`
     Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
 ) noexcept nogil:
-    """Bring covariances under the family's constraint; the first log determinant is NaN where that is impossible."""
+    """Bring covariances under the family's constraint; all log determinants are NaN where that is impossible."""
     cdef Layout layout = family.layout
-    cdef Py_ssize_t K = family.K, d = family.d, k
+    cdef Py_ssize_t K = family.K, d = family.d, n = n_matrices(layout, K), k
+    cdef const double* previous = NULL if before == NULL else before.covariances
     cdef bint solved
     if not is_constrained(family):
         return
@@ -178,13 +210,49 @@ cdef inline void constrain_covariances(
         solved = constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise,
                            room, previous, out.covariances, room + K)
     if solved:
-        whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
-    else:
-        out.log_determinants[0] = NAN
+        whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
+    for k in range(0 if solved else n):
+        out.log_determinants[k] = NAN
+    keep_covariances(family, before, 0, n, out)
+
+
+cdef inline void raise_ridges(
+    const Moments* moments, const Family* family, const Estimate* before,      # IN
+    double* room,                                  # scratch: see `update_workspace_size`
+    double* extra,                                 # scratch, a number for each covariance
+    Estimate* out,                                 # IN what the steps before wrote, OUT
+) noexcept nogil:
+    """Let covariances that rounding leaves singular have more than the ridge, if that helps."""
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), n = n_matrices(layout, K)
+    cdef Py_ssize_t start = 0, end = n, i, m
+    cdef double scale, most
+    memset(extra, 0, n * sizeof(double))
+    while first_singular(out.log_determinants, n) >= 0:
+        if family.constraint == NULL:              # else it is not told whose covariance it is: raise all of them
+            start = first_singular(out.log_determinants, n)
+            end = start + 1
+        estimate_covariances(moments, family, before, 0, n, out)
+        scale = most = 0
+        # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
+        for i in range(start * size, end * size):
+            scale = max(scale, fabs(out.covariances[i]))
+        for m in range(start, end):
+            extra[m] = max(4 * extra[m], d * DBL_EPSILON * scale)
+            most = max(most, extra[m])
+        for m in range(n):
+            add_to_diagonal(layout, d, extra[m], out.covariances + m * size)
+        if is_constrained(family):
+            constrain_covariances(family, before, room, out)
+        else:
+            whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
+            keep_covariances(family, before, 0, n, out)
+        if not 0 < most <= 4 * d * scale < INFINITY:
+            return
 
 
 cdef inline Py_ssize_t finish(
-    const Moments* moments, const Family* family,  # IN
+    const Moments* moments, const Family* family, const Estimate* before,      # IN
     Estimate* out,                                 # IN what the steps before wrote, OUT
 ) noexcept nogil:
     """Turn counts into weights and steps into means; return the first singular covariance, or −1."""
@@ -194,4 +262,43 @@ cdef inline Py_ssize_t finish(
             out.means[k * d + j] += moments.origins[k * d + j]
         shrink_mean(&family.objective, d, out.weights[k], out.means + k * d)
     normalise_weights(K, moments.weight if has_noise(&family.objective) else -rest_of(out.weights, K, 0), out.weights)
+    keep_weights_and_means(family, before, out)
     return first_singular(out.log_determinants, n_matrices(family.layout, K))
+
+
+cdef inline void keep_covariances(
+    const Family* family, const Estimate* before,  # IN
+    Py_ssize_t start, Py_ssize_t end,              # of the covariances
+    Estimate* out,                                 # OUT those that are fixed, and their factors
+) noexcept nogil:
+    cdef Py_ssize_t size = matrix_size(family.layout, family.d), m
+    cdef const unsigned char* fixed = fixed_of(family, before, COVARIANCES)
+    for m in range(start, end if fixed != NULL else start):
+        if fixed[m]:
+            memcpy(out.covariances + m * size, before.covariances + m * size, size * sizeof(double))
+            memcpy(out.whiteners + m * size, before.whiteners + m * size, size * sizeof(double))
+            out.log_determinants[m] = before.log_determinants[m]
+
+
+cdef inline void keep_weights_and_means(
+    const Family* family, const Estimate* before,  # IN
+    Estimate* out,                                 # IN, OUT: free weights share what fixed ones leave, in proportion
+) noexcept nogil:
+    cdef Py_ssize_t d = family.d, k
+    cdef const unsigned char* fixed = fixed_of(family, before, WEIGHTS)
+    cdef const unsigned char* fixed_mean = fixed_of(family, before, MEANS)
+    cdef double left = 1, free = 0
+    cdef bint none = True
+    if fixed == NULL:
+        return
+    for k in range(family.K):
+        if fixed_mean[k]:
+            memcpy(out.means + k * d, before.means + k * d, d * sizeof(double))
+        if fixed[k]:
+            left -= before.weights[k]
+            none = False
+        else:
+            free += out.weights[k]
+    for k in range(0 if none else family.K):
+        # All are fixed, or no row is left.
+        out.weights[k] = before.weights[k] if fixed[k] or not free > 0 else out.weights[k] * (left / free)

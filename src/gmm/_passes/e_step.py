@@ -306,7 +306,7 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if parameters are fixed or if the rows are not in memory.
+        The loop makes a single pass if that is worth threads or if the rows are not in memory.
         It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Loop`.
 
         Parameters
@@ -323,8 +323,6 @@ class EStep:
         """
         passed = None
         if (loop := self.resident) is not None:
-            # The compiled update does not know fixed parameters.
-            at_most = 1 if parameters.fixed else at_most
             before = bounds[-1] if bounds else np.nan
             how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):
@@ -468,14 +466,15 @@ class EStep:
         """Return the statistics of a pass over all rows, which are those of the first look."""
         with blas_alone(plan.largest_product):
             statistics = plan.collect(self._sums(plan, **arrays), scatter)
-        if self._source.elsewhere is not None:  # which others may change
-            self._source.elsewhere.check_unchanged(statistics)
+        if self._source.place == "elsewhere":  # which others may change
+            partitions: Any = self._source
+            partitions.check_unchanged(statistics)
         return statistics
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        elsewhere = self._source.elsewhere
-        return plan.sums(self._run(plan, **arrays)) if elsewhere is None else elsewhere.summed(plan)
+        source: Any = self._source
+        return source.summed(plan) if source.place == "elsewhere" else plan.sums(self._run(plan, **arrays))
 
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""

@@ -21,7 +21,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
+from gmm._values.objective import Objective, ShareOut, in_turn
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -75,23 +75,27 @@ class MStep:
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
     ) -> MixtureParameters:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
-        model, at_most = self.objective.model, self._repairs - len(self.repaired)
-        pairs = list[tuple[int, int]]()
-        if not model.stored_whole:
-            statistics, previous, pairs = _halved(statistics, previous, at_most)
-            repaired = [into for _, into in pairs]
-        else:
-            statistics, repaired = refilled(statistics, model, at_most)
-        self.repaired += repaired
+        at_most = self._repairs - len(self.repaired)
+        statistics, donors = refilled(statistics, self.objective.model, at_most)
+        halves = {} if self.objective.model.stored_whole else donors
+        if halves and previous is not None:
+            order = np.arange(previous.n_components)
+            for k, donor in halves.items():
+                order[k] = order[donor]
+            factors = previous.whiteners[order], previous.log_determinants[order]
+            previous = previous.with_other(covariances=previous.covariances[order], factors=factors)
+        self.repaired += donors
         self.repair_empty = self._repairs > len(self.repaired)
         mixture = self.objective.update(statistics, previous, weight=self._weight, share_out=self._share_out)
-        return _parted(mixture, pairs)
+        return _parted(mixture, halves) if halves else mixture
 
 
 def refilled(
     statistics: SufficientStatistics, model: CovarianceModel, at_most: int
-) -> tuple[SufficientStatistics, list[int]]:
+) -> tuple[SufficientStatistics, dict[int, int]]:
     """Give each component without rows half of the heaviest one, split along its widest direction.
+
+    Low-rank moments have no other origin: their halves are equal, and an update has to part the means.
 
     Parameters
     ----------
@@ -103,50 +107,30 @@ def refilled(
     Returns
     -------
     statistics : SufficientStatistics
-    repaired : list of int
-        The components that were given a new place.
+    donors : dict
+        The heaviest component of each that was given a new place.
     """
-    repaired = _empty(statistics, at_most)
-    for k in repaired:
-        donor = int(np.argmax(statistics.counts))
-        free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
-        statistics = statistics.split(donor, k, 0.5 * model.layout.widest(free, donor, statistics.first.shape[1]))
-    return statistics, repaired
+    empty: list[int] = np.flatnonzero(statistics.counts <= statistics.least_count).tolist()
+    donors = dict[int, int]()
+    for k in empty[: at_most if len(statistics.counts) > 1 else 0]:
+        donors[k] = donor = int(np.argmax(statistics.counts))
+        offset = None
+        if model.stored_whole:
+            counts = np.maximum(statistics.counts, statistics.least_count)
+            free = model.layout.per_count(statistics.scatter, counts)
+            offset = 0.5 * model.layout.widest(free, donor, statistics.first.shape[1])
+        statistics = statistics.split(donor, k, offset)
+    return statistics, donors
 
 
-def _empty(statistics: SufficientStatistics, at_most: int) -> list[int]:
-    empty = (statistics.counts <= statistics.least_count).nonzero()[0]
-    return [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
-
-
-def _halved(
-    statistics: SufficientStatistics, previous: MixtureParameters | None, at_most: int
-) -> tuple[SufficientStatistics, MixtureParameters | None, list[tuple[int, int]]]:
-    """Give each component without rows half of the heaviest one as it is, in the mixture before as well.
-
-    Also return which got half of which: low-rank moments have no other origin, so that `_parted` moves the means.
-    """
-    pairs = []
-    for k in _empty(statistics, at_most):
-        donor = int(np.argmax(statistics.counts))
-        statistics = statistics.split(donor, k)
-        pairs.append((donor, k))
-        if previous is not None:
-            order = np.arange(len(statistics.counts))
-            order[k] = donor
-            factors = previous.whiteners[order], previous.log_determinants[order]
-            previous = previous.with_other(covariances=previous.covariances[order], factors=factors)
-    return statistics, previous, pairs
-
-
-def _parted(mixture: MixtureParameters, pairs: list[tuple[int, int]]) -> MixtureParameters:
+def _parted(mixture: MixtureParameters, halves: dict[int, int]) -> MixtureParameters:
     """Move the means of each pair of equal components one standard deviation apart, along the widest direction."""
     means = mixture.means.copy()
-    for donor, k in pairs:
+    for k, donor in halves.items():
         step = 0.5 * mixture.model.layout.widest(mixture.covariances, donor, mixture.n_features)
         means[donor] -= step
         means[k] += step
-    return mixture.with_other(means=means) if pairs else mixture
+    return mixture.with_other(means=means)
 
 
 class TextbookEM:
@@ -280,7 +264,7 @@ class QuasiNewton(Ascent):
         """The current mixture: the last one that was measured and kept."""
         if self.mixture is None:
             objective, weight = self.problem.objective, self.problem.rows.survey.weight
-            self.mixture = objective.prior.mixture(self.working.measured(), objective, weight)
+            self.mixture = objective.mixture(self.working.measured(), weight)
         return self.mixture
 
     @property

@@ -33,9 +33,9 @@ _ROUNDING = 1e-14  # of passes over rows with individual errors
 
 
 class _Group(NamedTuple):
-    """Patterns that are prepared together: their numbers, their columns, and passes over the rows of each."""
+    """Patterns that are prepared together: their keys, their columns, and passes over the rows of each."""
 
-    numbers: tuple[int, ...]
+    keys: tuple[bytes, ...]
     gaps: Gaps
     parts: tuple[EStep, ...]
 
@@ -73,14 +73,14 @@ class IncompleteEStep(EStep):
         self._over_all = how | {"origin": origin}
         of_rows = source.errors.layout(moments)
         parts = {
-            number: EStep(source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
-            for number, of in enumerate(source.patterns)
+            key: EStep(source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
+            for key, of in source.by_key.items()
             if len(of.observed)
         }
         self._groups = _together(source, parts, of_rows)
-        weighing = {number: part for number, part in parts.items() if source.patterns[number].weight > 0}
+        weighing = {key: part for key, part in parts.items() if source.by_key[key].weight > 0}
         self._weighing = _together(source, weighing, of_rows)
-        self._scatters: dict[int, Array] = {}
+        self._scatters: dict[bytes, Array] = {}
 
     def __exit__(self, *problem: Any) -> None:
         self._hub.__exit__(*problem)
@@ -94,12 +94,11 @@ class IncompleteEStep(EStep):
         pooled = mixture.layout is TIED and self._moments is TIED and not self._source.errors
         if pooled and not self._scatters:
             passes = self._swept(lambda group: _Prepared(None, [part.plan_of_one() for part in group.parts]))
-            self._scatters = {number: plan.collect(sums).second for _, some in passes for number, plan, sums in some}
+            self._scatters = {key: plan.collect(sums).second for _, some in passes for key, plan, sums in some}
         total, roundings = None, []
         for completion, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
             statistics = [
-                plan.collect(sums, self._scatters[number] if plan.common_scatter else None)
-                for number, plan, sums in some
+                plan.collect(sums, self._scatters[key] if plan.common_scatter else None) for key, plan, sums in some
             ]
             with self._blas(mixture):
                 expanded = completion.expanded(statistics).reduced(self._moments)
@@ -156,36 +155,36 @@ class IncompleteEStep(EStep):
 
         return prepare
 
-    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[tuple[int, Any, Array]]]]:
-        """Read the rows once; yield the completion of each group in order, and numbers, plans and sums of its patterns.
+    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[tuple[bytes, Any, Array]]]]:
+        """Read the rows once; yield the completion of each group in order, and keys, plans and sums of its patterns.
 
         A group is prepared when its first lane is walked.
         """
-        places = {number: (group, i) for group in self._weighing for i, number in enumerate(group.numbers)}
-        prepared: dict[tuple[int, ...], _Prepared] = {}
-        heads: dict[int, _em.Scratch] = {}
-        some: list[tuple[int, Any, Array]] = []
+        places = {key: (group, i) for group in self._weighing for i, key in enumerate(group.keys)}
+        prepared: dict[tuple[bytes, ...], _Prepared] = {}
+        heads: dict[bytes, _em.Scratch] = {}
+        some: list[tuple[bytes, Any, Array]] = []
 
-        def plan_of(number: int) -> _em.Plan:
-            group, i = places[number]
-            if group.numbers not in prepared:
-                prepared[group.numbers] = prepare(group)
-            return prepared[group.numbers].plans[i]
+        def plan_of(key: bytes) -> _em.Plan:
+            group, i = places[key]
+            if group.keys not in prepared:
+                prepared[group.keys] = prepare(group)
+            return prepared[group.keys].plans[i]
 
-        for first, piece in self._source.lanes(list(places), lambda number: plan_of(number).lane_rows):
-            number, (group, i), plan = piece.pattern, places[piece.pattern], plan_of(piece.pattern)
-            ends = first + len(piece.indices) == self._source.patterns[number].n_rows
-            head = heads.pop(number, None)
+        for first, piece in self._source.lanes(list(places), lambda key: plan_of(key).lane_rows):
+            key, (group, i), plan = piece.pattern, places[piece.pattern], plan_of(piece.pattern)
+            n_rows, head = self._source.by_key[key].n_rows, heads.pop(key, None)
+            ends = first + len(piece.indices) == n_rows
             if not ends and head is None:
                 head = _em.Scratch()
-                plan.begin(head, self._source.patterns[number].n_rows)
+                plan.begin(head, n_rows)
             head = self._walk(group.parts[i], plan, first, piece, head)
             if not ends:
-                heads[number] = head
+                heads[key] = head
                 continue
-            some.append((number, plan, plan.sums(head)))
-            if number == group.numbers[-1]:
-                yield prepared.pop(group.numbers).completion, some
+            some.append((key, plan, plan.sums(head)))
+            if key == group.keys[-1]:
+                yield prepared.pop(group.keys).completion, some
                 some = []
 
     def _walk(
@@ -193,10 +192,11 @@ class IncompleteEStep(EStep):
     ) -> _em.Scratch:
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
         indices, rows, source = piece.indices, piece.rows.rows, self._source
-        n_rows = len(indices) if arrays else source.patterns[piece.pattern].n_rows
+        pattern = source.by_key[piece.pattern]
+        n_rows = len(indices) if arrays else pattern.n_rows
         code = source.known.codes[indices] if plan.classified else None
         where: Any = {"first_lane": first // plan.lane_rows, "weight": piece.rows.sample_weight, "code": code}
-        if own := source.patterns[piece.pattern].error == source.errors.own:
+        if own := pattern.error == source.errors.own:
             where |= {"error": source.errors.codes[indices], "outputs": RowResults(**arrays)}
         table = _Table(rows, **where) if own else _em.RowTable(rows, **where, **arrays)
         with blas_alone(plan.largest_product):
@@ -206,7 +206,7 @@ class IncompleteEStep(EStep):
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
         """Return what writes the numbers of some rows of a pattern to their places."""
-        places = {number: (at, i) for at, group in enumerate(self._groups) for i, number in enumerate(group.numbers)}
+        places = {key: (at, i) for at, group in enumerate(self._groups) for i, key in enumerate(group.keys)}
         K, d = mixture.centres.shape
         at_most = max(2, _NUMBERS_PREPARED // (3 * K * max(_NUMBERS_AT_ONCE, d * d)))
         prepared = lru_cache(at_most)(lambda at: self._prepare(mixture, rows_only=True)(self._groups[at]))
@@ -244,17 +244,17 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
     return RowResults(labels, log_evidence, responsibilities, largest)
 
 
-def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout) -> list[_Group]:
+def _together(source: IncompleteSource, parts: dict[bytes, EStep], layout: Layout) -> list[_Group]:
     """Group patterns that are prepared together: as many as are worth loops of numpy."""
-    patterns, errors = source.patterns, source.errors
-    numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
+    patterns, errors = source.by_key, source.errors
+    keys = sorted(parts, key=lambda key: int(patterns[key].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
     groups = []
-    for start in range(0, len(numbers), step):
-        some = tuple(numbers[start : start + step])
-        missing = np.array([patterns[number].missing for number in some])
-        gaps = Blur(missing, errors, [patterns[number].error for number in some], layout) if errors else Gaps(missing)
-        groups.append(_Group(some, gaps, tuple(parts[number] for number in some)))
+    for start in range(0, len(keys), step):
+        some = tuple(keys[start : start + step])
+        missing = np.array([patterns[key].missing for key in some])
+        gaps = Blur(missing, errors, [patterns[key].error for key in some], layout) if errors else Gaps(missing)
+        groups.append(_Group(some, gaps, tuple(parts[key] for key in some)))
     return groups
 
 

@@ -20,7 +20,7 @@ from gmm._values.statistics import SufficientStatistics
 def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
     """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
     steps: Callable[..., EStep] = EStep
-    if source.in_patterns:
+    if source.patterns:
         from gmm._passes.incomplete import IncompleteEStep
 
         steps = IncompleteEStep

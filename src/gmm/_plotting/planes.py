@@ -79,7 +79,7 @@ class Panel:
     def rows(self, shades: Any, area: Any = 1.0, order: Any = slice(None)) -> PathCollection:
         """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
         weight, points = self.scene.source.weights, self.points[order]
-        relative = weight[self.scene.sample_index[order]] * (self.scene.source.n_used / weight.sum())
+        relative = weight[self.scene.sample_index[order]] * (self.scene.source.survey.n_used / weight.sum())
         size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(relative, 0.1, 8)
         return self.ax.scatter(points[:, 0], points[:, 1], s=size, c=shades, linewidths=0, zorder=2)
 
@@ -260,8 +260,8 @@ def marginal_note(what: str, panel: Panel) -> Entries:
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     """List the rows and components that are not drawn."""
     lines = []
-    if len(scene.sample_index) < scene.source.n_used:
-        lines.append(f"{len(scene.sample_index):,} of {counted(scene.source.n_used, 'row')} shown")
+    if len(scene.sample_index) < scene.source.survey.n_used:
+        lines.append(f"{len(scene.sample_index):,} of {counted(scene.source.survey.n_used, 'row')} shown")
     rows, components = (
         ((points < edges[:, 0]) | (points > edges[:, 1])).any(axis=1)
         for points in (view.project(scene.used.rows), view.project(scene.mixture.means)[scene.present])

@@ -379,7 +379,7 @@ class Scene:
         clusters: NDArray[np.intp] | None = None,
         classes: tuple[str, ...] = (),
     ) -> None:
-        if given.in_patterns:
+        if given.patterns:
             source = ArraySource(imputed(mixture, given, n_threads), given.sample_weight)
         else:
             given = source = as_one_array(given, "a picture")
@@ -402,7 +402,7 @@ class Scene:
         if len(sample) > max_points:
             sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
         self.sample_index, self.sample_rows = sample, np.ascontiguousarray(source.rows[sample])
-        if given.in_patterns:
+        if given.patterns:
             self.responsibilities = self.scorer.responsibilities(given)[sample].astype(np.float64)
         else:
             self.responsibilities = scored(mixture, self.sample_rows, n_threads)[0]

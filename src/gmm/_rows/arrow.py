@@ -16,6 +16,7 @@ import pyarrow.dataset
 import pyarrow.ipc
 import pyarrow.orc
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from gmm._rows.blocks import NpySource, npy_array
 from gmm._rows.tables import Batches, Columns, Part, native_file
@@ -107,12 +108,15 @@ def npy_part(name: str, source: str | bytes) -> Part:
     dtype = np.dtype(np.float64) if is_wide else array.dtype.newbyteorder("=")
     schema = pa.schema([(f"x{j}", pa.from_numpy_dtype(dtype)) for j in range(array.shape[1])])
     said = (f"{array.dtype} (longdouble) numbers are converted to float64",) if is_wide else ()
-    return Part(name, schema, partial(_npy_batches, array, dtype, schema), said=said)
+    blocks = NpySource(array).raw_blocks if isinstance(array, np.memmap) else lambda: iter([array])
+    return Part(name, schema, partial(_npy_batches, blocks, dtype, schema), said=said)
 
 
-def _npy_batches(array: Any, dtype: np.dtype[Any], schema: pa.Schema, columns: Columns, at_once: int) -> Batches:
+def _npy_batches(
+    blocks: Callable[[], Iterator[NDArray[Any]]], dtype: Any, schema: pa.Schema, columns: Columns, at_once: int
+) -> Batches:
     places = [schema.get_field_index(name) for name in columns]
-    for rows in NpySource(array).raw_blocks() if isinstance(array, np.memmap) else [array]:
+    for rows in blocks():
         with np.errstate(over="ignore"):  # infinite values are judged by who reads them
             values = [pa.array(np.array(rows[:, j], dtype=dtype)) for j in places]
         yield pa.RecordBatch.from_arrays(values, names=list(columns))

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
+from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows, float_type, to_kernel_floats
+from gmm._validation.rows import as_rows, check_names, check_shape, float_type, to_kernel_floats
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
@@ -189,39 +189,23 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, stop, checksum = self._first_look, 0, 0
-        for first, rows, _ in self._whole_lanes(lane_rows):
-            stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
-            if stop > before.n_rows:
-                raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
-            if stop < before.n_rows and len(rows) % lane_rows:
-                break
-            yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
+        with closing(self._whole_lanes(lane_rows)) as lanes:
+            for first, rows, _ in lanes:
+                stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
+                if stop > before.n_rows:
+                    raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
+                if stop < before.n_rows and len(rows) % lane_rows:
+                    break
+                yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
+        if before.n_rows and not stop:
+            raise ValueError(
+                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
+                "that they are read, as often as there are passes"
+            )
         if stop != before.n_rows:
-            raise self._ended(stop)
+            raise self._changed(f"{before.n_rows} rows the first time, {stop} now")
         if checksum % 2**64 != before.checksum:
             raise self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, by one reading up to the last of them.
-
-        Raises
-        ------
-        IndexError, TypeError
-            If there are no such rows, or these are no integers that increase.
-        ValueError
-            If the rows end before they did.
-        """
-
-        def chunks() -> Generator[Chunk, None, None]:
-            stop = 0
-            with closing(self._whole_lanes(1)) as lanes:
-                for chunk in lanes:
-                    stop = chunk.first + len(chunk.rows)
-                    yield chunk
-            if stop != self.n_rows:
-                raise self._ended(stop)
-
-        return rows_among(chunks(), indices, self)
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -240,21 +224,11 @@ class BlockSource(Source):
         looking = chunks()
         first = list(islice(looking, 1))
         survey = Survey(chain(first, looking), self.n_features) if first else None
-        deque(looking, maxlen=0)  # the survey ends at a value that is not finite
+        deque(looking, maxlen=0)  # the survey ends at an infinite value
         weight = np.concatenate(weights) if weights else None
         weights.clear()
         weight = check_sample_weight(weight, n_rows) if self.weighted else self.row_weights
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
-
-    def _ended(self, n_rows: int) -> ValueError:
-        """Return the error for rows that end after `n_rows`."""
-        before = self._first_look.n_rows
-        if n_rows > 0:
-            return self._changed(f"{before} rows the first time, {n_rows} now")
-        return ValueError(
-            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
-            "are read, as often as there are passes"
-        )
 
     def _changed(self, how: str) -> ValueError:
         return changed(self.name, how, "the same rows and columns, in the same order, each time")
@@ -308,20 +282,12 @@ class FactorySource(BlockSource):
         For messages; that of the function by default.
     once : bool
         Whether it gives its blocks only once.
-    row_weights : array of shape (n,), optional
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
 
-    def __init__(
-        self,
-        factory: Callable[[], Iterable[Given]],
-        name: str = "",
-        *,
-        once: bool = False,
-        row_weights: Array | None = None,
-    ) -> None:
-        self._factory, self.once, self.row_weights = factory, once, row_weights
+    def __init__(self, factory: Callable[[], Iterable[Given]], name: str = "", *, once: bool = False) -> None:
+        self._factory, self.once = factory, once
         self.name = name or f"the factory {getattr(factory, '__name__', type(factory).__name__)}"
         iterator = self._blocks_anew()
         first = next(iterator, None)
@@ -329,7 +295,8 @@ class FactorySource(BlockSource):
             raise ValueError(f"expected at least one block of rows from {self.name}, got none")
         self._first_reading: Iterator[Given] | None = chain([first], iterator)
         self.weighted = isinstance(first, tuple)
-        rows, self.feature_names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
+        rows, self.feature_names = as_rows(first[0] if self.weighted else first, "block 0")
+        check_shape(rows.shape, "block 0", None, 0)
         self.n_features, self.dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
@@ -358,8 +325,9 @@ class FactorySource(BlockSource):
             got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
         rows, weight = block if self.weighted else (block, None)
-        names = self.feature_names
-        floats, _ = check_rows(rows, estimator="it", n_features=self.n_features, feature_names=names, min_rows=0)
+        floats, names = as_rows(rows, "it")
+        check_names(names, self.feature_names, "it")
+        check_shape(floats.shape, "it", self.n_features, 0)
         if floats.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
@@ -535,12 +503,24 @@ class NpySource(BlockSource):
         self.n_rows, self.n_features = memory_map.shape
         self.row_weights, self._of_file, self._offset = row_weights, memory_map.dtype, memory_map.offset
         self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
+        self._beginning = self._size_and_header()
 
-    @property
-    def one_array(self) -> ArraySource | None:  # type: ignore[override]
+    def _size_and_header(self) -> tuple[int, bytes]:
+        with open(self.name, "rb") as file:
+            return os.fstat(file.fileno()).st_size, file.read(min(self._offset, _BLOCK_BYTES))
+
+    def _check_unchanged(self) -> None:
+        now, before = self._size_and_header(), self._beginning
+        if now != before:
+            sizes = f"{before[0]:,} bytes the first time, {now[0]:,} bytes now"
+            raise changed(self.name, sizes + ", below another header" * (now[1] != before[1]))
+
+    @cached_property
+    def one_array(self) -> ArraySource | None:
         """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self._of_file != self.dtype:
             return None
+        self._check_unchanged()
         shape = self.n_rows, self.n_features
         memory_map = np.memmap(self.name, self.dtype, "r", self._offset, shape, self._order)
         return ArraySource(to_kernel_floats(memory_map), self.row_weights)
@@ -554,6 +534,7 @@ class NpySource(BlockSource):
         n, d, by_column = self.n_rows, self.n_features, self._order == "F"
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
         raw = np.empty((step, d), self._of_file, order=self._order)
+        self._check_unchanged()
         with open(self.name, "rb") as file:
             for start in range(0, n, step):
                 rows = min(step, n - start)

@@ -341,6 +341,8 @@ class _Text:
             self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # holds the line of names
             with suppress(csv.Error):  # of fields that pyarrow reads
                 self._look_at(lines)
+        except FileNotFoundError:
+            raise
         except _FAULTS as error:
             raise self._refusal(error) from error
 
@@ -521,6 +523,8 @@ class _Text:
                     if not n_rows:
                         yield pa.RecordBatch.from_pylist([], reader.schema)
                 return
+            except FileNotFoundError:
+                raise
             except _FAULTS as error:
                 if threads:
                     threads = False  # only then does the error give the line

@@ -15,7 +15,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
 from gmm._validation.parameters import check_labels_of_columns
-from gmm._validation.rows import as_frame, check_enough_rows, check_names, check_rows, check_shape
+from gmm._validation.rows import as_frame, as_rows, check_enough_rows, check_names, check_shape
 from gmm._validation.scalars import (
     as_list,
     check_boolean,
@@ -59,7 +59,7 @@ def as_source(
     estimator : object
         The estimator or its name, for messages.
     n_features, feature_names
-        As in `gmm._validation.rows.check_rows`.
+        Of the fit, if the rows are for a use of it.
     for_fit : bool
         Whether a mixture is fitted to them, to which one row says nothing.
     missing : {"error", "em"}, optional
@@ -72,17 +72,13 @@ def as_source(
     TypeError, ValueError
         If X or the weights are unusable; the message says where.
     """
-    min_rows = 2 if for_fit else 1
     source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
-        rows, names = check_rows(
-            X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
-        )
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)), names)
-    else:
-        if n_features is not None:
-            check_names(source.feature_names, feature_names, estimator)
-        check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
+        rows, names = as_rows(X, estimator)
+        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)) if len(rows) else None, names)
+    if n_features is not None:
+        check_names(source.feature_names, feature_names, estimator)
+    check_shape((source.n_rows, source.n_features), estimator, n_features, 2 if for_fit else 1)
     called = feature_names if source.feature_names is None else source.feature_names
     if source.survey.nonfinite is not None:
         imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
@@ -90,9 +86,9 @@ def as_source(
     if error_covariance is not None:
         if source.errors:
             raise ValueError("error_covariance: expected None for rows that have errors of their own")
-        refuse("error_covariance", {"rows in partitions": source.elsewhere})
+        refuse("error_covariance", {"rows in partitions": source.place == "elsewhere"})
         check_same_columns(error_covariance, called)
-        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.in_patterns else None
+        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
 
@@ -132,13 +128,12 @@ def _with_gaps(
         If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
-    if missing == "em" and source.elsewhere is None:
+    if missing == "em" and source.place != "elsewhere":
         from gmm._rows.incomplete import IncompleteSource
 
-        incomplete = IncompleteSource.from_rows(source)
-        if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
-            return incomplete
-        nonfinite = incomplete.infinite
+        if source.survey.infinite is None:
+            return IncompleteSource.from_rows(source)
+        nonfinite = source.survey.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
@@ -165,16 +160,8 @@ def is_dask(X: object) -> bool:
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
-def as_source_to_fit(
-    X: Any,
-    sample_weight: Any,
-    *,
-    estimator: object,
-    n_components: int = 1,
-    missing: str | None = None,
-    error_covariance: Any = None,
-) -> Source:
-    """Return the rows to fit `n_components` to.
+def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, **how: Any) -> Source:
+    """Return the rows to fit `n_components` to; `missing` and `error_covariance` are as in `as_source`.
 
     Raises
     ------
@@ -186,14 +173,12 @@ def as_source_to_fit(
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    source = as_source(
-        X, sample_weight, estimator=estimator, for_fit=True, missing=missing, error_covariance=error_covariance
-    )
+    source = as_source(X, sample_weight, estimator=estimator, for_fit=True, **how)
     if (names := source.feature_names) is not None:
         check_labels_of_columns(estimator, names)
-    if source.in_patterns and source is not X:
+    if source.patterns and source is not X:
         _check_gaps(source, names)
-    check_enough_rows(source.n_used, n_components)
+    check_enough_rows(source.survey.n_used, n_components)
     survey = source.survey
     largest = survey.extent
     small, light = largest < _LARGEST_REACH, survey.weight * largest * largest < _LARGEST_SQUARES  # False for NaN
@@ -261,7 +246,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     ValueError
         If values are missing or have errors, without `gaps`.
     """
-    if source.in_patterns and not gaps:
+    if source.patterns and not gaps:
         if not any(pattern.missing.any() for pattern in source.patterns):
             raise ValueError(f"{caller} knows nothing of errors: expected rows without an error_covariance")
         raise ValueError(
@@ -279,7 +264,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if source.elsewhere is not None:
+    if source.place == "elsewhere":
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []

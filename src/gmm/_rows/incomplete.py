@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import KnownClasses, weights_of
 from gmm._values.weights import joined as joined_weights
+from gmm._values.weights import weights_of
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
-_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "in_memory"
-
-Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
+_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
 
 
 class IncompleteSource(Source):
@@ -42,10 +40,9 @@ class IncompleteSource(Source):
         Attributes that differ from those of `base`.
     """
 
-    in_patterns = True
-    _found = forwarded("base._found", "What functions found in the rows.")
-
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
+        if isinstance(base, ArraySource) and not base.rows.flags.c_contiguous:
+            base = base.with_changes(rows=np.ascontiguousarray(base.rows))
         self.base, self.errors = base, errors
         vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
 
@@ -65,23 +62,17 @@ class IncompleteSource(Source):
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
-        rows = _contiguous(rows)
         source = cls(rows)
-        if all(len(pattern.observed) for pattern in source.patterns):
-            return source
-        return cls(rows, sample_weight=np.where(source.empty, 0.0, rows.weights))
+        empty = source.empty
+        if empty.any():
+            source.sample_weight = np.where(empty, 0.0, rows.weights)
+        return source
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
         """Return rows, with gaps or not, whose errors are known."""
-        if isinstance(rows, IncompleteSource):
-            return cls(rows.base, errors, sample_weight=rows.sample_weight)
-        return cls(_contiguous(rows), errors)
-
-    @cached_property
-    def has_gaps(self) -> bool:
-        """Whether some value is missing."""
-        return any(pattern.missing.any() for pattern in self.patterns)
+        base = rows.base if isinstance(rows, IncompleteSource) else rows
+        return cls(base, errors, sample_weight=rows.sample_weight)
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -90,63 +81,45 @@ class IncompleteSource(Source):
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        if self.in_memory:
-            return (piece for _, _, piece in self._in_memory)
+        if self.place == "memory":
+            return iter(self._in_memory.values())
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
-    @property
-    def infinite(self) -> tuple[int, int]:
-        """Row and column of the first infinite value, where there is one."""
-        places = ((first + i, j) for first, rows, _ in self.chunks() for i, j in np.argwhere(np.isinf(rows)).tolist())
-        return next(places)
-
-    def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
-        """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
+    def lanes(self, order: Sequence[bytes], lane_rows: Callable[[bytes], int]) -> Iterator[tuple[int, Piece]]:
+        """Yield the rows of some patterns, by keys, in whole lanes, each time with the number of those before them.
 
         Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
         in the order of `order`; in memory, these are all.
         """
-        if self.in_memory:
-            yield from ((0, self._in_memory[number][-1]) for number in order)
+        if self.place == "memory":
+            yield from ((0, self._in_memory[key]) for key in order)
             return
-        waiting: dict[int, list[Piece]] = {number: [] for number in order}
+        waiting: dict[bytes, list[Piece]] = {key: [] for key in order}
         n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
         for piece in self.pieces():
-            number = piece.pattern
-            if number not in waiting:
+            key = piece.pattern
+            if key not in waiting:
                 continue
-            waiting[number].append(piece)
-            n_waiting[number] += len(piece.indices)
-            n = n_waiting[number]
+            waiting[key].append(piece)
+            n_waiting[key] += len(piece.indices)
+            n = n_waiting[key]
             if n >= WAITING:
-                n_walked = (n - 1) // lane_rows(number) * lane_rows(number)
-                one = joined(waiting[number])
-                yield n_before[number], one.part(slice(n_walked))
-                waiting[number] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
-                n_before[number] += n_walked
-                n_waiting[number] -= n_walked
-        for number in order:
-            if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
+                n_walked = (n - 1) // lane_rows(key) * lane_rows(key)
+                one = joined(waiting[key])
+                yield n_before[key], one.part(slice(n_walked))
+                waiting[key] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
+                n_before[key] += n_walked
+                n_waiting[key] -= n_walked
+        for key in order:
+            if n_before[key] + n_waiting[key] != self.by_key[key].n_rows:
                 raise changed("the rows", f"rows have {_OTHERS}")
-            yield n_before[number], joined(waiting.pop(number))
+            yield n_before[key], joined(waiting.pop(key))
 
-    def with_classes(self, classes: KnownClasses) -> IncompleteSource:
-        """Return the same rows with other classes."""
-        other = super().with_classes(classes)
-        if "without_gaps" in vars(self):
-            other.without_gaps = self.without_gaps.with_classes(classes)
-        return other
-
-    @property
-    def one_array(self) -> ArraySource | None:  # type: ignore[override]
+    @cached_property
+    def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        base = self.base.one_array
-        return None if base is None else base.with_changes(sample_weight=self.sample_weight)
-
-    @property
-    def informative(self) -> IncompleteSource:
-        """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
-        return self if self.n_used == self.n_rows else self.where(self.weights > 0)
+        array, weight = self.base.one_array, self.sample_weight
+        return array if array is None or array.sample_weight is weight else array.with_changes(sample_weight=weight)
 
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
@@ -155,54 +128,51 @@ class IncompleteSource(Source):
             return (rows[there[first : first + len(rows)]] for first, rows, _ in self.base.chunks())
 
         weight = None if (self.weights[there] == 1).all() else weights_of(self.sample_weight, there)
-        base = ArraySource(next(chosen()), weight) if self.in_memory else FactorySource(chosen, row_weights=weight)
-        return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
+        base = ArraySource(next(chosen())) if self.place == "memory" else FactorySource(chosen)
+        names = self.feature_names
+        return IncompleteSource(base, self.errors.for_rows(there), sample_weight=weight, feature_names=names)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
         """Whether rows have no value, (n,)."""
-        empty = np.zeros(self.n_rows, dtype=bool)
-        for piece in self.pieces():
-            empty[piece.indices] = not piece.rows.n_features
-        return empty
+        return np.concatenate([np.isnan(chunk.rows).all(axis=1) for chunk in self.chunks()])
 
     def select_rows(self, indices: NDArray[np.intp]) -> IncompleteSource:  # type: ignore[override]
         """Return the rows with these indices, which increase, in memory, with their gaps and errors."""
         return IncompleteSource(super().select_rows(indices), self.errors.for_rows(indices))
 
     @cached_property
+    def _filled(self) -> Source:
+        if self.base.survey.nonfinite is None and self.base.sample_weight is self.sample_weight:
+            return self.base
+        filled = _Filled(self)
+        if self.place == "memory":
+            (chunk,) = filled.chunks()
+            return ArraySource(chunk.rows, self.sample_weight)
+        return filled
+
+    @property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
-        rows: Source = self.base
-        if self.has_gaps or rows.sample_weight is not self.sample_weight:
-            rows = _Filled(self)
-            if self.in_memory:
-                (chunk,) = rows.chunks()
-                rows = ArraySource(chunk.rows, self.sample_weight)
-        return rows.with_classes(self.known)
+        filled = self._filled
+        return filled if filled.known is self.known else filled.with_changes(known=self.known)
+
+    @cached_property
+    def _given(self) -> Survey:
+        """Survey of the values that are there."""
+        has_own_weights = self.sample_weight is not self.base.sample_weight
+        return Survey(self.chunks(), self.n_features) if has_own_weights else self.base.survey
 
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        if not self.has_gaps:
-            return self.base.survey
-        means = self.column_means
-        chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
-        return Survey(chunks, self.n_features)
-
-    @cached_property
-    def steps(self) -> Array:
-        """The largest steps of which all differences of given values in a column are multiples, (d,)."""
-        ranges: list[list[tuple[float, float, float]]] = [[] for _ in range(self.n_features)]
-        for pattern in self.patterns:
-            if pattern.survey is not None:
-                for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
-                    ranges[j].append(tuple(of_column))
-        return np.array(list(map(_common_step, ranges)))
+        if self.base.survey.nonfinite is None:
+            return self._given
+        return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._given)
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return (piece for _, _, piece in split(chunk, self._kinds(chunk), self._numbers))
+        return split(chunk, self._kinds(chunk), self.by_key)
 
     def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
         return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
@@ -210,7 +180,7 @@ class IncompleteSource(Source):
     def rows_filled(self, chunk: Chunk, index: Any) -> NDArray[Any]:
         """Return the rows with this index in the source, filled."""
         result, kinds = chunk.rows.copy(), self.errors.kinds
-        for _, missing, (_, indices, part) in split(chunk, kinds[index] if self.errors else kinds, self._numbers):
+        for _, missing, indices, part in split(chunk, kinds[index] if self.errors else kinds, self.by_key):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
                 places = np.ix_(indices[batch] - chunk.first, missing)
@@ -249,15 +219,11 @@ class IncompleteSource(Source):
         return rows, np.where(scales > 0, scales, 1.0)
 
     @cached_property
-    def _numbers(self) -> dict[bytes, int]:
-        return {key: number for number, key in enumerate(self.by_key)}
-
-    @cached_property
-    def _in_memory(self) -> list[Keyed]:
+    def _in_memory(self) -> dict[bytes, Piece]:
         """The rows of each pattern, in memory."""
-        return list(self._split())
+        return {piece.pattern: piece for piece in self._split()}
 
-    def _split(self) -> Iterator[Keyed]:
+    def _split(self) -> Iterator[Piece]:
         """Yield the rows of each pattern, chunk by chunk."""
         return chain.from_iterable(split(chunk, self._kinds(chunk)) for chunk in self.chunks())
 
@@ -272,7 +238,7 @@ class IncompleteSource(Source):
         """
         patterns: dict[bytes, Pattern] = {}
         n_bytes = 0
-        for key, missing, (_, indices, rows) in self._in_memory if self.in_memory else self._split():
+        for key, missing, indices, rows in self._in_memory.values() if self.place == "memory" else self._split():
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
@@ -281,7 +247,7 @@ class IncompleteSource(Source):
             pattern = patterns[key] = before.with_rows(rows)
             n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
             n_bytes += 8 * len(pattern.observed) * n_waiting
-            if n_bytes > _MOST_BYTES and not self.in_memory:
+            if n_bytes > _MOST_BYTES and self.place != "memory":
                 raise ValueError(
                     f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
                     "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
@@ -292,20 +258,8 @@ class IncompleteSource(Source):
     @cached_property
     def column_means(self) -> NDArray[Any]:
         """The mean of each column over the rows that have it."""
-        about, sums = np.full(self.n_features, np.nan), np.zeros((2, self.n_features))  # of values, and of weights
-        for chunk in self.chunks():
-            rows, weights = chunk.rows, chunk.weights[:, None]
-            has_value = ~np.isnan(rows) & (weights > 0)
-            # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
-            firsts = np.where(has_value.any(axis=0), rows[has_value.argmax(axis=0), np.arange(len(about))], np.nan)
-            about = np.where(np.isnan(about), firsts, about)
-            with np.errstate(over="ignore"):
-                terms = np.where(has_value, [weights * (rows - about), np.broadcast_to(weights, rows.shape)], 0.0)
-                # One after the other, whatever the chunks.
-                sums = np.concatenate([sums[:, None], terms], axis=1).cumsum(axis=1)[:, -1]
-        moment, weight = sums
         with np.errstate(over="ignore"):
-            return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
+            return self._given.centre.astype(self.dtype)
 
 
 class _Filled(Source):
@@ -326,21 +280,6 @@ class _Filled(Source):
         return self._gappy.rows_filled(Chunk(0, self._gappy.take(indices), None), indices)
 
 
-def _common_step(ranges: list[tuple[float, float, float]]) -> float:
-    """Return the largest step of which all differences are multiples, from the ends and the step of each part."""
-    if any(high > low and not step for low, high, step in ranges):
-        return 0.0
-    values = np.array([[value] for low, high, step in ranges for value in (low, low + step, high)])
-    return float(Survey([(0, values, None)], 1).steps[0]) if ranges else 0.0
-
-
-def _contiguous(rows: Source) -> Source:
-    """Return rows, those in memory as a contiguous array."""
-    if not isinstance(rows, ArraySource) or rows.rows.flags.c_contiguous:
-        return rows
-    return rows.with_changes(rows=np.ascontiguousarray(rows.rows))
-
-
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
     """Return rows in memory that a function makes of others, with their weights, and gaps at the same places."""
     if isinstance(rows, IncompleteSource):
@@ -350,8 +289,8 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
     return ArraySource(function(chunk.rows), rows.sample_weight)
 
 
-def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of keys, which have these numbers or are counted.
+def split(chunk: Chunk, kinds: NDArray[np.intp], known: Container[bytes] | None = None) -> Iterator[Piece]:
+    """Yield the rows of each pattern in a chunk, in the order of keys, which are among those that are known, if any.
 
     `kinds` are those of their errors; of rows without errors there are none.
 
@@ -363,20 +302,20 @@ def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | Non
     words = _words(chunk.rows, kinds)
     firsts, which = equal_rows(words.view(np.uint64))
     keys = [key.tobytes() for key in words[firsts].astype(">u4")]
-    if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
+    if known is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in known]):
         raise changed("the rows", f"row {chunk.first + int(others[0])} has {_OTHERS}")
     in_order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
     order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()
-    for place, (number, start, end) in enumerate(zip(in_order, [0, *ends], ends, strict=False)):
-        key, here = keys[number], order[start:end]
+    for number, start, end in zip(in_order, [0, *ends], ends, strict=False):
+        here = order[start:end]
         # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
-        rows = chunk.rows if numbers is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
+        rows = chunk.rows if known is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
         missing = np.isnan(rows[0])
         if missing.any():
             rows = rows.take(np.flatnonzero(~missing), axis=1)
-        pattern = place if numbers is None else numbers[key]
-        yield key, missing, Piece(pattern, here + chunk.first, ArraySource(rows, weights_of(chunk.sample_weight, here)))
+        part = ArraySource(rows, weights_of(chunk.sample_weight, here))
+        yield Piece(keys[number], missing, here + chunk.first, part)
 
 
 def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
@@ -397,4 +336,4 @@ def joined(pieces: list[Piece]) -> Piece:
         return pieces[0]
     weights = joined_weights(piece.rows.sample_weight for piece in pieces)
     rows = ArraySource(np.concatenate([piece.rows.rows for piece in pieces]), weights)
-    return Piece(pieces[0].pattern, np.concatenate([piece.indices for piece in pieces]), rows)
+    return pieces[0]._replace(indices=np.concatenate([piece.indices for piece in pieces]), rows=rows)

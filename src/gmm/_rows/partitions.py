@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import Survey, cached_property
-from gmm._rows.sources import ArraySource, Chunk, Source, changed, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Source, changed, fingerprint, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
+from gmm._validation.rows import as_rows, check_shape
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full, joined, weights_of
@@ -73,7 +73,8 @@ class PartitionReader(NamedTuple):
         """
         name = f"partition {number}"
         values, weight = partition if isinstance(partition, tuple) else (partition, None)
-        floats, names = check_rows(values, estimator=name, min_rows=0)
+        floats, names = as_rows(values, name)
+        check_shape(floats.shape, name, None, 0)
         if weight is not None:
             try:
                 weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
@@ -126,7 +127,7 @@ def _chosen(
 
 def _digest(reader: PartitionReader, number: int, partition: Any) -> list[tuple[int, str]]:
     """Return the number of a partition and its digest."""
-    return [(number, reader.rows(number, partition).fingerprint)]
+    return [(number, fingerprint(reader.rows(number, partition)))]
 
 
 T = TypeVar("T")
@@ -141,10 +142,7 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
-    @property
-    def elsewhere(self) -> PartitionedSource:
-        """The source itself."""
-        return self
+    place = "elsewhere"
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -189,9 +187,8 @@ class PartitionedSource(Source):
     feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
     survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights, the same for the same rows in the same partitions."""
+    def digests(self) -> str:
+        """Return the digest of all rows and weights, the same for the same rows in the same partitions."""
         return hashlib.blake2b(repr(sorted(self._collected(partial(_digest, self.reader), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:

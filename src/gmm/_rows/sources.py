@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,22 +106,25 @@ class Piece(NamedTuple):
 
     Parameters
     ----------
-    pattern : int
-        Which of the source's patterns.
+    pattern : bytes
+        The key of the pattern.
+    missing : bool array of shape (d,)
+        As of the pattern.
     indices : array of int
         The numbers of the rows in the source, which increase.
     rows : ArraySource
         Their observed columns, with their weights.
     """
 
-    pattern: int
+    pattern: bytes
+    missing: NDArray[np.bool_]
     indices: NDArray[np.intp]
     rows: ArraySource
 
     def part(self, index: slice | NDArray[np.intp]) -> Piece:
         """Return some of the rows."""
         rows = ArraySource(self.rows.rows[index], weights_of(self.rows.sample_weight, index))
-        return Piece(self.pattern, self.indices[index], rows)
+        return self._replace(indices=self.indices[index], rows=rows)
 
 
 def forwarded(path: str, what: str) -> Any:
@@ -155,14 +158,13 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     on_reading : callable, optional
         Called after each chunk of a pass, with the number of rows that the pass has read, and its seconds.
-    elsewhere : PartitionedSource or None
-        The source itself, if its rows cannot be read here: passes go to them.
-    in_memory : bool
-        Whether all rows are in memory, with gaps or without.
+    place : str
+        "memory", where all rows are, with gaps or without; "beyond", from where they are read; "elsewhere", from where
+        they cannot be read, so that passes go to them: a `PartitionedSource`.
     one_array : ArraySource or None
         The rows as one array if they can be addressed as one, NaN where a value is missing.
-    in_patterns : bool
-        Whether values are missing or have errors, so that passes take the rows pattern by pattern.
+    patterns : sequence of Pattern
+        Of rows with missing values or errors: which columns they have; passes take them pattern by pattern.
     """
 
     n_rows: int
@@ -174,27 +176,9 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     on_reading: Callable[[int, float], object] | None = None
-    elsewhere: Any = None
-    in_memory: bool = False
+    place: Literal["memory", "beyond", "elsewhere"] = "beyond"
     one_array: ArraySource | None = None
-    in_patterns: ClassVar[bool] = False
-    steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
-
-    @property
-    def patterns(self) -> list[Pattern]:
-        """The sets of columns that rows have."""
-        d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey)]
-
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the rows by pattern, chunk by chunk."""
-        for first, rows, weight in self.chunks():
-            yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
-
-    @property
-    def informative(self) -> Source:
-        """The rows that say something: of rows with gaps, those with a value and a weight."""
-        return self
+    patterns: Sequence[Pattern] = ()
 
     @property
     def without_gaps(self) -> Source:
@@ -213,7 +197,19 @@ class Source(ABC):
         IndexError, TypeError
             If there are no such rows, or these are no integers that increase.
         """
-        return rows_among(chunks_in_order(self, 1), indices, self)
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
+            raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
+        n, count, result = len(indices), 0, np.empty((len(indices), self.n_features), self.dtype)
+        if n and not 0 <= indices[0] <= indices[-1] < self.n_rows:
+            raise IndexError(f"expected row numbers from 0 to {self.n_rows - 1}, got {indices[0]} to {indices[-1]}")
+        with closing(chunks_in_order(self, 1)) as chunks:
+            while count < n:
+                first, rows, _ = next(chunks)
+                end = int(np.searchsorted(indices, first + len(rows)))
+                result[count:end] = rows[indices[count:end] - first]
+                count = end
+        return result
 
     def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
@@ -225,59 +221,16 @@ class Source(ABC):
         return in_full(self.sample_weight, self.n_rows)
 
     def with_changes(self, **changes: Any) -> Self:
-        """Return the source with other attributes, before any look at its rows."""
-        kind, facts = type(self), vars(self).items()
-        given = {name: fact for name, fact in facts if not isinstance(getattr(kind, name, None), cached_property)}
+        """Return the source with other attributes; what was seen of the rows stays if only their classes are others."""
+        kind, facts = type(self), vars(self)
+        if not changes or changes.keys() - {"known", "on_reading"}:
+            found = {name for name in facts if isinstance(getattr(kind, name, None), cached_property)}
+            facts = {name: fact for name, fact in facts.items() if name not in found}
         other = object.__new__(kind)
-        vars(other).update(given | changes)
+        vars(other).update(facts | changes)
         return other
 
-    def with_classes(self, classes: KnownClasses) -> Self:
-        """Return the same rows with other classes; what was seen of them stays."""
-        return self if classes is self.known else self.with_changes(**vars(self) | {"known": classes})
-
-    @cached_property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
-
-    @cached_property
-    def n_distinct(self) -> int:
-        """Number of distinct rows with a positive weight; of very many rows, or rows beyond memory, of all of them."""
-        array = self.one_array
-        if array is None or self.n_rows > _MEASURED:
-            return self.n_used
-        if self.n_used == self.n_rows and "distinct" in vars(array):  # as a start has them
-            return array.distinct.n_rows
-        rows = array.rows if self.n_used == self.n_rows else array.rows[self.weights > 0]
-        return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
-
     survey = cached_property(survey_of)
-
-    @cached_property
-    def _found(self) -> dict[Any, Any]:
-        return {}
-
-    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
-        """Return what a function finds in the rows, which are one array: for each `how` it looks once."""
-        found, array = self._found, self.one_array
-        assert array is not None  # as callers know
-        if (function, *how) not in found:
-            found[function, *how] = function(array.rows, *how)
-        answer: _Found = found[function, *how]
-        return answer
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all rows, weights and errors, the same for equal rows from any source; a warm start compares it."""
-        digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
-        for chunk in self.chunks():
-            for piece in chunk.pieces(_HASHED_AT_ONCE):
-                digest.update(np.ascontiguousarray(piece.rows).data)
-        if self.sample_weight is not None:
-            digest.update(np.ascontiguousarray(self.sample_weight).data)
-        digest.update(self.errors.fingerprint.encode())
-        return digest.hexdigest()
 
 
 class ArraySource(Source):
@@ -286,7 +239,7 @@ class ArraySource(Source):
     They are not checked: `checked_rows` does that.
     """
 
-    in_memory = True
+    place = "memory"
     __reduce_ex__ = reduced_at_home
 
     def __init__(
@@ -305,6 +258,26 @@ class ArraySource(Source):
 
     distinct = cached_property(merged)
 
+    @cached_property
+    def n_distinct(self) -> int:
+        """Number of distinct rows with a positive weight."""
+        if "distinct" in vars(self) and self.survey.n_used == self.n_rows:  # as a start has them
+            return self.distinct.n_rows
+        rows = self.rows if self.sample_weight is None else self.rows[self.sample_weight > 0]
+        return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
+
+    @cached_property
+    def _found(self) -> dict[Any, Any]:
+        return {}
+
+    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
+        """Return what a function finds in the rows: for each `how` it looks once."""
+        found = self._found
+        if (function, *how) not in found:
+            found[function, *how] = function(self.rows, *how)
+        answer: _Found = found[function, *how]
+        return answer
+
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Return all rows as one chunk."""
         return iter([Chunk(0, self.rows, self.sample_weight)])
@@ -314,9 +287,44 @@ class ArraySource(Source):
         return self.rows.take(indices, axis=0)  # several times faster than an index
 
 
+def by_pattern(source: Any) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
+    """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
+    if source.patterns:
+        yield from ((source.by_key[piece.pattern], piece.indices, piece.rows) for piece in source.pieces())
+        return
+    d = source.n_features
+    whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), source.n_rows, source.survey)
+    for first, rows, weight in source.chunks():
+        yield whole, np.arange(first, first + len(rows)), ArraySource(rows, weight)
+
+
+def informative(source: Any) -> Any:
+    """Return the rows that say something: of rows with gaps, those with a value and a weight.
+
+    Others, among which sums are rounded otherwise, then change no bit.
+    """
+    is_some = source.patterns and source.survey.n_used < source.n_rows
+    return source.where(source.weights > 0) if is_some else source
+
+
+def fingerprint(source: Any) -> str:
+    """Return the digest of all rows, weights and errors, the same for equal rows from any source."""
+    if source.place == "elsewhere":
+        digests: str = source.digests()
+        return digests
+    digest = hashlib.blake2b(repr(((source.n_rows, source.n_features), source.dtype.str)).encode())
+    for chunk in source.chunks():
+        for piece in chunk.pieces(_HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(piece.rows).data)
+    if source.sample_weight is not None:
+        digest.update(np.ascontiguousarray(source.sample_weight).data)
+    digest.update(source.errors.fingerprint.encode())
+    return digest.hexdigest()
+
+
 def box_of(source: Source) -> NDArray[Any]:
     """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
-    if source.n_used == source.n_rows:
+    if source.survey.n_used == source.n_rows:
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
     for chunk in source.chunks():
@@ -388,37 +396,17 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
     ValueError
         If rows are missing, repeated or out of order.
     """
-    stop, began = 0, perf_counter()
-    for chunk in source.chunks(lane_rows):
-        if chunk.first != stop:
-            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
-        stop += len(chunk.rows)
-        yield chunk
-        if source.on_reading is not None:
-            source.on_reading(stop, perf_counter() - began)
+    stop, began, chunks = 0, perf_counter(), source.chunks(lane_rows)
+    with closing(chunks) if isinstance(chunks, Generator) else nullcontext():  # a destructor would ignore Ctrl-C
+        for chunk in chunks:
+            if chunk.first != stop:
+                raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+            stop += len(chunk.rows)
+            yield chunk
+            if source.on_reading is not None:
+                source.on_reading(stop, perf_counter() - began)
     if stop != source.n_rows:
         raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
-
-
-def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], source: Source) -> NDArray[Any]:
-    """Return the rows of a source with these indices, from chunks of all its rows in order; see `Source.take`."""
-    indices = np.asarray(indices)
-    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
-        raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-    result, count, stop = np.empty((len(indices), source.n_features), source.dtype), 0, 0
-    if not len(indices):
-        return result
-    if indices[0] < 0:
-        raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
-    with closing(chunks):  # a destructor would ignore Ctrl-C
-        for first, rows, _ in chunks:
-            stop = first + len(rows)
-            end = int(np.searchsorted(indices, stop))
-            result[count:end] = rows[indices[count:end] - first]
-            count = end
-            if count == len(indices):
-                return result
-    raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
 
 ArraySource.__module__ = Chunk.__module__ = Source.__module__ = "gmm.sources"

@@ -26,7 +26,7 @@ from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pai
 from gmm._lazy import reduced_at_home
 from gmm._passes.problem import e_step_over
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
-from gmm._rows.sources import ArraySource, Source, relative_ridge
+from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Ending, Selection, statuses
 from gmm._selection.search import fitted_apart
@@ -132,7 +132,9 @@ class ClassifierSummary:
     @property
     def _verdict(self) -> str:
         of_each = self.confusion.sum(axis=1)
-        return accuracy_line(self.accuracy, float(of_each.max() / of_each.sum()))
+        alone = f"{percent(float(of_each.max() / of_each.sum()), 1)} belong to the largest class"
+        right = f"{percent(self.accuracy, 1)} of the labelled rows are predicted right"
+        return f"{right} ({alone}); of new rows, it may be fewer"
 
     @property
     def _matrix(self) -> Table:
@@ -147,12 +149,6 @@ def summary_of(classifier: Any) -> Summary:
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
     of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
     return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
-
-
-def accuracy_line(accuracy: float, largest: float) -> str:
-    """Say which share of rows is predicted right, and which would be by naming the largest class alone."""
-    alone = f"{percent(largest, 1)} belong to the largest class"
-    return f"{percent(accuracy, 1)} of the labelled rows are predicted right ({alone}); of new rows, it may be fewer"
 
 
 @dataclass(eq=False, repr=False)
@@ -273,7 +269,7 @@ class MixtureClassifier(Estimator):
         check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         names, caller = table.feature_names, "MixtureClassifier.fit"
-        table = table if table.in_patterns else as_one_array(table, caller)
+        table = table if table.patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
         classes, codes = classes_in(y, rows)
@@ -487,7 +483,7 @@ class MixtureClassifier(Estimator):
         with _quiet_parts():
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
-                    searches.append(fitted_apart(part.informative, numbers, types, of_search))
+                    searches.append(fitted_apart(informative(part), numbers, types, of_search))
                 except ValueError as error:
                     raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [
@@ -527,7 +523,7 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = fitted.source_of(mixture, rows).with_classes(restriction)
+            source = fitted.source_of(mixture, rows).with_changes(known=restriction)
             with e_step_over(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fitted.fit_settings(mixture, source, parameters.model).objective

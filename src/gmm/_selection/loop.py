@@ -255,10 +255,10 @@ class Cell:
 class Search:
     """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
-    def __init__(
-        self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float]
-    ) -> None:
+    def __init__(self, request: Request, clock: Clock, reports: Reports, held_out: Mapping[Key, float]) -> None:
         self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
+        seed = request.template.random_state
+        assert isinstance(seed, int)  # as `template_of` sets it
         self._seeds = seed, *start_seeds(seed, request.n_seeds + _MORE_SEEDS)[1:]
         self._weight = request.source.survey.weight
         self._limit = inf  # criterion up to which cells of many rows are finished
@@ -297,7 +297,9 @@ class Search:
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
             is_complete = not self._is_over
             self._each(self._cells, Cell.measure)
-        self._level()
+        for cell, first in self._first.items():  # fits of one model differ by rounding
+            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
+                cell.scores = first.scores
         entries = [cell.entry() for cell in self._cells]
         selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]
@@ -354,12 +356,6 @@ class Search:
         best, near = self._best_of(), criteria.CRITERION[self._request.criterion].near
         limit = best[0].sound.score + near if best and best[0].sound else inf
         return [cell for cell in best if cell.sound and cell.sound.score <= limit and not cell.is_settled]
-
-    def _level(self) -> None:
-        """Give cells that are one model the same criteria, as their fits differ by rounding."""
-        for cell, first in self._first.items():
-            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
-                cell.scores = first.scores
 
     # --- What is done with a cell ------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
+from gmm._fitting.sampling import common_seed
 from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
@@ -197,10 +198,6 @@ class Request(NamedTuple):
     fixed: FixedComponents | None
     of_one: dict[tuple[CovarianceModel, str, bool], float | None]
 
-    def over(self, source: Source) -> Request:
-        """Return the same request of other rows."""
-        return self._replace(source=source, of_one={})
-
     @property
     def keys(self) -> list[Key]:
         """The cells, as they were asked for."""
@@ -279,7 +276,7 @@ class Clock:
 
 
 def template_of(parameters: dict[str, Any]) -> GaussianMixture:
-    """Return an unfitted mixture with the parameters that all cells share.
+    """Return an unfitted mixture with the parameters that all cells share, the seed among them.
 
     Raises
     ------
@@ -297,6 +294,7 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
             f"expected the name of a start in init_params, among {STARTS}, since a search needs starts for "
             f"every number of components; got {type(template.init_params).__name__}"
         )
+    template.random_state = common_seed(template.random_state)
     return template
 
 
@@ -422,7 +420,7 @@ def requested_types(
 
 def n_rows_of(source: Source) -> int:
     """Return how many rows components can share: those of positive weight or, if that is more, their weight."""
-    return max(source.n_used, int(source.survey.weight))
+    return max(source.survey.n_used, int(source.survey.weight))
 
 
 def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
@@ -467,9 +465,9 @@ def check_cells(
     """Raise an error if rows are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
     if n_rows_of(source) < fewest:
-        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
+        weighted = " with a positive weight" if source.survey.n_used < source.n_rows else ""
         raise ValueError(
-            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
+            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.survey.n_used:,}{weighted}"
         )
     given.check_ridge(template.reg_covar, source.survey.weight)
     for name in types:

@@ -398,7 +398,7 @@ def _with_replicates(
 ) -> BootstrapLRT:
     """Return a test with its replicates, in order whatever the number of threads, until the callback ends it."""
     gaps, source = np.isnan(observed), _source(observed)
-    (origin, _), steps = source.survey.box, source.steps
+    (origin, _), steps = source.survey.box, source.survey.steps
     width = np.where(steps > 0, steps, 1.0)
 
     def statistic(seed: int, n_threads: int | None) -> float:

@@ -17,10 +17,9 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
-from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import Source, relative_ridge
+from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
+from gmm._rows.sources import Source, informative, relative_ridge
 from gmm._selection.loop import Search
 from gmm._selection.request import (
     Clock,
@@ -194,32 +193,32 @@ def select(
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     given, features = _given(X, sample_weight, template, error_covariance, criterion)
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
-    folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
+    folds = requested_folds(n_splits, criterion)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
-    opened = given.informative
+    opened = informative(given)
     check_cells(template, counts, types, opened, standardize=standardize)
     if folds is not None:
-        check_folds(opened.n_used, folds, min(counts))
+        check_folds(opened.survey.n_used, folds, min(counts))
     noise = noise_of(template, opened)
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
-    template.random_state = seed
     template.reg_covar = relative_ridge(opened, template.reg_covar)
     reports = Reports(request.keys, callback)
-    held_out = held_out_deviances(request, seed, clock, reports)
-    selection = Search(request, seed, clock, reports, held_out).run()
+    held_out = held_out_deviances(request, clock, reports)
+    selection = Search(request, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = column_names(features, given.n_features)
+    all_rows, used = (as_one_array(each, select.__name__, gaps=True) for each in (given, opened))
     notes = (
-        *column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names),
-        *given.look(column_notes.singular_columns, names),
-        *opened.look(column_notes.few_values, names, bool(opened.errors)),
-        *opened.look(column_notes.long_tails, names),
-        *opened.look(column_notes.copies, names),
-        *given.look(column_notes.error_values, names),
+        *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
+        *all_rows.look(column_notes.singular_columns, names),
+        *used.look(column_notes.few_values, names, bool(opened.errors)),
+        *used.look(column_notes.long_tails, names),
+        *used.look(column_notes.copies, names),
+        *all_rows.look(column_notes.error_values, names),
         *column_notes.total((chunk.rows for chunk in given.chunks()), names),
         *note_on_shrinkage(selection.estimators),
     )
@@ -236,14 +235,14 @@ def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: 
     warn_of_constants(rows, None)
     check_cells(template, counts, types, rows, standardize=False)
     asked = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
-    request, seed = Request(*asked, {}), common_seed(template.random_state)
-    template.random_state, template.reg_covar = seed, relative_ridge(rows, template.reg_covar)
-    table = Search(request, seed, Clock(None), Reports(request.keys, None), {}).run(apart=True)
+    template.reg_covar = relative_ridge(rows, template.reg_covar)
+    request = Request(*asked, {})
+    table = Search(request, Clock(None), Reports(request.keys, None), {}).run(apart=True)
     warn_of_light_rows(rows, int(table.n_parameters[table.best_index]))
     return table
 
 
-def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+def held_out_deviances(request: Request, clock: Clock, reports: Reports) -> Mapping[Key, float]:
     """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
 
     The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
@@ -254,12 +253,12 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
         return {}
     source, half = request.source, clock.half()
     used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
-    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
+    folds = folds_of(len(used), request.n_splits, np.random.default_rng(request.template.random_state))
     for reports.fold, fold in enumerate(folds, 1):
         if weight and (half.is_up() or reports.is_over):
             break
         others, part = source.select_rows(np.delete(used, fold)), source.select_rows(used[fold])
-        mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
+        mixtures = Search(request._replace(source=others, of_one={}), half, reports, {}).mixtures()
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
         n_threads = request.template.n_threads
@@ -274,11 +273,11 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
-    refuse("select", {"rows beyond memory": not source.in_memory})
+    refuse("select", {"rows beyond memory": source.place != "memory"})
     if (names := source.feature_names) is not None:
         check_labels_of_columns(template, names)
-    if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
-        table = repeated(source.one_array.with_changes(sample_weight=source.sample_weight))
+    if criterion == criteria.HELD_OUT and source.sample_weight is not None and not source.errors:
+        table = repeated(as_one_array(source, select.__name__, gaps=True))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)
     return source, names
 

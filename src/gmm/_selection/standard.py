@@ -76,7 +76,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     scaled = mapped(source, units.from_rows)
     if source.errors:
         scaled = scaled.with_changes(errors=source.errors.scaled(units.scales))
-    return scaled, units.from_noise(noise), units
+    return scaled, noise.mapped(units.from_rows), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:
@@ -142,6 +142,8 @@ def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[
 def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
     logs = np.log(units.scales)
+    if not source.patterns:
+        return float(source.survey.weight * logs.sum())
     return float(sum(pattern.weight * logs[pattern.observed].sum() for pattern in source.patterns))
 
 

@@ -13,6 +13,7 @@ from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._rows.entrance import as_one_array, check_any
+from gmm._rows.sources import by_pattern
 from gmm._text.words import percent, with_minus
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_random_state
@@ -139,10 +140,11 @@ def _scores(
     """Return the log density of each row, (n,), and the columns of their values, which all rows share."""
     source = source_of(model, X)
     check_any(source)
-    scores, (first, *others) = np.asarray(model.score_samples(X)), source.patterns
-    differ = others or not (expected is None or np.array_equal(first.observed, expected))
+    scores, patterns = np.asarray(model.score_samples(X)), source.patterns
+    columns = patterns[0].observed if patterns else np.arange(source.n_features)
+    differ = len(patterns) > 1 or not (expected is None or np.array_equal(columns, expected))
     refuse("missing values", {"anomaly_threshold": differ})
-    return scores, first.observed
+    return scores, columns
 
 
 AnomalyThreshold.__module__ = anomaly_threshold.__module__ = "gmm.analysis"
@@ -344,7 +346,7 @@ def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     mixture = fitted_parameters(model)
     source = source_of(model, rows, missing="em")
     if any(pattern.missing.any() for pattern in source.patterns):
-        row = min(int(here[0]) for number, here, _ in source.pieces() if source.patterns[number].missing.any())
+        row = min(int(here[0]) for pattern, here, _ in by_pattern(source) if pattern.missing.any())
         raise ValueError(
             f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
             "tables by impute(X, draw=True) of the mixture, or drop such rows from both"

@@ -351,7 +351,7 @@ def combine_components(
             assert shares is not None  # they were asked for
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
-    copies = list(read()) if source.in_memory else None
+    copies = list(read()) if source.place == "memory" else None
     blocks: Blocks = read if copies is None else lambda: copies
     empty = np.ones(model.n_components, dtype=bool)
     for shares, weight in blocks():
@@ -366,7 +366,7 @@ def combine_components(
     entropies, merged_rows = _levels(blocks, merges)
     n = int((~empty).sum())  # clusters without rows say nothing
     cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
-    row = min(1.0, source.survey.weight / source.n_used)  # weights below 1 are shares, not numbers of rows
+    row = min(1.0, source.survey.weight / source.survey.n_used)  # weights below 1 are shares, not numbers of rows
     overlap = np.append(np.diff(entropies[:n]) >= _UNDECIDED * row, True)
     apart = 1 + int(overlap.argmax())  # so many clusters, any two of which share less than a row
     by_number, by_rows = (max(apart, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))

@@ -273,14 +273,14 @@ def standard_errors(
     n_replicates = check_whole(n_replicates, "n_replicates", 2, MOST_REPLICATES)
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
-    labelled = source.with_classes(known_again(model, labels, source))
+    labelled = source.with_changes(known=known_again(model, labels, source))
     if method == "information":
         others = {"a prior": record_of(model).shrunk} | features_of(model)
         refuse("method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails})
         errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *errors, _degrees(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
-    rows = source if source.in_patterns else array
+    rows = source if source.patterns else array
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     sound, n_left_out = list[_Replicate](), 0
     with closing(_refits(model, rows, labelled.known, method == "bootstrap", seeds)) as refits:  # also on Ctrl-C
@@ -328,7 +328,7 @@ def _refits(
     """Yield fits to rows in memory with random weights, in order; None for one with a degenerate component."""
     mixture, weight = fitted_parameters(model), rows.weights
     settings = fit_settings(model, rows, mixture.model)
-    problem = Problem(rows.with_classes(known), settings.objective.for_mixture(mixture), settings.n_threads)
+    problem = Problem(rows.with_changes(known=known), settings.objective.for_mixture(mixture), settings.n_threads)
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
     K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)

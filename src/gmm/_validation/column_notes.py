@@ -1,8 +1,8 @@
 """What is noted of columns: that they number the rows, are constant, codes or copies, have long tails or error values.
 
 `column_kinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
-column, and later ones clear it. The other functions look at rows in memory, each at one thing. `Source.look` asks them
-once.
+column, and later ones clear it. The other functions look at rows in memory, each at one thing. `ArraySource.look` asks
+them once.
 """
 
 from __future__ import annotations

@@ -332,14 +332,7 @@ def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
     return as_floats(values, f"{column_text(j, names)} of X", is_column=True)
 
 
-def check_rows(
-    X: Any,
-    *,
-    estimator: object,
-    n_features: int | None = None,
-    feature_names: NDArray[np.object_] | None = None,
-    min_rows: int = 1,
-) -> tuple[FloatArray, NDArray[np.object_] | None]:
+def as_rows(X: Any, estimator: object) -> tuple[FloatArray, NDArray[np.object_] | None]:
     """Convert X to a matrix of floats, without a copy if it already is one, and get its feature names.
 
     Parameters
@@ -348,12 +341,6 @@ def check_rows(
         An array of any strides and byte order, nested lists, or a data frame.
     estimator : object
         The estimator, or its name, for messages.
-    n_features : int, optional
-        The number of features of the fit; None while fitting.
-    feature_names : ndarray of str, optional
-        The feature names of the fit, if any.
-    min_rows : int
-        The minimum number of rows.
 
     Returns
     -------
@@ -368,21 +355,16 @@ def check_rows(
         If X is None or sparse, holds values that are not numbers (dates, structures), or only some of its column
         names are text.
     ValueError
-        If X holds complex numbers, text or masked values, or its shape or feature names do not match the fit.
+        If X holds complex numbers, text or masked values, or is no matrix.
     """
     frame = None if type(X) is np.ndarray else as_frame(X)
-    names = None if frame is None else frame.feature_names()
-    if n_features is not None:
-        check_names(names, feature_names, estimator)
-    if frame is None:
-        array = X if type(X) is np.ndarray and X.ndim == 2 else as_array(X, "X")
-        if array.ndim != 2 and array.dtype.kind in "biufO":
-            _refuse_dimensions(array, X, estimator)
-        rows = as_floats(array, "X")
-    else:
-        rows = frame.floats()
-    check_shape(rows.shape, estimator, n_features, min_rows)
-    return rows, names
+    if frame is not None:
+        names = frame.feature_names()
+        return frame.floats(), names
+    array = X if type(X) is np.ndarray and X.ndim == 2 else as_array(X, "X")
+    if array.ndim != 2 and array.dtype.kind in "biufO":
+        _refuse_dimensions(array, X, estimator)
+    return as_floats(array, "X"), None
 
 
 def check_names(

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model, stored_as
 from gmm._values.layouts import FULL, Array, SingularMatrixError
-from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
 
@@ -30,10 +29,6 @@ class Coordinates(NamedTuple):
     def from_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows (n, d) in these coordinates, in their own type. For scales of columns."""
         return np.asarray((rows - self.centre) / self.scales, dtype=rows.dtype)
-
-    def from_noise(self, noise: Noise) -> Noise:
-        """Return noise in these coordinates. For scales of columns."""
-        return noise.mapped(lambda corner: (corner - self.centre) / self.scales)
 
     def restored_prior(self, prior: NormalInverseWishart) -> NormalInverseWishart:
         """Return a prior on mixtures of y as one on those of x; what is None stays so. For scales of columns."""

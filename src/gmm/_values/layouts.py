@@ -270,22 +270,17 @@ class LowRank(Layout):
         product.reshape(-1, d * d)[:, :: d + 1] += whiteners[:, 0] ** 2
         return product
 
-    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
-        return _stretched(whiteners[component], rows * whiteners[component, 0], 0.5)
-
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        return _stretched(whiteners[component], white, -0.5) / whiteners[component, 0]
+        """The same by W as (I − AᵀA)^½ Ψ^-½."""
+        _, lengths, axes = np.linalg.svd(whiteners[component, 1:], full_matrices=False)
+        factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** -0.5 - 1
+        return np.asarray((white + (white @ axes.T * factors) @ axes) / whiteners[component, 0])
 
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         return np.asarray(matrices[:, 0] + np.square(matrices[:, 1:]).sum(axis=1))
 
     def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
         return np.asarray(np.square(whiteners[:, 0]) * np.maximum(1 - np.square(whiteners[:, 1:]).sum(axis=1), 0))
-
-    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
-        ridged = matrices.copy()
-        ridged[:, 0] += np.reshape(ridge, (-1, 1))
-        return ridged
 
     def multipliers(self, scales: Array) -> Array:
         return np.vstack([np.square(scales), np.tile(scales, (self.n_factors, 1))])
@@ -324,14 +319,7 @@ class LowRank(Layout):
             f"got {self.n_factors} factors and noise: use fewer columns or another covariance type"
         )
 
-    outer = inverse = per_count = _refused
-
-
-def _stretched(whitener: Array, rows: Array, power: float) -> Array:
-    """Multiply rows by (I − AᵀA)^power, the whitener of rows whose noise is 1."""
-    _, lengths, axes = np.linalg.svd(whitener[1:], full_matrices=False)
-    factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** power - 1
-    return np.asarray(rows + (rows @ axes.T * factors) @ axes)
+    outer = inverse = per_count = with_ridge = whitened = _refused
 
 
 @cache

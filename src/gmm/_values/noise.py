@@ -69,10 +69,6 @@ class Noise(NamedTuple):
         """Return 1 − Σ_k π_k, at least 0: what components with these weights, (K,), leave."""
         return max(0.0, noise_weight(weights)) if self else 0.0
 
-    def shares(self, counts: Array, weight: float) -> Array:
-        """Return the weights of components with these counts, of rows of this weight: n_k / n leave noise its share."""
-        return np.asarray(counts / (weight if self else counts.sum()))
-
     def mapped(self, function: Callable[[Array], Array]) -> Noise:
         """Return the noise between other corners, each a function of one of these."""
         return Noise(function(self.low), function(self.high), self.share) if self else self

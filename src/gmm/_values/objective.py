@@ -9,15 +9,15 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gmm._blas import blas_alone
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily, cached_property
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
-from gmm._values.priors import FLAT, Prior
+from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
+from gmm._values.priors import FLAT, MixturePosterior, Prior, VariationalPrior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -122,6 +122,7 @@ class Objective:
                 max_ratio=self.max_ratio,
                 tails=self.tails.numbers(K),
                 free_tails=self.tails.free,
+                fixed=self.fixed.table.view(np.uint8) if self.fixed else None,
             )
             if len(self._latest) == _LATEST:
                 self._latest.clear()
@@ -137,7 +138,8 @@ class Objective:
         if tails or parameters.tails:  # one number may stand for those of each component
             parameters = parameters.with_other(tails=tails.with_numbers(tails.numbers(parameters.n_components)))
         if self.anchor is not None:
-            return with_fixed(self.fixed, parameters, self.anchor)
+            family, given = self.family(parameters.means.shape, weight), self.anchor.as_estimate()
+            parameters = parameters.updated(family.with_fixed(parameters.as_estimate(), given))
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
 
     def _within_limit(self, parameters: MixtureParameters) -> MixtureParameters:
@@ -179,10 +181,7 @@ class Objective:
             If a covariance is not positive definite and there is no ridge.
         """
         weight = statistics.weight if weight is None else weight
-        if previous is not None and self.fixed:
-            statistics = moments_for_fixed(self.fixed, statistics, previous, self.prior)
         family = self.family(statistics.first.shape, weight)
-        before = None if previous is None else previous.covariances
         update = mstep.Update(
             family,
             np.ascontiguousarray(statistics.origins),
@@ -190,133 +189,26 @@ class Objective:
             np.ascontiguousarray(statistics.first),
             np.ravel(statistics.second),
             statistics.weight,
-            None if before is None else np.ravel(before),
+            None if previous is None else previous.as_estimate(),
             statistics.precisions,
         )
         share_out(update.covariances, update.n_covariances, family.work)
         if self.model.constraint or self.max_ratio < inf:
             share_out(update.constrain, 1, family.work)
-        estimate, failed = update.finish()
-        if failed < 0:
-            mixture = self.prior.mixture(estimate, self, weight)
-        elif self.prior or self.max_ratio < inf or not self.model.stored_whole:
+        with blas_alone(family.work):
+            estimate, failed = update.finish()
+        if failed >= 0:
             raise SingularMatrixError(failed)
-        else:
-            counts = positive_counts(statistics)
-            free = self.model.layout.per_count(statistics.scatter, counts)
-            mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before).with_other(
-                weights=self.noise.shares(counts, statistics.weight),
-                noise=self.noise,
-                fixed=self.fixed,
-                tails=self.tails if previous is None else previous.tails,
-            )
-        return with_fixed(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
+        return self.mixture(estimate, weight)
+
+    def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
+        """Return the result of a compiled update by rows of this weight."""
+        if isinstance(self.prior, VariationalPrior):
+            return MixturePosterior.from_shares(estimate, self, self.prior, weight)
+        return MixtureParameters.from_estimate(estimate, self)
 
 
 @lru_cache(typed=True)
 def log_likelihood(model: CovarianceModel, ridge: float) -> Objective:
     """Return the objective of normal components alone, which has nothing of the rows: once for all fits."""
     return Objective(model, ridge)
-
-
-def positive_counts(statistics: SufficientStatistics) -> Array:
-    """Return the counts, raised above 0: a component without rows keeps its place, with the ridge alone."""
-    return np.maximum(statistics.counts, statistics.least_count)
-
-
-def ridged(
-    counts: Array, means: Array, free: Array, model: CovarianceModel, ridge: float, previous: Array | None = None
-) -> MixtureParameters:
-    """Return the mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more if rounding needs it.
-
-    Raises
-    ------
-    SingularMatrixError
-        If a covariance is not positive definite and `ridge` is 0.
-    """
-    layout = model.layout
-    once = layout.with_ridge(free, ridge)
-    extra = np.zeros(1 if layout.pooled else len(counts))
-    weights, d = counts / counts.sum(), means.shape[1]
-    while True:
-        try:
-            free = layout.with_ridge(once, extra)
-            covariances = model.constrained(free, counts, previous=previous, least=ridge)
-            return MixtureParameters(weights, means, covariances, model)
-        except SingularMatrixError as error:
-            if ridge == 0:
-                raise
-            # A constraint does not tell whose covariance it is: raise all of them.
-            k = slice(None) if model.constraint else slice(error.component, error.component + 1)
-            # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
-            scale = np.abs(once if layout.pooled else once[k]).max()
-            extra[k] = np.maximum(4 * extra[k], d * _EPS * scale)
-            if not (0 < extra[k].max() <= 4 * d * scale < np.inf):
-                raise
-
-
-# --- Fixed parameters ----------------------------------------------------------------------------
-
-
-def moments_for_fixed(
-    fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: Prior
-) -> SufficientStatistics:
-    """Return moments whose update has the free parameters that are best beside the fixed ones.
-
-    Those of a fixed mean are about it, as if it were the mean of the rows, as free covariances are about it; those of a
-    fixed covariance only have to be of some matrix that is not singular.
-
-    Parameters
-    ----------
-    fixed : Fixed
-    statistics : SufficientStatistics
-        Of a pass.
-    previous : MixtureParameters
-        The mixture whose parameters stay.
-    prior : Prior
-        Not variational: a posterior has no parameters to fix.
-    """
-    layout, of_mean = statistics.layout, fixed.means[:, None]
-    about = statistics.recentred(np.where(of_mean, previous.means, statistics.origins))
-    first, second = np.where(of_mean, 0.0, about.first), about.second
-    off = np.where(of_mean, prior.shortfall(previous.means, about.counts), 0.0)
-    second = second + layout.outer(off, off)
-    if fixed.covariances.any():
-        counts = np.maximum(about.counts, about.least_count)
-        root = first / np.sqrt(counts)[:, None]
-        mass = counts.sum() if layout.pooled else counts
-        stand_in = (mass * previous.covariances.T).T + layout.outer(root, root)
-        second = _composite(fixed.covariances, stand_in, second)
-    return SufficientStatistics(layout, about.origins, about.counts, first, second, about.log_evidence, about.weight)
-
-
-def with_fixed(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
-    """Return the update of such moments with the fixed parameters as they were."""
-    mask = fixed.covariances
-    return update.with_other(
-        weights=_weights(fixed, update.weights, previous.weights),
-        means=np.where(fixed.means[:, None], previous.means, update.means),
-        covariances=_composite(mask, previous.covariances, update.covariances),
-        factors=(
-            _composite(mask, previous.whiteners, update.whiteners),
-            _composite(mask, previous.log_determinants, update.log_determinants),
-        ),
-        fixed=fixed,
-    )
-
-
-def _weights(fixed: Fixed, weights: Array, previous: Array) -> Array:
-    """Return fixed weights, beside which the others share the rest in proportion."""
-    stays, free = fixed.weights, weights[~fixed.weights].sum()
-    if not stays.any():
-        return weights
-    if not free > 0:  # all are fixed, or no row is left
-        return previous
-    return np.where(stays, previous, weights * ((1.0 - previous[stays].sum()) / free))
-
-
-def _composite(mask: NDArray[np.bool_], fixed: Array, free: Array) -> Array:
-    """Return some components' numbers of one array, and the others' of another; all or none where they share them."""
-    if mask.all() or not mask.any():
-        return fixed if mask.any() else free
-    return np.where(mask.reshape((-1,) + (1,) * (fixed.ndim - 1)), fixed, free)

@@ -149,8 +149,8 @@ class MixtureParameters:
         return f"MixtureParameters(K={self.n_components}, d={self.n_features}, {self.model.type_name})"
 
     @staticmethod
-    def from_estimate(estimate: Estimate, kind: Kind, weight: float = 1.0) -> MixtureParameters:
-        """Make the mixture from the result of a compiled update, whatever its rows weigh."""
+    def from_estimate(estimate: Estimate, kind: Kind) -> MixtureParameters:
+        """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants, tails = estimate
         shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
@@ -201,7 +201,10 @@ class MixtureParameters:
         return self.noise.weight(self.weights)
 
     def with_other(self, **parts: Any) -> Self:
-        """Return the mixture with other parts; covariances stay factored where these and their model stay."""
+        """Return the mixture with other parts; covariances stay factored where these and their model stay.
+
+        Other covariances may come with their own factors.
+        """
         if not parts.keys() & {"covariances", "model"}:
             parts["factors"] = self.whiteners, self.log_determinants
         return type(self)(**{name: getattr(self, name) for name in self._PARTS} | parts)

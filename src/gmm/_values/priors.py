@@ -6,7 +6,6 @@ which is therefore as exact and fast as without a prior, for every covariance mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import lgamma, log, pi
 from typing import Any, NamedTuple
@@ -114,15 +113,9 @@ class Prior:
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return None
 
-    mixture: Callable[..., MixtureParameters] = staticmethod(MixtureParameters.from_estimate)
-
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""
         return parameters
-
-    def shortfall(self, means: Array, counts: Array) -> Array:
-        """Return distances (K, d) whose squares an update leaves out of those of given means from the prior's."""
-        return np.zeros_like(means)
 
     def stored_for(self, model: CovarianceModel) -> Prior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
@@ -178,12 +171,6 @@ class ConjugatePrior(Prior):
         if model.common and not model.layout.pooled:  # stored K times, but one prior
             scale, pseudocount = scale / K, pseudocount / K
         return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
-
-    def shortfall(self, means: Array, counts: Array) -> Array:
-        """Return distances (K, d) whose squares an update leaves out: it has them κ n / (κ + n) times, not κ times."""
-        if self.shrinkage == 0:
-            return np.zeros_like(means)
-        return np.asarray((means - self.mean) * (self.shrinkage / np.sqrt(self.shrinkage + counts))[:, None])
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
@@ -250,10 +237,6 @@ class VariationalPrior(Prior):
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return self.concentration, self.sticks, weight
 
-    def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixturePosterior:
-        """Return the result of a compiled update as a posterior, in which nothing is fixed."""
-        return MixturePosterior.from_shares(estimate, kind, self, weight)
-
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
         if not isinstance(parameters, MixturePosterior):
@@ -309,7 +292,7 @@ class MixturePosterior(MixtureParameters):
 
     @classmethod
     def from_shares(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
-        """Make the posterior from the result of a compiled update of a family of the prior."""
+        """Make the posterior from a compiled update of a family of the prior, in which nothing is fixed."""
         shares, means, covariances, whiteners, log_determinants, _ = estimate
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
         if kind.noise:

@@ -98,11 +98,6 @@ class _NormalTails(Tails):
 NORMAL_TAILS: Tails = _NormalTails()
 
 
-def range_of(values: float | Array) -> str:
-    """Return the least and the largest of some values in words."""
-    return " to ".join(dict.fromkeys(f"{end:.4g}" for end in (np.min(values), np.max(values))))
-
-
 class StudentTails(Tails):
     """Student-t components, with degrees of freedom that all share, or with their own (Peel & McLachlan 2000).
 
@@ -134,7 +129,8 @@ class StudentTails(Tails):
     def text(self) -> str:
         """How heavy they are, in words."""
         normal = ", as good as normal" if np.min(self.degrees) >= MOST_ESTIMATED else ""
-        return f"{range_of(self.degrees)} degrees of freedom{normal}"
+        ends = dict.fromkeys(f"{end:.4g}" for end in (np.min(self.degrees), np.max(self.degrees)))
+        return f"{' to '.join(ends)} degrees of freedom{normal}"
 
     def numbers(self, n_components: int) -> Array:
         """Return ν of each component, (K,)."""

@@ -70,11 +70,6 @@ class KnownClasses:
         """Return the class of each component, −1 of those of no class."""
         return self.owners if self else np.full(n_components, -1)
 
-    @property
-    def n_free(self) -> int:
-        """Number of components of no class."""
-        return int((self.owners < 0).sum())
-
     @cached_property
     def fingerprint(self) -> str:
         """Digest of both."""
