@@ -293,18 +293,6 @@ def constrained(free, counts, covariance_type):
     return free
 
 
-def few_rows_beside_others(covariance_type, m, ridge, n=12, d=2):
-    """The highest log-likelihood of m rows in one component and n others in another, and the least variance there.
-
-    Every row belongs to its component alone. For the models in closed form.
-    """
-    rows = np.random.default_rng(0).normal(size=(m + n, d))
-    owner = (np.arange(m + n) >= m).astype(int)
-    _, means, covariances = m_step(rows, np.eye(2)[owner], np.ones(m + n), covariance_type, ridge)
-    value = sum(log_gaussian(rows[owner == k], means[k], covariances[k]).sum() for k in (0, 1))
-    return value, np.linalg.eigvalsh(covariances).min()
-
-
 # --- EM -----------------------------------------------------------------------------------------
 
 

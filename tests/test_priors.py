@@ -1,8 +1,6 @@
 """The conjugate prior: what it says, that fits climb the posterior and end at its modes, and what is refused."""
 
-import copy
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import invgamma, invwishart, multivariate_normal
-from sklearn.base import clone
 
 import gmm
 import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import Continuation, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
+from inside import Continuation, Objective, Problem, SufficientStatistics, covariance_model
 from inside import starts as initialization
 from tables import groups, refused, reloaded, warned
 from test_missing import mixture as mixture_of
@@ -125,38 +122,31 @@ def test_mclusts_first_update_and_optima_with_a_prior_are_ours(run):
 
 @every_model
 @settings(max_examples=settings.default.max_examples // 3)
-@given(seed=seeds)
-def test_the_update_is_no_worse_than_any_neighbour(name, seed):
+@given(seed=seeds, shrinkage=st.sampled_from([0.0, 0.5, 20.0]))
+def test_the_update_is_no_worse_than_any_neighbour(name, seed, shrinkage):
     """It maximises the expected log-likelihood and the log prior, within its model."""
-    rng = np.random.default_rng(seed)
-    X, r, prior = rows(seed % 1000, n=40), rng.dirichlet(np.ones(K), size=40), a_prior(rng.choice([0.0, 0.5, 20.0]))
-    model = covariance_model(name)
+    rng, prior, model = np.random.default_rng(seed), a_prior(shrinkage), covariance_model(name)
+    X, r = rows(seed % 1000, n=40), rng.dirichlet(np.ones(K), size=40)
     counts, first, second = reference.statistics(X, r, np.ones(40), np.zeros((K, D)))
     kept = np.ascontiguousarray(reference.in_layout(second, name))
     statistics = SufficientStatistics(model.layout, np.zeros((K, D)), counts, first, kept, 0.0, 40.0)
     best = Objective(model, prior=known(prior, name)).update(statistics)
 
-    def expected(weights, means, covariances):
+    def expected(weights=best.weights, means=best.means, covariances=best.covariances):
         joint = reference.log_joint(X, weights, means, reference.dense(covariances, name, K, D))
         return (r * joint).sum() + log_density(name, means, covariances, prior)
 
-    weights, means, covariances = best.weights, best.means, best.covariances
-    reached, lost = expected(weights, means, covariances), []
-    dense = reference.dense(covariances, name, K, D)
-    for size in (1e-3, 0.05):
-        others = weights * rng.uniform(1 - size, 1 + size, K)
+    reached, dense = expected(), reference.dense(best.covariances, name, K, D)
+    for size, least in ((1e-3, -1e-9 * abs(reached)), (0.05, 1e-12)):
+        others = best.weights * rng.uniform(1 - size, 1 + size, K)
         turns = np.eye(D) + size * rng.normal(size=(K, D, D))
         turned = reference.in_layout(turns @ dense @ turns.transpose(0, 2, 1), name)
+        rivals = {"weights": others / others.sum(), "means": best.means + size * rng.normal(size=(K, D))}
         turned = model.constrained(np.ascontiguousarray(turned / (K if name == "EEE" else 1)), counts)
-        lost += [
-            reached - expected(others / others.sum(), means, covariances),
-            reached - expected(weights, means + size * rng.normal(size=(K, D)), covariances),
-            reached - expected(weights, means, covariances * (1 + size)),
-            reached - expected(weights, means, covariances / (1 + size)),
-            reached - expected(weights, means, turned),
-        ]
-    assert min(lost) >= -1e-9 * abs(reached)
-    assert min(lost[5:]) > 0
+        of_covariances = best.covariances * (1 + size), best.covariances / (1 + size), turned
+        values = [expected(**{part: rival}) for part, rival in rivals.items()]
+        values += [expected(covariances=rival) for rival in of_covariances]
+        assert reached - max(values) >= least
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, 40.0])
@@ -247,18 +237,6 @@ def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
     assert growth.max() < mixture.tol
 
 
-@every_way
-@every_model
-def test_a_strong_prior_has_its_way(name, acceleration):
-    believed = np.diag([1.0, 2.0, 3.0])
-    strong = NormalInverseWishart([1.0, 2.0, 3.0], 1e12, 1e10, 1e10 * believed)
-    mixture = fitted(name, rows(), strong, acceleration=acceleration)
-    dense = reference.dense(mixture.covariances_, name, K, D)
-    np.testing.assert_allclose(mixture.means_, np.tile([1.0, 2.0, 3.0], (K, 1)), atol=1e-6)
-    expected = 2 * np.eye(D) if name.endswith("II") else believed
-    np.testing.assert_allclose(dense, np.tile(expected, (K, 1, 1)), rtol=1e-6, atol=1e-6)
-
-
 DEGENERATE = {
     "tied rows": np.concatenate([rows(0, 40), np.tile([[9.0, 9.0, 9.0]], (20, 1))]),
     "two distinct rows": np.repeat([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]], 10, axis=0),
@@ -290,9 +268,7 @@ def test_rows_that_are_all_one_row_need_a_scale(name):
     np.testing.assert_allclose(mixture.means_, 7)
     dense = reference.dense(mixture.covariances_, name, 1, D)[0]
     # λ = Λ / (n + ν + 2) of a variance with its mean, which says as much as a row; d + 1 of a whole matrix.
-    extra = 20 + 5 + 1 + (D + 1 if not name.endswith("I") else 2)
-    if name.endswith("II"):
-        extra = 20 * D + D + 5 + 2
+    extra = {"II": 20 * D + D + 5 + 2, "EI": 28, "VI": 28}.get(name[1:], 20 + 5 + 1 + D + 1)
     np.testing.assert_allclose(dense, np.eye(D) / extra, rtol=1e-12, atol=1e-15)
 
 
@@ -303,36 +279,6 @@ def test_a_constant_column_is_named_where_the_scale_has_to_come_from_it(name):
     refused("column 1 is constant", fitted, name, X, "conjugate")
     mixture = fitted("VVI", X, "conjugate")  # whose scale is the mean of the variances
     assert (mixture.covariances_ > 0).all()
-
-
-@every_way
-@every_model
-def test_rows_that_move_stretch_mix_and_repeat_take_the_mixture_along(name, acceleration):
-    X, rng, asked = rows(5), np.random.default_rng(0), {"tol": 0, "max_iter": 15, "acceleration": acceleration}
-    weight = rng.integers(0, 4, 150)
-    here = fitted(name, X, "conjugate", weight, means_init=X[:3], **asked)
-    repeated = rng.permutation(np.repeat(1000 * X + 1e5, weight, axis=0))
-    moved = fitted(name, repeated, "conjugate", means_init=1000 * X[:3] + 1e5, **asked)
-    np.testing.assert_allclose((moved.means_ - 1e5) / 1000, here.means_, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(moved.covariances_ / 1e6, here.covariances_, rtol=1e-6, atol=1e-7)
-
-
-@pytest.mark.parametrize("name", ["VVV", "VVI", "VEE"])
-def test_an_update_in_ranges_is_the_update(name):
-    mixture = mixture_of(name, D)
-    sums = np.array([9.0, 5.0, 7.0]), mixture.means.copy(), 9 + mixture.covariances, 0.0, 21.0
-    statistics = SufficientStatistics(mixture.model.layout, np.ones((K, D)), *sums)
-
-    def one_by_one(task, n, work):
-        for k in reversed(range(n)):
-            task(k, k + 1)
-
-    got, expected = (
-        Objective(mixture.model, 0.1, known(a_prior(), name)).update(statistics, **how)
-        for how in ({"share_out": one_by_one}, {})
-    )
-    np.testing.assert_array_equal(got.covariances, expected.covariances)
-    np.testing.assert_array_equal(got.means, expected.means)
 
 
 @pytest.mark.parametrize("before", [None, "conjugate", a_prior()])
@@ -347,30 +293,17 @@ def test_a_warm_start_with_another_prior_climbs_that_ones_objective(before, afte
 
 def test_a_start_runs_on_in_its_sample_with_the_prior(monkeypatch):
     tried, short_runs = [], initialization.short_runs
-    monkeypatch.setattr(
-        initialization, "short_runs", lambda *args, **how: tried.extend(found := short_runs(*args, **how)) or found
-    )
     monkeypatch.setattr(initialization, "_SMALL_SAMPLE", np.inf)  # the start of large tables
+    monkeypatch.setattr(
+        initialization, "short_runs", lambda *given, **how: tried.append(short_runs(*given, **how)) or tried[-1]
+    )
     fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
     assert tried
-    assert None not in tried
-
-
-@every_model
-def test_split_and_merge_never_end_lower(name):
-    X = rows(9, 200)
-    asked = {"n_components": 5, "init_params": "random", "tol": 1e-6, "max_iter": 2000}
-    plain = fitted(name, X, "conjugate", **asked)
-    refined = fitted(name, X, "conjugate", refine="split-merge", **asked)
-    degeneracy = Degeneracy(plain._parameters.model, Resolution(len(X), np.zeros(X.shape[1]), 0))
-    if not degeneracy(plain._parameters).any():
-        assert refined.lower_bound_ >= plain.lower_bound_ - 1e-12
+    assert not any(None in found for found in tried)
 
 
 WRONG = {
     "dof too small": ({"dof": 2.0}, r"dof above d − 1 = 2, got 2"),
-    "dof of text": ({"dof": "many"}, "a finite number for prior.dof, got 'many'"),
-    "dof endless": ({"dof": np.inf}, "a finite number for prior.dof, got inf"),
     "dof too large": ({"dof": 1e308}, r"prior.dof of at most 1e\+300, got 1e\+308"),
     "shrinkage too small": ({"shrinkage": 5e-324}, "prior.shrinkage of 0, or of at least 1e-300, got 4.94066e-324"),
     "shrinkage below 0": ({"shrinkage": -0.1}, "prior.shrinkage of at least 0, got -0.1"),
@@ -404,29 +337,19 @@ def test_a_prior_may_be_said_in_several_ways():
             np.testing.assert_array_equal(other, first)
 
 
-@pytest.mark.parametrize("prior", [None, "conjugate", NormalInverseWishart(dof=np.float64(7)), a_prior()])
-@pytest.mark.parametrize("copied", [clone, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it)), reloaded])
-def test_a_copy_fits_alike(copied, prior):
-    mixture = fitted("EVV", rows(), prior)
-    twin = copied(mixture)
-    assert type(twin.get_params()["prior"]) is type(prior)
-    assert copied is clone or twin.lower_bound_ == mixture.lower_bound_
-    again = twin.fit(rows())
-    np.testing.assert_array_equal(again.covariances_, mixture.covariances_)
-    assert again.lower_bounds_ == mixture.lower_bounds_
-
-
-def test_an_estimator_with_a_prior_is_told_as_the_call_that_makes_it():
+def test_an_estimator_with_a_prior_is_told_as_the_call_that_makes_it_and_a_file_keeps_it():
     assert repr(GaussianMixture(2, prior="conjugate")) == "GaussianMixture(n_components=2, prior='conjugate')"
     estimator = GaussianMixture(2, prior=NormalInverseWishart(shrinkage=0, scale=0.5))
     again = eval(repr(estimator))
     assert again.prior.scale == 0.5
     assert repr(again) == repr(estimator)
     wide = NormalInverseWishart(mean=np.zeros(70), scale=np.diag(np.linspace(1, 2, 70)))
-    mixture = GaussianMixture(1, prior=wide).fit(np.random.default_rng(0).normal(size=(200, 70)))
+    X = np.random.default_rng(0).normal(size=(200, 70))
+    mixture = GaussianMixture(1, prior=wide).fit(X)
     loaded = reloaded(mixture)
     assert repr(loaded) == repr(mixture)
     np.testing.assert_array_equal(loaded.prior.scale, wide.scale)
+    np.testing.assert_array_equal(loaded.fit(X).covariances_, mixture.covariances_)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

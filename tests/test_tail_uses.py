@@ -25,14 +25,13 @@ def mixture_of(weights, means, covariances, degrees, kind="full"):
 
 
 def test_a_mixture_of_given_parameters_has_their_tails():
-    one = mixture_of([1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]], 5)
-    rows = np.random.default_rng(0).normal(size=(20, 2))
+    parts = [1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]]
+    one, rows = mixture_of(*parts, 5), np.random.default_rng(0).normal(size=(20, 2))
     expected = stats.multivariate_t([1, 2], [[2, 1], [1, 2]], df=5).logpdf(rows)
     np.testing.assert_allclose(one.score_samples(rows), expected, rtol=1e-12)
     assert one.get_params()["tails"] == "t"
-    with pytest.raises(ValueError, match=r"degrees_of_freedom to be a number in \[1, 1000000\], got 'each'"):
-        mixture_of([1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]], "each")
-    refused("degrees_of_freedom", mixture_of, [1.0], [[0.0]], [1.0], 0.5, "spherical")
+    for wrong in ("each", 0.5):
+        refused(rf"degrees_of_freedom to be a number in \[1, 1000000\], got {wrong!r}", mixture_of, *parts, wrong)
     two = mixture_of([0.5, 0.5], [[0.0], [2.0]], [1.0, 1.0], 3, "spherical")
     beyond = stats.t.sf(1, 3)  # the overlap is that of draws
     np.testing.assert_allclose(gmm.analysis.overlap(two), [[0, beyond], [beyond, 0]], atol=0.005)
@@ -166,24 +165,21 @@ def drawn(n, rng, degrees=3.0, share=0.5, shift=0.0):
     return normal + 6.0 * (rng.uniform(size=(n, 1)) < share) + shift
 
 
-@pytest.fixture(scope="module")
-def watched():
+def test_a_drift_is_noticed_and_without_one_alarms_are_as_rare_as_asked_for():
     rng = np.random.default_rng(0)
-    mixture = GaussianMixture(2, tails="t", means_init=[[0, 0], [6, 6]]).fit(drawn(3000, rng))
-    return mixture, drawn(4000, rng)
+    mixture, before = GaussianMixture(2, tails="t", means_init=[[0, 0], [6, 6]]).fit(drawn(3000, rng)), drawn(4000, rng)
 
+    def drift(rows, **how):
+        return gmm.analysis.drift(mixture, rows, before, random_state=0, **how)
 
-def test_a_drift_is_noticed_and_without_one_alarms_are_as_rare_as_asked_for(watched):
-    rng, drift = np.random.default_rng(1), gmm.analysis.drift
-    grown = drift(watched[0], drawn(500, rng, share=0.65), watched[1], random_state=0)
+    rng = np.random.default_rng(1)
+    grown, moved = drift(drawn(500, rng, share=0.65)), drift(drawn(500, rng, shift=0.3))
     assert grown.alarm
-    assert grown.growth[1] > 4
-    moved = drift(watched[0], drawn(500, rng, shift=0.3), watched[1], random_state=0)
     assert moved.alarm
+    assert grown.growth[1] > 4
     assert (moved.movement > 3).all()
-    weeks, how = (drawn(300, np.random.default_rng(10 + week)) for week in range(60)), {"n_replicates": 99}
-    values = [drift(watched[0], rows, watched[1], random_state=0, **how).p_value for rows in weeks]
-    assert np.mean(np.array(values) <= 0.1) < 0.25
+    weeks = (drawn(300, np.random.default_rng(10 + week)) for week in range(60))
+    assert np.mean([drift(rows, n_replicates=99).p_value <= 0.1 for rows in weeks]) < 0.25
 
 
 @pytest.mark.parametrize(("degrees", "names"), [(None, ["degrees of freedom"]), (4, [])])
@@ -192,7 +188,7 @@ def test_standard_errors_are_of_scales_and_of_degrees_of_freedom_that_were_estim
     fit = GaussianMixture(3, tails="t", degrees_of_freedom=degrees, random_state=0).fit(rows)
     errors = gmm.inference.standard_errors(fit, rows, n_replicates=4, random_state=0)
     table = errors.to_frame()
-    assert dict.fromkeys(table["parameter"]) == dict.fromkeys(["weight", "mean", "scale", *names])
+    assert [*dict.fromkeys(table["parameter"])] == ["weight", "mean", "scale", *names]
     part = table[table["parameter"] == "degrees of freedom"]
     assert (part["estimate"] == fit.degrees_of_freedom_).all()
     np.testing.assert_array_equal(part["standard_error"], errors.degrees_of_freedom)
@@ -204,8 +200,7 @@ def test_standard_errors_are_of_scales_and_of_degrees_of_freedom_that_were_estim
 @pytest.mark.parametrize("far", [1e151, 1e155, 1e300])
 def test_known_columns_too_far_for_squares_are_refused(fitted, far):
     """Scales grow by these squares, and infinite ones would look like few degrees of freedom."""
-    near = fitted.predict_from([[1e145]], known=0, level=0.9)
-    assert np.isfinite(near.intervals).all()
+    assert np.isfinite(fitted.predict_from([[1e145]], known=0, level=0.9).intervals).all()
     refused(r"row 1 overflows.*known columns", fitted.predict_from, [[0.0], [far]], known=0, level=0.9)
     refused(r"overflows.*known columns", fitted.condition, {0: far})
 
@@ -223,9 +218,8 @@ def groups(n=500, seed=0, degrees=None):
     factors = 0.3 * rng.normal(size=(3, 2, 2)) + np.eye(2)
     group = rng.integers(3, size=n)
     rows = np.einsum("ni,nij->nj", rng.normal(size=(n, 2)), factors[group])
-    if degrees is not None:
-        rows /= np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
-    return CENTRES[group] + rows
+    stretch = 1 if degrees is None else np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+    return CENTRES[group] + rows / stretch
 
 
 @pytest.fixture(scope="module")
@@ -250,18 +244,32 @@ def test_cells_have_every_tail_and_count_their_parameter(heavy):
         assert cell.tails == name
         assert np.isfinite(cell.degrees_of_freedom_) == (name == "t")
         assert cell.log_likelihood(groups(degrees=4)) == pytest.approx(loglik)
+    given = select(groups(), 3, "EII", tails=BOTH, degrees_of_freedom=4, random_state=0)
+    assert [cell.degrees_of_freedom_ for cell in given.estimators] == [np.inf, 4]
+    assert given.n_parameters[0] == given.n_parameters[1]
 
 
-def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
-    cells = select(groups(), 3, "EII", tails=BOTH, degrees_of_freedom=4, random_state=0).estimators
-    assert [cell.degrees_of_freedom_ for cell in cells] == [np.inf, 4]
+def test_what_is_printed_and_stored_names_the_tails(heavy, tmp_path):
+    assert heavy.kinds[heavy.best_index] == "VVV t"
+    for told, text in {
+        "3 components, VVV t": repr(heavy),
+        "EEE t": repr(heavy),
+        "VVV t": heavy._repr_html_(),
+        "chooses 3 components, VVV t": plot_selection(heavy).get_title(),
+        " VVV t": plot_criteria(heavy).get_title(),
+        "covariance type EEE t": plot_criteria(heavy, covariance_type="EEE t").get_title(),
+    }.items():
+        assert told in text
+    back = reloaded(heavy)
+    assert (back.tails, repr(back)) == (heavy.tails, repr(heavy))
+    replace(heavy, tails=BOTH[::-1] * 8).save(tmp_path / "wrong.gmm")
+    refused("'tails'", gmm.load, tmp_path / "wrong.gmm")
 
 
 def test_beside_heavy_cells_normal_ones_end_no_lower_and_threads_change_nothing(heavy):
     how = {"n_components": range(1, 5), "covariance_type": ["EEE", "VVV"], "random_state": 0}
-    alone = select(groups(degrees=4), **how)
+    alone, other = select(groups(degrees=4), **how), select(groups(degrees=4), **how, tails=BOTH, n_threads=1)
     assert (heavy.loglik[np.array(heavy.tails) == "normal"] > alone.loglik - 0.05).all()
-    other = select(groups(degrees=4), **how, tails=BOTH, n_threads=1)
     np.testing.assert_array_equal(other.loglik, heavy.loglik)
 
 
@@ -271,26 +279,6 @@ def test_criteria_compare_tails_but_for_nec(criterion):
     found = select(groups(degrees=3), (2, 3), "VVV", tails=BOTH, criterion=criterion, random_state=0)
     assert np.isfinite(found.scores).all()
     assert found.best.tails == ("normal" if criterion == "nec" else "t")
-
-
-def test_a_stored_search_has_its_tails(heavy, tmp_path):
-    back = reloaded(heavy)
-    assert back.tails == heavy.tails
-    assert repr(back) == repr(heavy)
-    np.testing.assert_array_equal(back.best.means_, heavy.best.means_)
-    replace(heavy, tails=BOTH[::-1] * 8).save(tmp_path / "wrong.gmm")
-    refused("'tails'", gmm.load, tmp_path / "wrong.gmm")
-
-
-def test_what_is_printed_names_the_tails(heavy):
-    text, best = repr(heavy), heavy.kinds[heavy.best_index]
-    assert best == "VVV t"
-    assert f"3 components, {best}" in text
-    assert "EEE t" in text
-    assert "VVV t" in heavy._repr_html_()
-    assert "chooses 3 components, VVV t" in plot_selection(heavy).get_title()
-    assert "VVV t" in plot_criteria(heavy).get_title()
-    assert "covariance type EEE t" in plot_criteria(heavy, covariance_type="EEE t").get_title()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import inside
 from gmm import GaussianMixture, NormalInverseWishart, em, load, select
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 from inside import MixtureParameters, covariance_model, directions, discriminating, main
+from tables import PARAMETERS
 
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
 every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
@@ -71,20 +72,21 @@ def test_what_a_fitted_mixture_says(fitted, tmp_path):
         assert fitted.sample(5)[0].shape == (5, D)
         assert fitted.precisions_.shape == fitted.covariances_.shape
         fitted.save(tmp_path / "mixture.npz")
-        assert load(tmp_path / "mixture.npz").score(X) == fitted.score(X)
-        given = (fitted.weights_, fitted.means_, fitted.covariances_)
-        again = GaussianMixture.from_parameters(*given, covariance_type=fitted.covariance_type)
-        assert again.score(X) == fitted.score(X)
+        again = GaussianMixture.from_parameters(
+            *[getattr(fitted, name) for name in PARAMETERS], covariance_type=fitted.covariance_type
+        )
+        for mixture in (load(tmp_path / "mixture.npz"), again):
+            assert mixture.score(X) == fitted.score(X)
 
 
 def test_fits_one_pass_at_a_time_from_given_means_and_responsibilities(fitted):
-    name, asked = fitted.covariance_type, {"n_components": K, "random_state": 0, "max_iter": 3}
+    asked = {"n_components": K, "covariance_type": fitted.covariance_type, "random_state": 0, "max_iter": 3}
     shares = fitted.predict_proba(X)
+    starts = {"means_init": fitted.means_}, {"precisions_init": fitted.precisions_}, {"init_params": lambda *_: shares}
     with no_matrix_of_all_features():
-        assert list(em.steps(X, **asked, covariance_type=name))
-        GaussianMixture(**asked, covariance_type=name, means_init=fitted.means_).fit(X)
-        GaussianMixture(**asked, covariance_type=name, precisions_init=fitted.precisions_).fit(X)
-        GaussianMixture(**asked, covariance_type=name, init_params=lambda X, K, rng: shares).fit(X)
+        assert list(em.steps(X, **asked))
+        for start in starts:
+            GaussianMixture(**asked, **start).fit(X)
 
 
 @pytest.mark.parametrize("types", [["EII", "VII"], ["EEI"], ["VEI"], ["EVI"], ["VVI"]])
@@ -130,9 +132,6 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
         assert told(WIDEST) == 0
 
 
-# --- The plane of a picture -------------------------------------------------------------------------
-
-
 def a_mixture(n_components, d, name, *, apart=1.0):
     rng = np.random.default_rng(1)
     model = covariance_model(name)
@@ -145,8 +144,7 @@ def a_mixture(n_components, d, name, *, apart=1.0):
 @pytest.mark.parametrize("name", AXIS_ALIGNED)
 @pytest.mark.parametrize("n_components", [3, 7])
 def test_means_are_told_apart_in_the_same_plane_by_few_features_as_by_all(monkeypatch, name, n_components):
-    mixture = a_mixture(n_components, 90, name)
-    names = [f"x{j}" for j in range(90)]
+    mixture, names = a_mixture(n_components, 90, name), [f"x{j}" for j in range(90)]
     got = discriminating(mixture, names)
     monkeypatch.setattr(directions, "_MOST_FEATURES", 90)
     expected = discriminating(mixture, names)
