@@ -194,7 +194,7 @@ def test_rows_of_every_kind_have_the_bits_of_an_array(kind, size, tmp_path):
         dtype = np.float64 if kind == "delimited" else turn.choice([np.float64, np.float32])
         weighted, scratch, n_threads = turn.choice([False, True]), turn.choice([False, True]), turn.choice([1, 2, 5])
         start = turn.choice(["own", "given"])
-        gaps = kind != "relation" and turn.choice([False, True])  # a connection has one open result
+        gaps = turn.choice([False, True])
         missing = "em" if gaps else turn.choice(["error", "em"])
         rows, weight = rows_of(dtype, gaps, len(HOLED)), WEIGHTS[: len(HOLED)] if weighted else None
         source = source_of(kind, rows, weight, tmp_path, size, scratch=scratch)

@@ -177,19 +177,18 @@ class IncompleteSource(Source):
     def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
         return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
 
-    def rows_filled(self, chunk: Chunk, index: Any) -> NDArray[Any]:
+    def rows_filled(self, chunk: Chunk, index: Any, donors: tuple[Array, Array]) -> NDArray[Any]:
         """Return the rows with this index in the source, filled."""
         result, kinds = chunk.rows.copy(), self.errors.kinds
         for _, missing, indices, part in split(chunk, kinds[index] if self.errors else kinds, self.by_key):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
                 places = np.ix_(indices[batch] - chunk.first, missing)
-                result[places] = self._like_others(part.rows[batch], missing)
+                result[places] = self._like_others(part.rows[batch], missing, *donors)
         return result
 
-    def _like_others(self, rows: NDArray[Any], missing: NDArray[np.bool_]) -> Array:
+    def _like_others(self, rows: NDArray[Any], missing: NDArray[np.bool_], donors: Array, scales: Array) -> Array:
         """Return the missing values of the donors nearest to rows (m, q) in the columns that both have (hot deck)."""
-        donors, scales = self._donors
         values = np.tile(self.column_means[missing].astype(np.float64), (len(rows), 1))
         present = ~np.isnan(donors)
         columns = np.flatnonzero(missing)
@@ -209,7 +208,7 @@ class IncompleteSource(Source):
         return values
 
     @cached_property
-    def _donors(self) -> tuple[Array, Array]:
+    def donors(self) -> tuple[Array, Array]:
         """Some rows of weight above 0, less the means of the columns, and the deviations of these."""
         used = np.flatnonzero(self.weights)
         if len(used) > _DONORS:  # by chance, as gaps may come in turns
@@ -270,14 +269,16 @@ class _Filled(Source):
         vars(self).update({name: getattr(gappy, name) for name in _FACTS})
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Begin a reading."""
+        """Begin a reading, once others have told donors: a connection to a database has one open result."""
+        donors = self._gappy.donors
         for chunk in self._gappy.chunks(lane_rows):
             index = slice(chunk.first, chunk.first + len(chunk.rows))
-            yield chunk._replace(rows=self._gappy.rows_filled(chunk, index))
+            yield chunk._replace(rows=self._gappy.rows_filled(chunk, index, donors))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
-        return self._gappy.rows_filled(Chunk(0, self._gappy.take(indices), None), indices)
+        rows = Chunk(0, self._gappy.take(indices), None)
+        return self._gappy.rows_filled(rows, indices, self._gappy.donors)
 
 
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
