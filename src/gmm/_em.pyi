@@ -282,7 +282,7 @@ class Race:
         n_candidates: int,
         clusters: list[Clusters] | None = None,
         verdict: Verdict | None = None,
-        spread: Callable[[_Task, int, int], object] | None = None,
+        spread: Callable[[_Task, int, float], object] | None = None,
     ) -> Self: ...
     @property
     def clusters(self) -> list[Clusters]: ...

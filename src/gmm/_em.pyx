@@ -56,7 +56,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
+from gmm._kernel.linear cimport condition_within, measure_extents, extents_size, n_terms
 from gmm._kernel.loop cimport (
     COLUMNS, LoopInputs, falls, rounding_of, run_em, run_quasi_newton, walk, walk_first,
 )
@@ -1649,7 +1649,7 @@ cdef class Race:
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
-        Runs a task for so many numbers in threads, given the rows that each passes over.
+        Runs a task for so many numbers in threads, given the multiply-adds of all.
 
     Attributes
     ----------
@@ -1679,15 +1679,19 @@ cdef class Race:
         """Return the candidate that is left in the end."""
         cdef list found
         cdef Scratch scratch
+        cdef Clusters clusters
         cdef Candidate winner
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, N_LLOYD)
+            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD)
             self.clusters = tightest(found, self.n_candidates)
-            self.each(self.clusters, self.finish_clusters, N_LLOYD_LAST)
+            if self.uniforms.shape[0] > self.n_candidates:     # they were chosen for how tight they are
+                self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
+            for clusters in self.clusters:
+                clusters.view = None
         self.views = None
         found = tightest(self.clusters, self.n_candidates)
-        self.each(found, self.make_candidate, N_FIRST)
+        self.each(found, self.make_candidate, (<MixtureFamily>self.families[0]).family.layout, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
         if len(self.families) > 1 and (len(found) > 1 or self.is_degenerate(winner)):
@@ -1723,12 +1727,14 @@ cdef class Race:
         return self.verdict is not None and (
             one.failed or self.verdict.rejects(&one.family.family, &one.estimates[one.current]))
 
-    cdef int each(self, list field, make, int n_passes) except -1:
-        """Replace each of a field by what is made of it."""
+    cdef int each(self, list field, make, Layout layout, int n_passes) except -1:
+        """Replace each of a field by what passes over the part make of it."""
+        cdef const Family* family = &(<MixtureFamily>self.families[0]).family
+        cdef double work = <double>self.part.n_rows * n_passes * family.K * (2 * n_terms(layout, family.d) + 20)
         if self.spread is None:
             self.advance(field, make, 0, len(field))
         else:
-            self.spread(functools.partial(self.advance, field, make), len(field), self.part.n_rows * n_passes)
+            self.spread(functools.partial(self.advance, field, make), len(field), len(field) * work)
         return 0
 
     def advance(self, list field, make, Py_ssize_t start, Py_ssize_t end):
@@ -1756,10 +1762,8 @@ cdef class Race:
         return Clusters(view, seeds, N_LLOYD, scratch)
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
-        """Make more passes if the clusters were chosen for how tight they are, and let the rows go."""
-        if self.uniforms.shape[0] > self.n_candidates and clusters.view is not None:
-            clusters.go(N_LLOYD_LAST, scratch)
-        clusters.view = None
+        """Make more passes."""
+        clusters.go(N_LLOYD_LAST, scratch)
         return clusters
 
     def make_candidate(self, number, Clusters clusters not None, Scratch scratch not None):

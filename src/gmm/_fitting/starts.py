@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from math import inf, prod
+from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -234,8 +234,6 @@ _MANY_ROWS = 10_000  # of which no climb notices what float32 loses
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
 
-Task = Callable[[int, int], None]
-
 
 def raced(
     problem: Problem, n_components: int, rng: Rng, clusterings: Clusterings | None = None
@@ -264,18 +262,11 @@ def raced(
             n_candidates=how.n_mixtures,
             clusters=clusters,
             verdict=None if objective.prior.variational else resolution.verdict(model, Judge.START),
-            spread=None if e_step is None else partial(_share_out, e_step, problem, K),
+            spread=None if e_step is None else partial(e_step.share_out, product=problem.family(K).work),
         )
         best = race.best()
     clusterings[draws] = race.clusters
     return best.statistics
-
-
-def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
-    """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
-    shape = problem.objective.model.layout.shape(n_components, problem.rows.n_features)
-    work = float(n * n_rows) * (2 * prod(shape) + 20 * n_components)
-    e_step.share_out(task, n, work, product=problem.family(n_components).work)
 
 
 # --- Starts by their names -------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from gmm._values.whitened import WhitenedMixture
 T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
-PASS_WORTH_THREADS = 2e6
+PASS_WORTH_THREADS = 1.2e7
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
 REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
