@@ -44,7 +44,7 @@ ROOMS = {
     "_blas": "",
     "_kernel": """
         loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
-        | state | lanes update | arrays objective workspace spare prepared ratio
+        | state | crew lanes update | arrays objective workspace spare prepared ratio
         | constraint degenerate diagnostics far few low_rank sums | tails
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths

@@ -1,14 +1,16 @@
 """However a fit is watched, fed and continued, its bits are the same: for every model, wide or not."""
 
+import itertools
 import pickle
 
 import numpy as np
 import pytest
 
 import gmm
+import inside
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import CLASSIC, PARSIMONIOUS
-from tables import blobs, groups, warned
+from tables import blobs, groups, noted, warned
 
 N, PASSES = 60, 9
 
@@ -136,9 +138,46 @@ def test_a_compiled_climb_is_the_same_pass_by_pass(model, name, acceleration):
     assert isinstance(ends[0], tuple) or (how["reg_covar"] == 0 and "singular" in ends[0])
 
 
-@pytest.mark.parametrize(("n", "n_loops"), [(600, 1), (60_000, 3)])
-def test_work_that_is_worth_threads_is_left_to_them(n, n_loops):
-    """Passes of one compiled loop share their time."""
-    rows = blobs(n, 4)
-    mixture = GaussianMixture(8, means_init=rows[:8], acceleration=None, max_iter=3, tol=0, n_threads=2)
-    assert len({*fit_of(mixture, rows).history_.seconds}) == n_loops
+# What a pass of several lanes reads and adds up, and where a climb goes from one form to another.
+LANES = {
+    "whole": ({}, {}),
+    "tied": ({"covariance_type": "tied"}, {}),
+    "low rank": ({"covariance_type": "factor", "n_factors": 1}, {}),
+    "textbook": ({"acceleration": None}, {}),
+    "fixed": ({"fixed": {"means": [True, False, False]}}, {}),
+    "noise": ({"noise": True}, {}),
+    "t of each": ({"tails": "t", "degrees_of_freedom": "each"}, {}),
+    "labels": ({}, {"labels": np.where(np.arange(20_000) % 4, -1, np.arange(20_000) % 2)}),
+    "weights": ({}, {"sample_weight": np.random.default_rng(4).random(20_000)}),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", LANES)
+def test_threads_of_a_compiled_climb_change_no_bit(name, dtype, monkeypatch):
+    """Passes of one loop share their time, so a climb that threads share is one loop as well."""
+    (parameters, how), rows = LANES[name], blobs(20_000, 4).astype(dtype)
+    rows[:50] *= 30
+    shared = noted(monkeypatch, inside.EStep, "begin_beside", lambda e_step, task, n: n)
+    monkeypatch.setattr(inside.threads, "PASS_WORTH_SHARING", 0.0)
+    ends, numbers_of_threads = [], (1, 2, 3, 6)
+    for n_threads in numbers_of_threads:
+        more = {"means_init": rows[100:103], "max_iter": 12, "tol": 0, "n_threads": n_threads, "reg_covar": 1e-3}
+        mixture = fit_of(GaussianMixture(3, **more | parameters), rows, **how)
+        ends.append(facts(mixture))
+        assert n_threads == 1 or len({*mixture.history_.seconds}) == 1
+    assert all(end == ends[0] for end in ends[1:])
+    assert {n_threads - 1 for n_threads in numbers_of_threads[1:]} <= {*shared}
+
+
+def test_a_loop_goes_on_alone_and_with_others(monkeypatch):
+    """The blocks that a worker has kept for the next pass are those of its share."""
+    rows, ends = blobs(8000, 2), []
+    monkeypatch.setattr(inside.threads, "PASS_WORTH_SHARING", 0.0)
+    monkeypatch.setattr(inside.threads, "PASS_WORTH_THREADS", 0.0)
+    for beside in ([0], [1, 1, 0, 0, 1, 2, 1], [2, 0, 1]):
+        turns = itertools.cycle(beside)
+        monkeypatch.setattr(inside.EStep, "n_beside", lambda e_step, lanes, turns=turns: next(turns))
+        how = {"means_init": rows[:3], "max_iter": 12, "tol": 0, "n_threads": 3}
+        ends.append(facts(fit_of(GaussianMixture(3, **how), rows, callback=lambda iteration: False)))
+    assert ends[0] == ends[1] == ends[2]

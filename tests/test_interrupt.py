@@ -205,9 +205,15 @@ INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool
     ("pool", "n", "d", "what"),
     [
         ("gmm", *long_fit("one long pass", 2)),
+        (
+            "gmm",
+            20_000,
+            4,
+            "import gmm; gmm.GaussianMixture(3, tol=0, max_iter=10**6, means_init=X[:3], n_threads=2).fit(X)",
+        ),
         ("gmm-cell", 200_000, 4, "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)"),
     ],
-    ids=["pass", "search"],
+    ids=["pass", "climb", "search"],
 )
 def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
     what = INTERRUPTED_START.format(pool=pool, what=what)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from inside import DIAGONAL, FULL, SPHERICAL, TIED, ArraySource, EStep, WhitenedMixture, _em, tiles
+from inside import DIAGONAL, FULL, SPHERICAL, TIED, ArraySource, EStep, WhitenedMixture, _em, threads, tiles
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 NAMES = {layout: name for name, layout in LAYOUTS.items()}
@@ -274,7 +274,8 @@ def test_the_memory_order_changes_no_bit(name, dtype, form, ordered):
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 @every_case
 @every_layout
-def test_the_number_of_threads_changes_no_bit(name, dtype, form, n_threads):
+def test_the_number_of_threads_changes_no_bit(name, dtype, form, n_threads, monkeypatch):
+    monkeypatch.setattr(threads, "PASS_WORTH_THREADS", 1e6)
     rows, mixture = problem(name, 8, 8, n=19_999, dtype=dtype)
     expected, got = (EStep(ArraySource(rows), mixture.layout, n_threads=n, form=form) for n in (1, n_threads))
     with expected, got:

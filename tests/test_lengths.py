@@ -114,8 +114,8 @@ def an_estimate(**changed):
 def climb(*, at_most=2, of=None, log_offset=None, **changed):
     log_offset = np.zeros(K) if log_offset is None else log_offset
     how = {"before": np.nan, "tolerance": 0.0, "repair_empty": False}
-    loop = a_loop()
-    return loop.run_em(mixture(log_offset=log_offset), an_estimate(**changed), of or family(), None, at_most, **how)
+    loop, e_step = a_loop(), SimpleNamespace(common_scatter=None)
+    return loop.run_em(mixture(log_offset=log_offset), an_estimate(**changed), of or family(), e_step, at_most, **how)
 
 
 def measured(layout=FULL, scatter=None, **changed):
@@ -141,7 +141,7 @@ def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):
 
 
 OF_LOOP = {"single": False, "form": -1, "allowed": lambda n_components: None}
-OF_LOOP |= {"pass_limit": np.inf, "call_limit": np.inf, "update_limit": np.inf}
+OF_LOOP |= dict.fromkeys(("pass_limit", "share_limit", "call_limit", "update_limit"), np.inf)
 
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
@@ -402,6 +402,8 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().collect(None),
         lambda: a_plan().join([None]),
         lambda: a_plan().join([object()]),
+        lambda: _em.LoopCrew(None),
+        lambda: _em.LoopCrew([_em.Scratch(), None]),
     ],
 )
 def test_none_is_no_object_of_the_kernel(call):
@@ -437,6 +439,7 @@ def test_right_lengths_are_taken():
     assert seeds().shape == (3,)
     assert seeds(n_uniforms=1, n_seeds=1).shape == (1,)
     restored()
+    refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
     assert narrow(mass=np.zeros(1))[0].tolist() == [0.0]  # of one row
     assert np.isinf(narrow(mass=np.full(1, N + 1.0))[0]).all()
     doubt()

@@ -122,7 +122,8 @@ def test_rounding_leaves_no_negative_variance(covariance_type):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, None])
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
-def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_type, n_threads):
+def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_type, n_threads, monkeypatch):
+    monkeypatch.setattr(inside.threads, "PASS_WORTH_THREADS", 1e6)
     (*_, statistics), model, ranges = problem(covariance_type, 5, 100), covariance_model(covariance_type), []
     with EStep(ArraySource(np.zeros((1, 1))), model.layout, n_threads=n_threads) as e_step:
 

@@ -115,6 +115,11 @@ class Outlook:
     def is_any(self) -> bool: ...
 
 @disjoint_base
+class LoopCrew:
+    def __new__(cls, scratches: list[Scratch]) -> Self: ...
+    def serve(self, number: int) -> None: ...
+
+@disjoint_base
 class Loop:
     def __new__(
         cls,
@@ -127,6 +132,7 @@ class Loop:
         form: int,
         allowed: Callable[[int], _Array | None] | None,
         pass_limit: float,
+        share_limit: float,
         call_limit: float,
         update_limit: float,
     ) -> Self: ...
@@ -141,7 +147,7 @@ class Loop:
         mixture: WhitenedMixture,
         estimate: _Estimate,
         family: MixtureFamily,
-        scatter: Callable[[], _Array] | None,
+        e_step: Any,
         at_most: int,
         *,
         before: float,

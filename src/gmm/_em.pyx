@@ -19,6 +19,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
+from cpython.pythread cimport PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, WAIT_LOCK
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.string cimport memcmp, memcpy
@@ -46,10 +47,11 @@ from gmm._kernel.candidate cimport (
     step_along_axis,
     take_components,
 )
+from gmm._kernel.crew cimport Crew, Hand, call_hands
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.family cimport NO_TAILS, Family, is_constrained
-from gmm._kernel.lanes cimport merge_siblings
+from gmm._kernel.lanes cimport merge_siblings, take_nodes
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size,
     n_factors, n_matrices, total_size,
@@ -58,7 +60,7 @@ from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size, n_terms
 from gmm._kernel.loop cimport (
-    COLUMNS, LoopInputs, falls, rounding_of, run_em, run_quasi_newton, walk, walk_first,
+    COLUMNS, LoopInputs, falls, rounding_of, run_em, run_quasi_newton, serve, walk, walk_first,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -475,10 +477,7 @@ cdef class Plan:
     def join(self, list scratches not None):
         """Move the sums of the other workers to the first one, in the order of their lanes."""
         cdef Scratch head, other
-        cdef Workspace* into
-        cdef Py_ssize_t i, n_sums = self.plan.n_sums
         head = <Scratch?>scratches[0]              # the cast refuses None too
-        into = &head.workspace
         self.check_ready(head)
         for worker in scratches[1:]:
             other = <Scratch?>worker
@@ -486,14 +485,9 @@ cdef class Plan:
             if other.n_rows != head.n_rows or (
                     other.workspace.n_nodes > 0 and other.workspace.first_lane[0] != head.next_lane):
                 raise ValueError("expected scratches of lanes that follow each other")
-            for i in range(other.workspace.n_nodes):
-                memcpy(into.node + into.n_nodes * n_sums, other.workspace.node + i * n_sums, n_sums * sizeof(double))
-                into.level[into.n_nodes] = other.workspace.level[i]
-                into.first_lane[into.n_nodes] = other.workspace.first_lane[i]
-                into.n_nodes += 1
-                merge_siblings(into, n_sums, False)
+            if other.workspace.n_nodes > 0:
                 head.next_lane = other.next_lane
-            other.workspace.n_nodes = 0
+            take_nodes(&head.workspace, &other.workspace, self.plan.n_sums)
 
     def sums(self, Scratch scratch not None):
         """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
@@ -572,10 +566,56 @@ cdef int check_columns(const double[:, ::1] records) except -1:
     return 0
 
 
-cdef class Loop:
-    """Passes over rows in memory and updates in turn, by one worker without Python between.
+cdef class LoopCrew:
+    """Threads beside the one that calls a loop, for one call of it, each with a scratch."""
 
-    One thread uses it at a time, as it has one scratch.
+    cdef Crew crew
+    cdef Py_ssize_t n_locked              # hands whose locks are made
+    cdef list scratches, futures
+
+    def __cinit__(self, list scratches not None):
+        cdef Hand* hand
+        cdef Py_ssize_t n = len(scratches)
+        self.scratches, self.futures = scratches, []
+        self.crew.hands = <Hand*>PyMem_Calloc(max(n, 1), sizeof(Hand))
+        if self.crew.hands == NULL:
+            raise MemoryError
+        for worker in scratches:
+            hand = self.crew.hands + self.n_locked
+            hand.workspace, hand.work, hand.rest = (
+                &(<Scratch?>worker).workspace, PyThread_allocate_lock(), PyThread_allocate_lock())
+            self.n_locked += 1
+            if hand.work == NULL or hand.rest == NULL:
+                raise MemoryError
+            PyThread_acquire_lock(hand.work, WAIT_LOCK)
+            PyThread_acquire_lock(hand.rest, WAIT_LOCK)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.n_locked):
+            if self.crew.hands[i].work != NULL:
+                PyThread_free_lock(self.crew.hands[i].work)
+            if self.crew.hands[i].rest != NULL:
+                PyThread_free_lock(self.crew.hands[i].rest)
+        PyMem_Free(self.crew.hands)
+
+    def serve(self, Py_ssize_t number):
+        """Be one of the hands, until the crew is dismissed."""
+        if not 0 <= number < self.n_locked:
+            raise ValueError(f"expected one of {self.n_locked} hands, got {number}")
+        with nogil:
+            serve(&self.crew, number)
+
+    cdef dismiss(self):
+        """Let all hands go, also those that begin late."""
+        self.crew.dismissed, self.crew.n = True, self.n_locked
+        call_hands(&self.crew)
+
+
+cdef class Loop:
+    """Passes over rows in memory and updates in turn, without Python between.
+
+    One thread calls it at a time. It has others beside it for passes that are worth them.
 
     Parameters
     ----------
@@ -587,9 +627,12 @@ cdef class Loop:
     allowed : callable, optional
         Returns what `Plan` takes for K components.
     pass_limit : float
-        A pass of several lanes and more multiply-adds than these is not made.
+        A pass of several lanes and more multiply-adds than these is not made alone.
+    share_limit : float
+        Passes of several lanes and more multiply-adds than these, and together more than `pass_limit`, are shared.
     call_limit : float
-        A call makes a pass, and others until they have about so many multiply-adds.
+        A call makes a pass, and others until they have about so many multiply-adds. A pass of several lanes and more
+        is not made.
     update_limit : float
         After an update of more multiply-adds a call ends.
     """
@@ -600,13 +643,15 @@ cdef class Loop:
     cdef const double[::1] origin, reach
     cdef double[::1] room, buffer
     cdef LoopInputs inputs
-    cdef double pass_limit, call_limit, update_limit
+    cdef list hands                       # scratches of other workers
+    cdef Py_ssize_t n_hands               # among which the blocks are shared that workspaces keep
+    cdef double pass_limit, share_limit, call_limit, update_limit
     cdef object allowed, moments
     cdef const double[:, ::1] classes, common      # into which the plan and the inputs point
 
     def __cinit__(
         self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
-        int form, allowed, double pass_limit, double call_limit, double update_limit,
+        int form, allowed, double pass_limit, double share_limit, double call_limit, double update_limit,
     ):
         cdef PassPlan* plan = &self.plan
         plan.n_features, plan.layout, plan.moments = table.n_features, moments.code, moments.code
@@ -618,7 +663,8 @@ cdef class Loop:
         self.room = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
-        self.pass_limit, self.call_limit, self.update_limit = pass_limit, call_limit, update_limit
+        self.pass_limit, self.share_limit = pass_limit, share_limit
+        self.call_limit, self.update_limit, self.hands = call_limit, update_limit, []
         self.allowed, self.moments = allowed, moments
 
     @property
@@ -649,16 +695,62 @@ cdef class Loop:
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
         if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners,
                              ascent.e_step.common_scatter, min(at_most, records.shape[0] - n), ascent.work,
-                             self.pass_limit):
+                             self.call_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
         moments, self.inputs.unit = moments_in(&self.buffer[0], family.K, family.d), unit
-        with nogil:
-            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
-            n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
-                                 &self.scratch.workspace, &moments, state, &records[0, 0], n)
+        crew = self.crew_of(ascent.e_step)
+        try:
+            with nogil:
+                walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+                n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
+                                     &self.scratch.workspace, &moments, state, &records[0, 0], n)
+        finally:
+            self.dismiss(crew, ascent.e_step)
         return n
+
+    cdef LoopCrew crew_of(self, e_step):
+        """Return other workers for the passes of a call that is ready, None if it makes them alone."""
+        cdef PassPlan* plan = &self.plan
+        cdef Py_ssize_t lanes = n_lanes(plan, self.table.rows.n), n = 0
+        cdef double work = lanes * work_of(plan, plan.lane)
+        cdef LoopCrew crew = None
+        cdef Scratch scratch
+        if lanes > 1 and work > self.share_limit and work * self.inputs.at_most > self.pass_limit:
+            n = e_step.n_beside(lanes)
+        if n > 0:
+            while len(self.hands) < n:
+                self.hands.append(Scratch())
+            for worker in self.hands[:n]:
+                scratch = worker
+                if scratch.n_rows == 0 or not same_workspace(&scratch.plan, plan):
+                    scratch.make_ready(plan, self.table.rows.n, again=True)
+            crew = LoopCrew(self.hands[:n])
+            try:
+                crew.futures = e_step.begin_beside(crew.serve, n)
+            except BaseException:
+                crew.dismiss()
+                raise
+            n = crew.crew.n = len(crew.futures)
+        self.share_among(n)
+        self.inputs.crew = &crew.crew if n > 0 else NULL
+        return crew
+
+    cdef int share_among(self, Py_ssize_t n) except -1:
+        """Let this worker and n hands make the next pass, of whose lanes others may have kept the blocks."""
+        if n != self.n_hands:
+            self.n_hands, self.scratch.workspace.loaded = n, False
+            for worker in self.hands:
+                (<Scratch>worker).workspace.loaded = False
+        return 0
+
+    cdef int dismiss(self, LoopCrew crew, e_step) except -1:
+        self.inputs.crew = NULL
+        if crew is not None:
+            crew.dismiss()
+            e_step.end_beside(crew.futures)
+        return 0
 
     def measure(self, mixture, scatter):
         """Pass over the rows once; return the statistics, and by how much rounding may put off the mean log evidence.
@@ -681,6 +773,7 @@ cdef class Loop:
             set_tails(&self.plan, &tails[0], not mixture.fits_tails)
         if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], scatter, 1, 0, self.pass_limit):
             return None
+        self.share_among(0)
         buffer = np.empty(moments_size(self.plan.moments, K, d))
         cdef double[::1] sums = buffer
         moments = moments_in(&sums[0], K, d)
@@ -718,7 +811,7 @@ cdef class Loop:
         return statistics.SufficientStatistics(*moments_arrays(sums.base[:size], self.moments, 1, d, &moments))
 
     def run_em(
-        self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
+        self, mixture, tuple estimate not None, MixtureFamily family not None, e_step, Py_ssize_t at_most, *,
         double before, double tolerance, bint repair_empty, double doubt=INFINITY,
     ):
         """Run EM from a mixture: pass over the rows and update the parameters, until this needs Python.
@@ -732,6 +825,8 @@ cdef class Loop:
         mixture : WhitenedMixture
         estimate : tuple
             The same mixture, as `Update` returns it.
+        e_step : EStep
+            Which has the scatter of the rows, and threads.
         before : float
             The mean log evidence of the pass before, NaN if there is none.
 
@@ -757,8 +852,8 @@ cdef class Loop:
         self.plan.n_all = K
         set_noise(&self.plan, mixture.log_noise)
         set_tails(&self.plan, begin.tails, not mixture.fits_tails)
-        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners, scatter, at_most,
-                             <double>family.work, self.pass_limit):
+        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners, e_step.common_scatter, at_most,
+                             <double>family.work, self.call_limit):
             return None
         size = estimate_size(self.plan.layout, K, d)
         buffer, buffers = np.empty(moments_size(self.plan.moments, K, d)), np.empty((2, size))
@@ -768,10 +863,14 @@ cdef class Loop:
         cdef Estimate[2] estimates
         estimates[0] = estimate_in(&both[0], self.plan.layout, K, d)
         estimates[1] = estimate_in(&both[0] + size, self.plan.layout, K, d)
-        with nogil:
-            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
-            n = run_em(&self.plan, &self.inputs, &self.room[0], f, &begin, before, tolerance, doubt, repair_empty,
-                       &work[0], &self.scratch.workspace, &moments, &counts[0], estimates, &measured[0])
+        crew = self.crew_of(e_step)
+        try:
+            with nogil:
+                walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+                n = run_em(&self.plan, &self.inputs, &self.room[0], f, &begin, before, tolerance, doubt, repair_empty,
+                           &work[0], &self.scratch.workspace, &moments, &counts[0], estimates, &measured[0])
+        finally:
+            self.dismiss(crew, e_step)
         last = preceding = None
         if n > 1:
             last = estimate_arrays(buffers[(n - 1) % 2].copy(), self.plan.layout, K, d)

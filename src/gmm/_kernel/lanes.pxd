@@ -1,5 +1,5 @@
 """The pass of one worker: blocks, lanes of blocks, and the tree in which partial sums are merged."""
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
@@ -349,6 +349,18 @@ cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint ev
             sums[i] += sums[n_sums + i]
         workspace.level[left] += 1
         workspace.n_nodes -= 1
+
+
+cdef inline void take_nodes(Workspace* workspace, Workspace* other, Py_ssize_t n_sums) noexcept nogil:
+    """Move the sums of another worker, of the lanes that follow, to those of this one."""
+    cdef Py_ssize_t i
+    for i in range(other.n_nodes):
+        memcpy(workspace.node + workspace.n_nodes * n_sums, other.node + i * n_sums, n_sums * sizeof(double))
+        workspace.level[workspace.n_nodes] = other.level[i]
+        workspace.first_lane[workspace.n_nodes] = other.first_lane[i]
+        workspace.n_nodes += 1
+        merge_siblings(workspace, n_sums, False)
+    other.n_nodes = 0
 
 
 cdef inline Py_ssize_t block_rows(const PassPlan* plan, Py_ssize_t left) noexcept nogil:

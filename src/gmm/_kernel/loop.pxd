@@ -1,11 +1,14 @@
-"""Passes and updates in turn, by one worker without Python: EM and the accelerated solver."""
+"""Passes and updates in turn, without Python: EM and the accelerated solver."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy
 
+from cpython.pythread cimport PyThread_release_lock
+
+from gmm._kernel.crew cimport Crew, Hand, await_lock, call_hands, first_lane_of
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
-from gmm._kernel.lanes cimport merge_siblings, walk_lanes
+from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
@@ -64,6 +67,7 @@ cdef struct LoopInputs:
     const double* scatter       # (d, d) about the origin, or NULL
     bint single
     int form
+    Crew* crew                  # that shares each pass; NULL: one worker makes it
     Py_ssize_t at_most          # passes, one at least
     double unit                 # of what is recorded, in nats per unit weight
 
@@ -87,12 +91,43 @@ cdef inline void walk_in_type(
         walk_lanes(plan, rows, x, first, last, workspace, <double*>workspace.tile, accumulate)
 
 
+cdef inline void walk_share(
+    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
+) noexcept nogil:
+    """Walk the lanes that a worker walks in each pass of a loop."""
+    workspace.n_nodes = 0
+    walk(plan, rows, first, last, workspace, True)
+    workspace.loaded = rows.n <= plan.block * workspace.n_kept
+
+
+cdef inline void serve(Crew* crew, Py_ssize_t number) noexcept nogil:
+    """Walk the share of a hand in each pass, until the crew is dismissed."""
+    cdef Hand* hand = crew.hands + number
+    cdef Py_ssize_t lanes
+    while True:
+        await_lock(hand.work)
+        if crew.dismissed:
+            return
+        lanes = n_lanes(crew.plan, crew.rows.n)
+        walk_share(crew.plan, crew.rows, first_lane_of(crew, number + 1, lanes),
+                   first_lane_of(crew, number + 2, lanes), hand.workspace)
+        PyThread_release_lock(hand.rest)
+
+
 cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Workspace* workspace) noexcept nogil:
     """Pass over the rows with the mixture that a plan was prepared for."""
-    workspace.n_nodes = 0
-    walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
+    cdef Py_ssize_t lanes = n_lanes(plan, inputs.rows.n), i
+    cdef Crew* crew = inputs.crew
+    if crew == NULL:
+        walk_share(plan, &inputs.rows, 0, lanes, workspace)
+    else:
+        crew.plan, crew.rows = plan, &inputs.rows
+        call_hands(crew)
+        walk_share(plan, &inputs.rows, 0, first_lane_of(crew, 1, lanes), workspace)
+        for i in range(crew.n):
+            await_lock(crew.hands[i].rest)
+            take_nodes(workspace, crew.hands[i].workspace, plan.n_sums)
     merge_siblings(workspace, plan.n_sums, True)
-    workspace.loaded = inputs.rows.n <= plan.block * workspace.n_kept
 
 
 cdef inline bint walk_again(

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import zip_longest
 from types import TracebackType
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 1.2e7
+# Those of one loop cost less to share: threads wait for the next pass, without Python.
+PASS_WORTH_SHARING = 2e6
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
 REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
@@ -327,7 +329,7 @@ class EStep:
             how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):
                 mixture, estimate = parameters.whitened(), parameters.as_estimate()
-                rest = family, self.common_scatter, at_most
+                rest = family, self, at_most
                 passed = loop.run_em(mixture, estimate, *rest, repair_empty=repair_empty, **how)
         if passed is None:
             statistics = self.measure(parameters, family)
@@ -427,7 +429,7 @@ class EStep:
 
     @cached_property
     def resident(self) -> _em.Loop | None:
-        """Passes in turn by one worker, if the rows are in memory; short ones unless that is the only thread.
+        """Passes in turn, if the rows are in memory.
 
         Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
         memory until the garbage collector comes.
@@ -436,7 +438,8 @@ class EStep:
             return None
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
         codes, allowed = (self._known.codes, self._known.table) if self._known else (None, None)
-        limits = {"pass_limit": pass_limit, "call_limit": SLICE, "update_limit": PASS_WORTH_THREADS}
+        limits = {"pass_limit": pass_limit, "share_limit": PASS_WORTH_SHARING, "call_limit": SLICE}
+        limits["update_limit"] = PASS_WORTH_THREADS
         how: Any = {"single": self._single, "form": self._form, "allowed": allowed, **limits}
         table = _em.RowTable(rows.rows, rows.sample_weight, codes)
         return _em.Loop(table, self._moments, self._origin, self._reach, **how)
@@ -523,11 +526,35 @@ class EStep:
             self._side_by_side(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
-        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
+        if n_tasks == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
+        return 1 + self.n_beside(n_tasks)
+
+    def n_beside(self, n_tasks: int) -> int:
+        """Return how many threads there may be beside this one for so many tasks."""
         if self._n_threads is None:
             self._n_threads = usable_threads()
-        return min(self._n_threads, n_tasks)
+        return min(self._n_threads, n_tasks) - 1
+
+    def begin_beside(self, task: Callable[[int], None], n: int) -> list[Future[None]]:
+        """Begin ``task(0) … task(n − 1)`` in threads, or the first ones alone if there is no memory for others."""
+        futures: list[Future[None]] = []
+        with suppress(RuntimeError):
+            futures.extend(self._threads(n).submit(task, i) for i in range(n))
+        return futures
+
+    @staticmethod
+    def end_beside(futures: list[Future[None]]) -> None:
+        """Wait for such tasks."""
+        for future in futures:
+            result_of(future)
+
+    def _threads(self, n: int) -> ThreadPoolExecutor:
+        owner = self._beside or self
+        if owner._pool is None:
+            # The pool is sized for the largest request; threads start on demand.
+            owner._pool = ThreadPoolExecutor((self._n_threads or n + 1) - 1, thread_name_prefix="gmm")
+        return owner._pool
 
     def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
         """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
@@ -549,10 +576,7 @@ class EStep:
         if n_workers == 1:
             walk(0)
             return
-        owner = self._beside or self
-        if owner._pool is None:
-            # The pool is sized for the largest request; threads start on demand.
-            owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
+        owner, pool = self._beside or self, self._threads(n_workers - 1)
         waiting = deque(range(n_workers))
 
         def work() -> None:
@@ -564,12 +588,12 @@ class EStep:
                 walk(worker)
 
         try:
-            others = submitted(owner._pool, work, [()] * (n_workers - 1))
+            others = submitted(pool, work, [()] * (n_workers - 1))
             work()
             for other in others:
                 result_of(other)
         except BaseException:
             self._stopped = True
-            owner._pool.shutdown(cancel_futures=True)  # an interrupted submit has a thread at work, but no future
+            pool.shutdown(cancel_futures=True)  # an interrupted submit has a thread at work, but no future
             owner._pool, self._stopped = None, False
             raise
