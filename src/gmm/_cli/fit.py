@@ -116,7 +116,7 @@ def _check_drawings(options: argparse.Namespace) -> Any:
     """
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in _PAGES:
         raise UsageError(
-            f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
+            f"--report {options.report!r}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"
         )
     output.check_place("--plot", options.plot, output.PICTURES)

@@ -538,7 +538,7 @@ def check_target(path: str | os.PathLike[str], suffixes: Sequence[str] | None = 
     allowed = [check_text(suffix, "suffixes") for suffix in as_list(suffixes)]
     suffix = os.path.splitext(os.fspath(path))[1].lower() or (allowed[0] if allowed and not _replaceable(path) else "")
     if suffix not in allowed:
-        raise ValueError(f"{os.fspath(path)}: expected a name ending in one of {', '.join(allowed)}")
+        raise ValueError(f"{os.fspath(path)!r}: expected a name ending in one of {', '.join(allowed)}")
     if os.path.isdir(path):
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), os.fspath(path))
     try:
@@ -659,7 +659,7 @@ def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: An
     Raises
     ------
     ValueError
-        If lengths differ.
+        If lengths differ, or two classes are printed alike.
 
     Examples
     --------
@@ -673,6 +673,8 @@ def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: An
         names = range(shares.shape[-1] if shares.ndim else 0) if classes is None else as_list(classes)
         if shares.ndim != 2 or len(names) != shares.shape[1]:
             raise ValueError(f"expected probabilities of shape (n, K), one for each class, got shape {shares.shape}")
+        if len({*map(str, names)}) < len(names):
+            raise ValueError(f"expected classes of different names, got {names!r:.200}")
         columns |= {f"p_{name}": np.ascontiguousarray(column) for name, column in zip(names, shares.T, strict=True)}
     shapes = {name: column.shape for name, column in columns.items()}
     if len({*shapes.values()}) > 1 or len(columns["row"].shape) != 1:
