@@ -41,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
     options = parse(arguments)
     try:
-        _run(options)
+        if options.command == "fit":
+            from gmm._cli.fit import fit
+
+            fit(options)
+        else:
+            from gmm._cli import apply
+
+            getattr(apply, options.command)(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # so that the interpreter does not flush into a closed pipe at exit
@@ -56,19 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = UsageError.exit_code if isinstance(error, InvalidParameterError) else code
         return _report_failure(options.command, f"error: {_reason(error, options)}", code)
     return OK
-
-
-def _run(options: argparse.Namespace) -> None:
-    if options.command == "fit":
-        from gmm._cli.fit import fit
-
-        fit(options)
-        return
-    from gmm._cli import apply
-
-    uses = {"predict": apply.predict, "sample": apply.sample, "info": apply.info, "export": apply.export}
-    uses["plot"] = apply.plot
-    uses[options.command](options)
 
 
 def _reason(error: Exception, options: argparse.Namespace) -> str:

@@ -399,14 +399,11 @@ def _damage(name: str, file: BinaryIO) -> Iterator[None]:
 def _check_entry(value: Any, place: str, levels: int) -> None:
     if levels == 0:
         raise ValueError(f"expected metadata of at most {_DEEPEST} levels, got more: does {place:.60} contain itself?")
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            if not isinstance(key, str):
+    if isinstance(value, dict | list):
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
                 raise TypeError(f"expected texts as keys of {place}, got {key!r:.60} of type {type(key).__name__}")
             _check_entry(entry, f"{place}[{key!r}]", levels - 1)
-    elif isinstance(value, list):
-        for index, entry in enumerate(value):
-            _check_entry(entry, f"{place}[{index}]", levels - 1)
     elif isinstance(value, float):
         if not isfinite(value):
             raise ValueError(f"expected finite numbers in metadata, got {value} at {place}: pass None, or a text")
@@ -591,9 +588,8 @@ def _described(place: object) -> str:
 
 
 def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted]) -> None:
-    """Write blocks of predictions, as `write_table` does."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
+    """Write blocks of predictions, as `write_table` does, but to a path alone."""
+    check_target(path)
     numbered = ((first + 1 + np.arange(len(labels)), labels, soft) for first, labels, soft in blocks)
     write_table(path, (prediction_columns(*block) for block in numbered))
 

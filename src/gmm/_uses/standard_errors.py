@@ -29,7 +29,7 @@ from gmm._validation.parameters import check_callback, check_is_fitted, check_le
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import KnownClasses
 
@@ -165,11 +165,10 @@ class StandardErrors:
     def __repr__(self) -> str:
         """Return a table of weights and means with their standard errors."""
         mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
-        columns = [Column("", range(mixture.n_components))]
-        weights = zip(mixture.weights, self.weights, strict=True)
-        columns.append(Column("weight", [f"{weight:.4f} ± {error:.4f}" for weight, error in weights]))
-        for j, name in enumerate(names):
-            columns.append(Column(name, plus_minus(mixture.means[:, j], self.means[:, j], 2)))
+        weights = [f"{weight:.4f} ± {error:.4f}" for weight, error in zip(mixture.weights, self.weights, strict=True)]
+        columns = [Column("", range(mixture.n_components)), Column("weight", weights)]
+        means = zip(names, mixture.means.T, self.means.T, strict=False)
+        columns += [Column(name, plus_minus(values, errors, 2)) for name, values, errors in means]
         notes = omissions(feature=mixture.n_features - len(names))
         if self.adjusted_rand is not None:
             low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
@@ -439,10 +438,8 @@ class LocalCoordinates:
 
     def mixture_at(self, point: Array) -> MixtureParameters:
         """Return the mixture at these coordinates."""
-        weights, means, covariances = (part[0] for part in self.changes(point[None]))
-        mixture = self.mixture
-        sums = {"means": mixture.means + means, "covariances": mixture.covariances + covariances}
-        return mixture.with_other(weights=mixture.weights + weights, **sums)
+        changes = zip(PARTS, self.changes(point[None]), strict=True)
+        return self.mixture.with_other(**{part: getattr(self.mixture, part) + change[0] for part, change in changes})
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
