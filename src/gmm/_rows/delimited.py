@@ -622,8 +622,7 @@ class _Text:
         words, plain = self._format.words, {text: _bare(text) for text in texts}
         texts = [text for text in texts if not _NUMBER[self._decimal].search(plain[text])]
         if not texts:
-            what = f"write {sign}" if sign else "write the same sign"
-            return f"{what} beside every number of the column, or none"
+            return f"write {sign or 'the same sign'} beside every number of the column, or none"
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"

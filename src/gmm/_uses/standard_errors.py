@@ -120,8 +120,7 @@ class StandardErrors:
             factors = variances * np.exp(steps * self.covariances[..., None] / variances)
         means = mixture.means[..., None] + steps * self.means[..., None]
         plain = variances + steps * self.covariances[..., None]
-        layout = mixture.model.layout
-        diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
+        diagonal = True if mixture.model.layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
         return ParameterArrays(odds, means, np.where(diagonal, factors, plain), np.empty((0, 2)))
 
     def to_frame(self, level: float = 0.95) -> Any:
@@ -487,8 +486,7 @@ def deviations_by_information(
     observed = 0.5 * (observed + observed.T)
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
-    parts = local.changes(axes.T)
-    weights, means, covariances = (_deviations_along(part, observed) for part in parts)
+    weights, means, covariances = (_deviations_along(part, observed) for part in local.changes(axes.T))
     return weights, means, covariances
 
 
@@ -502,8 +500,7 @@ def _deviations_along(part: Array, covariance: Array) -> Array:
 
 def _derivative(function: Callable[[Array], Array], axes: Array, step: float) -> Array:
     """Return the derivatives at 0 along axes, the columns, by central differences."""
-    columns = [(function(step * axis) - function(-step * axis)) / (2 * step) for axis in axes.T]
-    return np.array(columns).T
+    return np.array([(function(step * axis) - function(-step * axis)) / (2 * step) for axis in axes.T]).T
 
 
 def _complete_data_covariance(

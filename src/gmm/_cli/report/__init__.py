@@ -773,8 +773,7 @@ class SearchReport(Report):
         every = joined(grid._replace(notes=()), legend, *map(line, self.remarks.failures))
         caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
         picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
-        folded = details(f"{name} of every mixture", every)
-        return [said, chosen_by.scale, picture, self._table_of_best(), folded]
+        return [said, chosen_by.scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
