@@ -592,7 +592,7 @@ BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full,
         ("sample model.gmm", "required: -n"),
         ("fit --report data.csv", "--report 'data.csv': expected a name ending in .html; if it is the table to fit"),
         ("fit --plot a.gif", "--plot 'a.gif': expected a name ending in one of .png, .svg, .pdf"),
-        ("export model.gmm --out m.pmml", "export: error: --out 'm.pmml': expected a name ending in one of .json, .onnx"),
+        ("export model.gmm --out m.pmml", "error: --out 'm.pmml': expected a name ending in one of .json, .onnx"),
         ("plot model.gmm a.csv --out a.jpg", "--out 'a.jpg': expected a name ending in one of"),
     ],
 )
