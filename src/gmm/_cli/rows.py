@@ -329,11 +329,9 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.from_column(blocks, table.missing, options.na, rows.indices))
-    messages = (in_options(str(warning.message), options) for warning in caught)
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
-    if rows.in_memory:
-        notes = (*notes, *(note.in_options for note in column_notes(rows.source, ("long tail", "error value"))))
-    notes = (*notes, *messages)
+    found = column_notes(rows.source, ("long tail", "error value")) if rows.in_memory else ()
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *(note.in_options for note in found))
+    notes = (*notes, *(in_options(str(warning.message), options) for warning in caught))
     screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 

@@ -28,8 +28,7 @@ def printable(text: str) -> str:
 
 def column_names(given: Iterable[object] | None, n_columns: int) -> tuple[str, ...]:
     """Return the names of columns as texts; x0, x1, … of so many columns without any."""
-    names = () if given is None else tuple(map(str, given))
-    return names or tuple(f"x{j}" for j in range(n_columns))
+    return tuple(map(str, () if given is None else given)) or tuple(f"x{j}" for j in range(n_columns))
 
 
 def printable_lines(text: str) -> str:
