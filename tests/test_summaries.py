@@ -437,6 +437,8 @@ OF_BLOCKS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
         ("what a plotting function returns", lambda: gmm.plotting.inline_svg([], "a", "b")),
         ("expected kind among", lambda: gmm.plotting.encoded(None, "jpg")),
         ("is not fitted yet", lambda: GaussianMixture().freeze()),
+        (r"names, got \[1, '1'\]", lambda: gmm.sources.prediction_columns([1], [1], [[0.25, 0.75]], [1, "1"])),
+        ("^'': expected a name ending in one of .csv", lambda: gmm.sources.check_target("")),
     ],
 )
 def test_what_is_no_argument_is_refused_in_words(told, call):

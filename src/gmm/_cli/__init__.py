@@ -41,34 +41,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
     options = parse(arguments)
     try:
-        _run(options)
+        if options.command == "fit":
+            from gmm._cli.fit import fit
+
+            fit(options)
+        else:
+            from gmm._cli import apply
+
+            getattr(apply, options.command)(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # so that the interpreter does not flush into a closed pipe at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
-        return _report_failure(options.command, "interrupted", INTERRUPTED)
+        failure, code = "interrupted", INTERRUPTED
     except Exception as error:
         if options.debug:
             print(printable_lines(traceback.format_exc()), end="", file=sys.stderr)
         code = error.exit_code if isinstance(error, CommandError) else FAILED
         code = UsageError.exit_code if isinstance(error, InvalidParameterError) else code
-        return _report_failure(options.command, f"error: {_reason(error, options)}", code)
-    return OK
-
-
-def _run(options: argparse.Namespace) -> None:
-    if options.command == "fit":
-        from gmm._cli.fit import fit
-
-        fit(options)
-        return
-    from gmm._cli import apply
-
-    uses = {"predict": apply.predict, "sample": apply.sample, "info": apply.info, "export": apply.export}
-    uses["plot"] = apply.plot
-    uses[options.command](options)
+        failure = f"error: {_reason(error, options)}"
+    else:
+        return OK
+    print(printable(f"gmm {options.command}: {failure}"), file=sys.stderr)
+    return code
 
 
 def _reason(error: Exception, options: argparse.Namespace) -> str:
@@ -87,8 +84,3 @@ def _reason(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, ValueError | OSError):
         return in_options(message, options)
     return f"{type(error).__name__}: {message} (--debug shows the traceback)"
-
-
-def _report_failure(command: str, line: str, code: int) -> int:
-    print(printable(f"gmm {command}: {line}"), file=sys.stderr)
-    return code

@@ -29,11 +29,12 @@ def components(text: str) -> list[int]:
         first, colon, last = part.partition(":")
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
-        if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
+        low, high = int(first), int(last if colon else first)
+        if max(low, high) > _MOST_COMPONENTS:
             raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS:,}, got {text!r}")
-        if colon and int(first) > int(last):
-            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
-        numbers.extend(range(int(first), int(last if colon else first) + 1))
+        if low > high:
+            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {high}:{low}")
+        numbers.extend(range(low, high + 1))
     if not numbers or min(numbers) < 1:
         raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
     return sorted(set(numbers))

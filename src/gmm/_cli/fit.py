@@ -105,8 +105,7 @@ def _check(options: argparse.Namespace) -> None:
 def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
     """Return the covariance models, of rows with so many columns, that the options ask for."""
     names = sorted(options.covariance_type or ["all"], key="all".__ne__)
-    limited = options.max_ratio is not None
-    return IN_PYTHON.covariance_types(names, n_features, options.n_factors, limited=limited)
+    return IN_PYTHON.covariance_types(names, n_features, options.n_factors, limited=options.max_ratio is not None)
 
 
 def _check_drawings(options: argparse.Namespace) -> Any:
@@ -116,7 +115,7 @@ def _check_drawings(options: argparse.Namespace) -> Any:
     """
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in _PAGES:
         raise UsageError(
-            f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
+            f"--report {options.report!r}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"
         )
     output.check_place("--plot", options.plot, output.PICTURES)
@@ -170,8 +169,6 @@ def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Name
     if options.bayesian:
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
         parameters |= {"covariance_type": options.covariance_type[0]} if options.covariance_type else {}
-        posterior = BayesianGaussianMixture(n_components=n_components, **parameters)
-        return Posterior, posterior.fit(rows.source)
-    tails = (options.tails or [NORMAL])[0]
-    parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": tails}
+        return Posterior, BayesianGaussianMixture(n_components=n_components, **parameters).fit(rows.source)
+    parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": (options.tails or [NORMAL])[0]}
     return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)

@@ -174,8 +174,7 @@ class Classes(Outcome):
     def __init__(self, rows: Rows, *about: Any) -> None:
         super().__init__(rows, *about)
         assert rows.labels is not None  # the column is in the table
-        classes = classes_of(rows, self.options.class_column)
-        self.summary = self.model.summary(rows.source, classes, rows.weights)
+        self.summary = self.model.summary(rows.source, classes_of(rows, self.options.class_column), rows.weights)
         self._names = [str(label) for label in self.model.classes_.tolist()]
         predicted = self.model.predict_proba(rows.source).argmax(axis=1)
         places = {name: code for code, name in enumerate(self._names)}

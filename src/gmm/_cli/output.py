@@ -92,12 +92,11 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     OSError
         If the path cannot be written.
     """
+    place: Any = path
     if path is None:
         sys.stdout.flush()
-        out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
-        sources.write_table(out, blocks)
-        return
-    sources.write_table(path, blocks)
+        place = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+    sources.write_table(place, blocks)
 
 
 class _Terminal(RawIOBase):

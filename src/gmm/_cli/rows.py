@@ -325,17 +325,13 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            how = {"missing": options.missing, "error_covariance": _variances(rows, options)}
-            source = checked_rows(rows.source, estimator="gmm fit", **how)
-        rows = _with_values(replace(rows, source=source))
+            rows = _with_values(rows, "gmm fit", options, missing=options.missing)
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.from_column(blocks, table.missing, options.na, rows.indices))
-    messages = (in_options(str(warning.message), options) for warning in caught)
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
-    if rows.in_memory:
-        notes = (*notes, *(note.in_options for note in column_notes(rows.source, ("long tail", "error value"))))
-    notes = (*notes, *messages)
+    found = column_notes(rows.source, ("long tail", "error value")) if rows.in_memory else ()
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *(note.in_options for note in found))
+    notes = (*notes, *(in_options(str(warning.message), options) for warning in caught))
     screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 
@@ -378,9 +374,7 @@ def rows_for(
             rows = _without_summaries(rows)
         if names is None:
             rows.source.feature_names = None
-        rows = _checked(rows, options)
-        source = checked_rows(rows.source, estimator=model, error_covariance=_variances(rows, options))
-        rows = _with_values(replace(rows, source=source))
+        rows = _with_values(_checked(rows, options), model, options)
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted, *errors}]
     unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
     screen.note(*table.notes(columns), *unused_note, *omissions, *rows.notes)
@@ -495,14 +489,12 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
     return rows
 
 
-def _with_values(rows: Rows) -> Rows:
-    """Leave out rows without a value, and say how many values are missing."""
-    source = rows.source
-    if not source.patterns:
-        return rows
+def _with_values(rows: Rows, estimator: object, options: argparse.Namespace, **how: Any) -> Rows:
+    """Return the rows that have a value, as an estimator takes them, and say how many values are missing."""
+    source: Any = checked_rows(rows.source, estimator=estimator, error_covariance=_variances(rows, options), **how)
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     if not some:
-        return rows
+        return replace(rows, source=source)
     share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
     missing = f"missing values in {some:,} of {counted(source.n_rows, 'row')}, {percent(share)} of all values"
     notes = (*rows.notes, missing)

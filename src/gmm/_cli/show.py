@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from threading import Timer
 from typing import Any, TypeAlias
 
@@ -220,10 +221,8 @@ class Screen:
         shown = range(model.n_components) if shown is None else shown
         labels = [Column("component", shown), Column("weight", [f"{model.weights_[k]:.4f}" for k in shown])]
         labels += [] if counts is None else [Column("rows", [str(counts[k]) for k in shown])]
-        columns = list[Column]()
-        for j, name in enumerate(names[:COLUMNS_SHOWN]):
-            entries = plus_minus(model.means_[:, j], facts.standard_deviations[:, j])
-            columns.append(Column(name, [entries[k] for k in shown]))
+        of_columns = zip(names, map(plus_minus, model.means_.T, facts.standard_deviations.T), strict=True)
+        columns = [Column(name, [entries[k] for k in shown]) for name, entries in islice(of_columns, COLUMNS_SHOWN)]
         correlations = [_correlation(names, strongest[k]) for k in shown]
         title = "correlation" if len(names) == 2 else "strongest correlation"
         beside = [Column(title, correlations, TEXT)] * any(correlations)

@@ -529,7 +529,7 @@ class GaussianMixture(FittedMixture):
                [4.]])
         """
         parameters = fitted_parameters(self)
-        indices = check_columns(columns, names_of_features(self), parameters.n_features)
+        indices = check_columns(columns, names_of_features(self))
         from gmm._values.completion import marginal
 
         return self._with(marginal(parameters, indices), indices)
@@ -570,7 +570,7 @@ class GaussianMixture(FittedMixture):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
         parameters = fitted.checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        inputs, others = check_known_columns(list(numbers), None, names_of_features(self), parameters.n_features)
+        inputs, others = check_known_columns(list(numbers), None, names_of_features(self))
         source = as_source(np.array([list(numbers.values())]), estimator=self)
         from gmm._estimators.conditional import conditional_mixture
         from gmm._values.completion import Regression
@@ -622,7 +622,7 @@ class GaussianMixture(FittedMixture):
         parameters, weight = fitted.checked_for(self, "predict_from"), fitted.record_of(self).weight
         source = as_source(X, estimator=self, missing=self.missing)
         of_fit, names = names_of_features(self), source.feature_names
-        columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
+        columns, targets = check_known_columns(names if known is None else known, target, of_fit)
         if known is not None and names is not None and hasattr(self, "feature_names_in_"):
             check_names(names, np.array(of_fit, object)[columns], self)
         if source.n_features != len(columns):

@@ -399,14 +399,11 @@ def _damage(name: str, file: BinaryIO) -> Iterator[None]:
 def _check_entry(value: Any, place: str, levels: int) -> None:
     if levels == 0:
         raise ValueError(f"expected metadata of at most {_DEEPEST} levels, got more: does {place:.60} contain itself?")
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            if not isinstance(key, str):
+    if isinstance(value, dict | list):
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
                 raise TypeError(f"expected texts as keys of {place}, got {key!r:.60} of type {type(key).__name__}")
             _check_entry(entry, f"{place}[{key!r}]", levels - 1)
-    elif isinstance(value, list):
-        for index, entry in enumerate(value):
-            _check_entry(entry, f"{place}[{index}]", levels - 1)
     elif isinstance(value, float):
         if not isfinite(value):
             raise ValueError(f"expected finite numbers in metadata, got {value} at {place}: pass None, or a text")
@@ -538,7 +535,7 @@ def check_target(path: str | os.PathLike[str], suffixes: Sequence[str] | None = 
     allowed = [check_text(suffix, "suffixes") for suffix in as_list(suffixes)]
     suffix = os.path.splitext(os.fspath(path))[1].lower() or (allowed[0] if allowed and not _replaceable(path) else "")
     if suffix not in allowed:
-        raise ValueError(f"{os.fspath(path)}: expected a name ending in one of {', '.join(allowed)}")
+        raise ValueError(f"{os.fspath(path)!r}: expected a name ending in one of {', '.join(allowed)}")
     if os.path.isdir(path):
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), os.fspath(path))
     try:
@@ -591,9 +588,8 @@ def _described(place: object) -> str:
 
 
 def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted]) -> None:
-    """Write blocks of predictions, as `write_table` does."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
+    """Write blocks of predictions, as `write_table` does, but to a path alone."""
+    check_target(path)
     numbered = ((first + 1 + np.arange(len(labels)), labels, soft) for first, labels, soft in blocks)
     write_table(path, (prediction_columns(*block) for block in numbered))
 
@@ -659,7 +655,7 @@ def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: An
     Raises
     ------
     ValueError
-        If lengths differ.
+        If lengths differ, or two classes are printed alike.
 
     Examples
     --------
@@ -673,6 +669,8 @@ def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: An
         names = range(shares.shape[-1] if shares.ndim else 0) if classes is None else as_list(classes)
         if shares.ndim != 2 or len(names) != shares.shape[1]:
             raise ValueError(f"expected probabilities of shape (n, K), one for each class, got shape {shares.shape}")
+        if len({*map(str, names)}) < len(names):
+            raise ValueError(f"expected classes of different names, got {names!r:.200}")
         columns |= {f"p_{name}": np.ascontiguousarray(column) for name, column in zip(names, shares.T, strict=True)}
     shapes = {name: column.shape for name, column in columns.items()}
     if len({*shapes.values()}) > 1 or len(columns["row"].shape) != 1:

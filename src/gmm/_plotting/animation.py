@@ -254,8 +254,7 @@ def animate_fit(
     climb = prepare(fit_parameters)
     if not bayesian and not any(parameters.get(name) is not None for name in options_with("start")):
         climb = prepare(fit_parameters | _poor_start(climb, random_state))
-    film = film_of(climb, random_state, view)
-    return FitAnimation(film, int(interval))
+    return FitAnimation(film_of(climb, random_state, view), int(interval))
 
 
 def _poor_start(climb: SteppedFit, random_state: Any) -> dict[str, Array]:

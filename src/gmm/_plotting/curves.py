@@ -589,16 +589,15 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
     >>> plot_entropies(combined).get_xlabel()
     'clusters'
     """
-    _check_answer(combined, CombinedComponents, "gmm.analysis.combine_components")
     check_choice(by, "by", ("clusters", "rows"))
-    entropies, K = combined.entropies, len(combined.entropies)
-    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
-    x = np.arange(1.0, K + 1) if by == "clusters" else np.concatenate([[0.0], np.cumsum(combined.merged_rows)])
-    with axes_of(ax) as target:
+    with _axes_for(combined, CombinedComponents, "gmm.analysis.combine_components", ax) as (target, inks):
+        entropies, K = combined.entropies, len(combined.entropies)
+        best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
+        x = np.arange(1.0, K + 1) if by == "clusters" else np.concatenate([[0.0], np.cumsum(combined.merged_rows)])
         for part in (slice(best), slice(best - 1, combined.n_present)):
             if len(x[part]) > 1 and np.ptp(x[part]) > 0:
                 fitted = np.polyval(np.polyfit(x[part], entropies[part], 1), x[part])
-                target.plot(x[part], fitted, color=inks_of(target).faint, lw=1.2, ls=_DASHES, zorder=1)
+                target.plot(x[part], fitted, color=inks.faint, lw=1.2, ls=_DASHES, zorder=1)
         target.plot(x, entropies, color=_COLOUR, **_LINE)
         _mark_best(target, x[best - 1], entropies[best - 1], _COLOUR)
         if by == "clusters":
@@ -766,7 +765,7 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         target.update_datalim([(1, (1 - _FLAT) * end), (1, (1 + _FLAT) * end)])
         longest = max(map(len, (best, *others)))
         target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
-        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))
+        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others], resolution))
         tally = best.refinement
         moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
         target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, best.reason]))
@@ -788,13 +787,13 @@ def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
     return model.history_, [trace for trace in model.histories_ if trace is not model.history_]
 
 
-def _objective(model: FittedMixture, traces: list[Trace]) -> str:
+def _objective(model: FittedMixture, traces: list[Trace], resolution: float) -> str:
     """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
     if isinstance(model, BayesianGaussianMixture):
         return "lower bound of the log evidence (nats)"
     what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
     difference = max(np.abs(trace.records[:, 1] - trace.records[:, 0]).max() for trace in traces)
-    if difference > _resolution(traces):
+    if difference > resolution:
         return f"objective (nats per row):\n{what} minus the ridge penalty"
     return f"mean {what} (nats per row)"
 

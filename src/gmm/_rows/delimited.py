@@ -106,10 +106,10 @@ def _count(chosen: Any) -> int:
     return pc.sum(chosen, min_count=0).as_py()
 
 
-def _n_words(texts: Any, unreadable: Any) -> int:
-    """Count unreadable texts that are no numbers with either decimal mark and any sign."""
+def _surplus(texts: Any, numbers: Any, unreadable: Any) -> int:
+    """Return how many more texts are numbers, with either decimal mark and any sign, than are words."""
     like = pc.or_(*(_matching(_plain(texts), pattern.pattern) for pattern in _NUMBER.values()))
-    return _count(pc.and_not(unreadable, like))
+    return len(numbers) - numbers.null_count + _count(unreadable) - 2 * _count(pc.and_not(unreadable, like))
 
 
 def _different(texts: Any, chosen: Any) -> list[str]:
@@ -604,14 +604,13 @@ class _Text:
 
     def _no_number(self, name: str, line: int, text: str) -> ValueError:
         """Return the error for a text in a column of numbers; its advice is for all others of the column as well."""
-        texts, sign, n_numbers, n_words = {text.strip(): None}, self._signs.get(name, ""), 0, 0
+        texts, sign, surplus = {text.strip(): None}, self._signs.get(name, ""), 0
         with suppress(ValueError):  # of the rest of the file
             for batch in self.blocks([name], texts=True):
                 numbers, unreadable, _ = self._as_numbers(batch.column(0), sign)
                 texts |= dict.fromkeys(_different(batch.column(0), unreadable))
-                n_words += (n := _n_words(batch.column(0), unreadable))
-                n_numbers += len(numbers) - numbers.null_count + _count(unreadable) - n
-        remedy = f"{self._remedy(list(texts), sign)}; " if n_numbers > n_words else ""
+                surplus += _surplus(batch.column(0), numbers, unreadable)
+        remedy = f"{self._remedy(list(texts), sign)}; " if surplus > 0 else ""
         return ValueError(
             f"{self._name}: line {line}, column {name!r}: expected a number, got {text!r}; "
             f"{remedy}{self._format.words.columns} names the columns to use"
@@ -622,8 +621,7 @@ class _Text:
         words, plain = self._format.words, {text: _bare(text) for text in texts}
         texts = [text for text in texts if not _NUMBER[self._decimal].search(plain[text])]
         if not texts:
-            what = f"write {sign}" if sign else "write the same sign"
-            return f"{what} beside every number of the column, or none"
+            return f"write {sign or 'the same sign'} beside every number of the column, or none"
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"
@@ -688,8 +686,7 @@ class _Text:
                 continue
             numbers, unreadable, sign = self._as_numbers(column, self._signs.get(name))
             if (row := pc.index(unreadable, True).as_py()) >= 0:
-                text, n_words = column[row].as_py().strip(), _n_words(column, unreadable)
-                mostly = len(numbers) - numbers.null_count + _count(unreadable) - n_words > n_words
+                text, mostly = column[row].as_py().strip(), _surplus(column, numbers, unreadable) > 0
                 remedy = self._remedy(_different(column, unreadable), sign)
                 reason = f"text {_shortened(text)} in row {row + 1}"
                 obstacles[name] = Obstacle(reason, remedy, mostly, row, text)

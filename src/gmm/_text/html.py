@@ -110,10 +110,9 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     return [*extremes, points[-1]]
 
 
-def details(title: object, body: object, *, open: bool = False) -> Html:
-    """Build a collapsible section, collapsed unless `open`."""
-    state = ' open="open"' if open else ""
-    return Html(f"<details{state}><summary>{escaped(title)}</summary>{escaped(body)}</details>")
+def details(title: object, body: object) -> Html:
+    """Build a collapsible section, which is collapsed at first."""
+    return Html(f"<details><summary>{escaped(title)}</summary>{escaped(body)}</details>")
 
 
 def block(*parts: object) -> Html:

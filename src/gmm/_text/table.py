@@ -170,7 +170,9 @@ class Table(NamedTuple):
         headings, *rows = zip(*(column.cells for column in self.columns), strict=True)
         right = [column.kind == NUMBER for column in self.columns]
         headed = any(cell.text for cell in headings)
-        stacked = headed and self._is_wide
+        first, *others = (max(len(cell.text) for cell in column.cells) for column in self.columns)
+        width = min(first, _LONGEST_NAME) + sum(others) + _GAP * len(others)  # on a telephone, which breaks the first
+        stacked = headed and width > _ROOM
         parts = [f"<caption>{escaped(self.caption)}</caption>"] * bool(self.caption)
         if headed:
             parts += ["<thead>", _row("th", headings, right, repeat(' scope="col"')), "</thead>"]
@@ -179,12 +181,6 @@ class Table(NamedTuple):
         kind = ' class="gmm-stacked"' if stacked else ""
         table = f'<div class="gmm-wide"><table{kind}>{"".join(parts)}<tbody>{"".join(body)}</tbody></table></div>'
         return Html("".join([table, *(line(f"{note}.") for note in self.notes)]))
-
-    @property
-    def _is_wide(self) -> bool:
-        """Whether it is wider than a telephone, on which the first column may break its lines."""
-        first, *others = (max(len(cell.text) for cell in column.cells) for column in self.columns)
-        return min(first, _LONGEST_NAME) + sum(others) + _GAP * len(others) > _ROOM
 
 
 Cell.__module__ = Column.__module__ = Table.__module__ = "gmm.analysis"
@@ -207,9 +203,8 @@ def _entry(tag: str, cell: Cell, right: bool, attributes: str) -> str:
     attributes += f' title="{escaped(cell.title)}"' if cell.title else ""
     if cell.shade > 0:
         attributes += f' style="background-color: rgba({_ACCENT}, {_DEEPEST * min(cell.shade, 1):.3f})"'
-    bar = "" if cell.bar is None else _bar(cell.bar)
+    bar = ""
+    if cell.bar is not None:
+        share = min(max(cell.bar, 0.0), 1.0)
+        bar = f'<span class="gmm-bar"><span style="width: {100 * share:.1f}%"></span></span>'
     return f"<{tag}{attributes}>{escaped(cell.text)}{bar}</{tag}>"
-
-
-def _bar(share: float) -> str:
-    return f'<span class="gmm-bar"><span style="width: {100 * min(max(share, 0.0), 1.0):.1f}%"></span></span>'

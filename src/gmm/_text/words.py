@@ -28,8 +28,7 @@ def printable(text: str) -> str:
 
 def column_names(given: Iterable[object] | None, n_columns: int) -> tuple[str, ...]:
     """Return the names of columns as texts; x0, x1, … of so many columns without any."""
-    names = () if given is None else tuple(map(str, given))
-    return names or tuple(f"x{j}" for j in range(n_columns))
+    return tuple(map(str, () if given is None else given)) or tuple(f"x{j}" for j in range(n_columns))
 
 
 def printable_lines(text: str) -> str:
@@ -130,26 +129,17 @@ def suggestion(name: object, names: Iterable[str]) -> str:
 
     Of several that are as near, it names those that differ in the fewest places.
     """
-    from difflib import get_close_matches  # is loaded for a message alone
+    from difflib import SequenceMatcher, get_close_matches  # are loaded for a message alone
 
     if not isinstance(name, str):
         return ""
     by_lower, lower = {each.lower(): each for each in names}, name.lower()
     near = get_close_matches(lower, by_lower, n=_LISTED)
-    alike = [each for each in near if _likeness(lower, each) == _likeness(lower, near[0])]
-    fewest = min((_differing(lower, each) for each in alike), default=0)
-    best = sorted(repr(by_lower[each]) for each in alike if _differing(lower, each) == fewest)
+    likeness = {each: SequenceMatcher(None, each, lower).ratio() for each in near}
+    alike = (each for each in near if likeness[each] == likeness[near[0]])
+    differing = {each: sum(a != b for a, b in zip_longest(lower, each)) for each in alike}
+    best = sorted(repr(by_lower[each]) for each, n in differing.items() if n == min(differing.values()))
     return f"; did you mean {' or '.join(best)}?" if best else ""
-
-
-def _likeness(one: str, other: str) -> float:
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, other, one).ratio()
-
-
-def _differing(one: str, other: str) -> int:
-    return sum(a != b for a, b in zip_longest(one, other))
 
 
 def in_one_line(texts: Iterable[str], width: int) -> list[str]:

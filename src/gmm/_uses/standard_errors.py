@@ -29,7 +29,7 @@ from gmm._validation.parameters import check_callback, check_is_fitted, check_le
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import KnownClasses
 
@@ -120,8 +120,7 @@ class StandardErrors:
             factors = variances * np.exp(steps * self.covariances[..., None] / variances)
         means = mixture.means[..., None] + steps * self.means[..., None]
         plain = variances + steps * self.covariances[..., None]
-        layout = mixture.model.layout
-        diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
+        diagonal = True if mixture.model.layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
         return ParameterArrays(odds, means, np.where(diagonal, factors, plain), np.empty((0, 2)))
 
     def to_frame(self, level: float = 0.95) -> Any:
@@ -165,11 +164,10 @@ class StandardErrors:
     def __repr__(self) -> str:
         """Return a table of weights and means with their standard errors."""
         mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
-        columns = [Column("", range(mixture.n_components))]
-        weights = zip(mixture.weights, self.weights, strict=True)
-        columns.append(Column("weight", [f"{weight:.4f} ± {error:.4f}" for weight, error in weights]))
-        for j, name in enumerate(names):
-            columns.append(Column(name, plus_minus(mixture.means[:, j], self.means[:, j], 2)))
+        weights = [f"{weight:.4f} ± {error:.4f}" for weight, error in zip(mixture.weights, self.weights, strict=True)]
+        columns = [Column("", range(mixture.n_components)), Column("weight", weights)]
+        means = zip(names, mixture.means.T, self.means.T, strict=False)
+        columns += [Column(name, plus_minus(values, errors, 2)) for name, values, errors in means]
         notes = omissions(feature=mixture.n_features - len(names))
         if self.adjusted_rand is not None:
             low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
@@ -439,10 +437,8 @@ class LocalCoordinates:
 
     def mixture_at(self, point: Array) -> MixtureParameters:
         """Return the mixture at these coordinates."""
-        weights, means, covariances = (part[0] for part in self.changes(point[None]))
-        mixture = self.mixture
-        sums = {"means": mixture.means + means, "covariances": mixture.covariances + covariances}
-        return mixture.with_other(weights=mixture.weights + weights, **sums)
+        changes = zip(PARTS, self.changes(point[None]), strict=True)
+        return self.mixture.with_other(**{part: getattr(self.mixture, part) + change[0] for part, change in changes})
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
@@ -490,8 +486,7 @@ def deviations_by_information(
     observed = 0.5 * (observed + observed.T)
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
-    parts = local.changes(axes.T)
-    weights, means, covariances = (_deviations_along(part, observed) for part in parts)
+    weights, means, covariances = (_deviations_along(part, observed) for part in local.changes(axes.T))
     return weights, means, covariances
 
 
@@ -505,8 +500,7 @@ def _deviations_along(part: Array, covariance: Array) -> Array:
 
 def _derivative(function: Callable[[Array], Array], axes: Array, step: float) -> Array:
     """Return the derivatives at 0 along axes, the columns, by central differences."""
-    columns = [(function(step * axis) - function(-step * axis)) / (2 * step) for axis in axes.T]
-    return np.array(columns).T
+    return np.array([(function(step * axis) - function(-step * axis)) / (2 * step) for axis in axes.T]).T
 
 
 def _complete_data_covariance(

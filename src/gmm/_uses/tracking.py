@@ -167,8 +167,7 @@ class Tracker:
             )
         self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
         self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
-        ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
-        self._objective = Objective(self._model, ridge, noise=self._noise)
+        self._objective = Objective(self._model, check_real(reg_covar, "reg_covar", "(0, inf)"), noise=self._noise)
         self._min_rows, self._confirm = check_whole(min_rows, "min_rows"), check_whole(confirm, "confirm")
         self._random_state = random_state
         self._objects: _Objects | None = None
@@ -260,7 +259,6 @@ class Tracker:
         if rows.n_rows == 0:
             narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
             return before._replace(mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
-        step = np.zeros_like(expected)
         with EStep(rows, self._model.layout, n_threads=1) as e_step:
             for _ in range(_PASSES):
                 new = e_step(mixture.whitened())

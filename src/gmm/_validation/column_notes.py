@@ -394,9 +394,11 @@ class _WholeNumbers:
     """
 
     def __init__(self, n_rows: int, name: str, *, is_alone: bool) -> None:
-        words = " ".join(_WORD.findall(name)).lower()
-        self._n_rows, self._is_alone, self._is_label = n_rows, is_alone, bool(_LABEL.fullmatch(words))
-        self.is_identifier, self._are_dates = _is_of_identifier(name), True
+        words = [word.lower() for word in _WORD.findall(name)]
+        self._n_rows, self._is_alone, self._is_label = n_rows, is_alone, bool(_LABEL.fullmatch(" ".join(words)))
+        self._are_dates = True
+        # A column of this name holds identifiers, if its numbers are whole and distinct.
+        self.is_identifier = words[:1] == ["id"] or words[-1:] in (["id"], ["key"]) or words == ["index"]
         self._increases, self._is_dense, self._is_distinct, self._may_be_code = True, True, True, not is_alone
         self._last, self.values = np.nan, np.empty(0)
         self._parts: list[NDArray[Any]] = []  # all numbers, if these may be distinct and number the rows
@@ -444,12 +446,6 @@ def _are_dates(values: NDArray[np.float64]) -> bool:
     years, months = days // 10_000, days % 10_000 // 100
     in_years = (_YEARS[0] <= years) & (years <= _YEARS[1])
     return bool((in_years & (months >= 1) & (months <= 12) & (days % 100 < 32)).all())
-
-
-def _is_of_identifier(name: str) -> bool:
-    """Return whether a column of this name holds identifiers, if its numbers are whole and distinct."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    return bool(words) and (words == ["index"] or words[0] == "id" or words[-1] in ("id", "key"))
 
 
 # --- Copies --------------------------------------------------------------------------------------

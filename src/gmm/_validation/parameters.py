@@ -334,17 +334,15 @@ def check_is_fitted(estimator: Any) -> None:
         )
 
 
-def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
+def check_columns(columns: Any, names: Sequence[str]) -> NDArray[np.intp]:
     """Check some of the columns of a fitted mixture.
 
     Parameters
     ----------
     columns : str, int or iterable of these
         Names of the fit, or indices from 0; negative ones count from the end.
-    names : sequence of str
+    names : sequence of str, length d
         Names of the fit; of one without any x0, x1, ….
-    n_features : int
-        d.
 
     Returns
     -------
@@ -360,16 +358,14 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     """
     if not (chosen := as_list(columns)):
         raise ValueError("expected at least one column, got none")
-    indices = [_index(column, names, n_features) for column in chosen]
+    indices = [_index(column, names) for column in chosen]
     repeated = [column for i, column in enumerate(chosen) if indices[i] in indices[:i]]
     if repeated:
         raise ValueError(f"expected each column once, got {repeated[0]!r} again")
     return np.array(indices, dtype=np.intp)
 
 
-def check_known_columns(
-    known: Any, target: Any, names: Sequence[str], n_features: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def check_known_columns(known: Any, target: Any, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Check known columns and targets, one of which is None for all others, in the order of the fit; return indices.
 
     Raises
@@ -379,13 +375,13 @@ def check_known_columns(
     """
     if known is None and target is None:
         raise ValueError("X has no column names: expected `known`, the columns that X holds, or `target`")
-    every = np.arange(n_features, dtype=np.intp)
-    targets = every[:0] if target is None else check_columns(target, names, n_features)
-    columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names, n_features)
+    every = np.arange(len(names), dtype=np.intp)
+    targets = every[:0] if target is None else check_columns(target, names)
+    columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names)
     others = np.setdiff1d(every, columns) if target is None else targets
     if not len(others) or not len(columns):
         name, what = ("known", "known") if not len(others) else ("target", "a target")
-        raise ValueError(f"{name}: expected a column that is not {what}, got all {n_features} columns")
+        raise ValueError(f"{name}: expected a column that is not {what}, got all {len(names)} columns")
     both = np.intersect1d(columns, others)
     if len(both):
         name = repr(names[both[0]])
@@ -393,7 +389,7 @@ def check_known_columns(
     return columns, others
 
 
-def _index(column: object, names: Sequence[str], n_features: int) -> int:
+def _index(column: object, names: Sequence[str]) -> int:
     if isinstance(column, str):
         if names.count(column) == 1:
             return names.index(column)
@@ -401,6 +397,6 @@ def _index(column: object, names: Sequence[str], n_features: int) -> int:
         raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
     if not is_whole(column):
         raise TypeError(f"expected the name of a column or its index, got {column!r:.80}: give one, or a list")
-    if not -n_features <= int(column) < n_features:
-        raise ValueError(f"expected columns from 0 to {n_features - 1}, got {column!r}")
-    return int(column) % n_features
+    if not -len(names) <= int(column) < len(names):
+        raise ValueError(f"expected columns from 0 to {len(names) - 1}, got {column!r}")
+    return int(column) % len(names)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from gmm import BayesianGaussianMixture, GaussianMixture, __version__, plotting
 from gmm._cli.arguments import IN_PYTHON, in_options
 from gmm._cli.outcome import SURE, MixtureOutcome, Posterior, Result
-from gmm._cli.show import Correlation, Mixture, clusters_sentence
+from gmm._cli.show import Correlation, clusters_sentence
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
@@ -394,13 +394,6 @@ _CREDIBLE = (
 )
 
 
-def together(model: Mixture) -> tuple[Array, Array]:
-    """Return means and standard deviations of all components together, without noise, each of shape (d,)."""
-    means, weights = np.asarray(model.means_, dtype=np.float64), np.asarray(model.weights_)
-    centre, spreads = np.average(means, axis=0, weights=weights), model.summary().standard_deviations
-    return centre, np.sqrt(np.average(spreads**2 + (means - centre) ** 2, axis=0, weights=weights))
-
-
 class Report:
     """A report of a result, section by section; what depends on the kind of fit is told by a subclass.
 
@@ -428,8 +421,11 @@ class Report:
     def __init__(self, result: MixtureOutcome) -> None:
         self.result, self.model, self.rows, self.options = result, result.model, result.rows, result.options
         self.names, self.shown, self.several = result.rows.names, result.shown, len(result.shown) > 1
-        self.facts = result.facts
-        self.spreads, self.overall = self.facts.standard_deviations, together(result.model)
+        self.facts, self.spreads = result.facts, result.facts.standard_deviations
+        means, weights = np.asarray(self.model.means_, dtype=np.float64), np.asarray(self.model.weights_)
+        centre = np.average(means, axis=0, weights=weights)
+        variances = np.average(self.spreads**2 + (means - centre) ** 2, axis=0, weights=weights)
+        self.overall = centre, np.sqrt(variances)  # of all components together, without noise
         self.strongest = self.facts.strongest_correlations
         self.warnings = [] if result.model.converged_ else [f"The fit had {self.facts.ending}."]
 
@@ -777,8 +773,7 @@ class SearchReport(Report):
         every = joined(grid._replace(notes=()), legend, *map(line, self.remarks.failures))
         caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
         picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
-        folded = details(f"{name} of every mixture", every)
-        return [said, chosen_by.scale, picture, self._table_of_best(), folded]
+        return [said, chosen_by.scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
