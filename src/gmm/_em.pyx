@@ -718,7 +718,8 @@ cdef class Loop:
         cdef LoopCrew crew = None
         cdef Scratch scratch
         if lanes > 1 and work > self.share_limit and work * self.inputs.at_most > self.pass_limit:
-            n = e_step.n_beside(lanes)
+            # A worker that has less to do than that starts too late.
+            n = e_step.n_beside(<Py_ssize_t>min(<double>lanes, 2 * work / max(self.share_limit, 1)))
         if n > 0:
             while len(self.hands) < n:
                 self.hands.append(Scratch())
