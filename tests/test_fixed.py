@@ -217,8 +217,9 @@ def test_a_ridge_that_rounding_eats_is_raised_beside_fixed_parameters(name, fixe
     how = {"means_init": X[[3, 15]], "weights_init": [0.25, 0.75], "max_iter": 20, "tol": 1e-6}
     mixture = GaussianMixture(2, covariance_type=name, fixed=fixed, **how).fit(X)
     assert np.isfinite(mixture.lower_bounds_).all()
-    assert ("weights" in fixed) == np.array_equal(mixture.weights_, how["weights_init"])
-    assert (mixture.means_ == X[[3, 15]]).all(axis=1).tolist() == list(np.broadcast_to(fixed.get("means", False), 2))
+    assert "weights" not in fixed or np.array_equal(mixture.weights_, how["weights_init"])
+    stays = np.broadcast_to(fixed.get("means", False), 2)
+    np.testing.assert_array_equal(mixture.means_[stays], X[[3, 15]][stays])
 
 
 BLOCKS = [slice(0, 70), slice(70, 71), slice(71, 180)]  # one of a single row

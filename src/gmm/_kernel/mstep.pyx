@@ -1543,11 +1543,12 @@ cdef int look(
     cdef Py_ssize_t bad_row = -1, infinite_row = -1, n_stepped = 0
     cdef double total = survey.weight, heaviest = survey.heaviest, w
     cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
-    cdef const double* filled = NULL if fill is None else &fill[0]
+    cdef const double* filled = NULL
     cdef const data* row
     expect("a row", rows.shape[1], d)
     if fill is not None:
         expect("fill", fill.shape[0], d)
+        filled = &fill[0]
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
     if not survey.begun:
