@@ -419,7 +419,7 @@ SEARCHES = {
     "few distinct rows": {"rows": TIES[0][:, None], "counts": TIES[1], "n_components": range(1, 6)},
     "three distinct rows": {"rows": np.array([[0.0], [1.0], [2.5]]), "counts": [10, 20, 15]},
     "tails": {"covariance_type": FOUR, "tails": ["normal", "t"]},
-    "factors": {"covariance_type": ["factor1", "ppca1"]},
+    "factors": {"covariance_type": ["factor1", "VII"]},  # of two columns, "ppca1" is the same model
     "prior": {"covariance_type": FOUR, "prior": "conjugate"},
     "moves": {"covariance_type": FOUR, "refine": "split-merge"},
     "gaps": {"rows": GAPS, "missing": "em", "covariance_type": FOUR},

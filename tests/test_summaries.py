@@ -95,6 +95,7 @@ def test_a_summary_is_a_table_of_components(mixture):
     assert list(heavy)[4:] == ["size mean", "size scale", "age mean", "age scale"]
 
 
+@pytest.mark.filterwarnings("ignore:.* too near to singular")  # of the copy, by some kernels
 def test_why_a_component_is_degenerate_is_told():
     few = np.vstack([X[60:], [[90.0, 90.0]]])
     mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
