@@ -184,7 +184,7 @@ cdef inline void transform(
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         count = vector[k] + own_rows
         shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
-        shift_second(layout, d, turned, shifts + k * d, count, second)
+        shift_second(layout, d, turned, shifts + k * d, count, 1, second)
 
 
 cdef inline void whiten_step(

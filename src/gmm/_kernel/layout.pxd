@@ -165,42 +165,23 @@ cdef inline void subtract_outer(
 
 cdef inline void shift_second(
     Layout layout, Py_ssize_t d, const double* a, const double* b, double count,       # IN (d,)
-    double* matrix,                                # IN, OUT += a bᵀ + b aᵀ + count b bᵀ, dense: the lower triangle
+    double sign,                                   # IN 1, or −1 for the step −b
+    double* matrix,                                # IN, OUT += ± (a bᵀ + b aᵀ) + count b bᵀ, dense: the lower triangle
 ) noexcept nogil:
-    """Bring second moments about an origin, with first ones `a`, to the origin less `b`."""
+    """Bring second moments about an origin, with first ones `a`, to the origin less `b`, or plus `b`."""
     cdef Py_ssize_t i, j
     cdef double total = 0
     if is_dense(layout):
         for i in range(d):
             for j in range(i + 1):
-                matrix[i * d + j] += a[i] * b[j] + b[i] * a[j] + count * b[i] * b[j]
+                matrix[i * d + j] += sign * (a[i] * b[j] + b[i] * a[j]) + count * b[i] * b[j]
     elif layout == DIAGONAL:
         for i in range(d):
-            matrix[i] += (2 * a[i] + count * b[i]) * b[i]
+            matrix[i] += (sign * 2 * a[i] + count * b[i]) * b[i]
     else:
         for i in range(d):
-            total += (2 * a[i] + count * b[i]) * b[i]
+            total += (sign * 2 * a[i] + count * b[i]) * b[i]
         matrix[0] += total / d
-
-
-cdef inline void subtract_step(
-    Layout layout, Py_ssize_t d, const double* a, const double* b, double count,       # IN (d,)
-    double* matrix,                                # IN, OUT −= a bᵀ + b aᵀ − count b bᵀ, dense: the lower triangle
-) noexcept nogil:
-    """Bring second moments about an origin, with first ones `a`, to the origin plus `b`."""
-    cdef Py_ssize_t i, j
-    cdef double total = 0
-    if is_dense(layout):
-        for i in range(d):
-            for j in range(i + 1):
-                matrix[i * d + j] -= a[i] * b[j] + b[i] * (a[j] - count * b[j])
-    elif layout == DIAGONAL:
-        for i in range(d):
-            matrix[i] -= b[i] * (2 * a[i] - count * b[i])
-    else:
-        for i in range(d):
-            total += b[i] * (2 * a[i] - count * b[i])
-        matrix[0] -= total / d
 
 
 cdef inline void mirror(double* matrix, Py_ssize_t d) noexcept nogil:

@@ -244,7 +244,7 @@ cdef inline void join(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept n
     cdef double* step = state.shifts
     for i in range(d):
         step[i] = moments.origins[gone * d + i] - moments.origins[into * d + i]
-    shift_second(layout, d, moments.first + gone * d, step, moments.counts[gone], moments.second + gone * size)
+    shift_second(layout, d, moments.first + gone * d, step, moments.counts[gone], 1, moments.second + gone * size)
     for i in range(d):
         moments.first[into * d + i] += moments.first[gone * d + i] + moments.counts[gone] * step[i]
     moments.counts[into] += moments.counts[gone]

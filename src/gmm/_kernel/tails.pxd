@@ -74,7 +74,7 @@ cdef inline void reduce_to_normal(
         step = moments.first + k * d
         for j in range(d):
             step[j] /= max(moments.counts[k], DBL_MIN)
-        shift_second(layout, d, step, step, sums[k] - moments.counts[k] - 2,
+        shift_second(layout, d, step, step, sums[k] - moments.counts[k] - 2, 1,
                      moments.second + k * component_stride(layout, d))
         for j in range(d):
             step[j] *= sums[k]

@@ -28,8 +28,8 @@ from gmm._kernel.layout cimport (
     matrix_size,
     mirror,
     n_matrices,
+    shift_second,
     subtract_outer,
-    subtract_step,
 )
 from gmm._kernel.low_rank cimport add_outer_low_rank, divide_low_rank, set_projection
 from gmm._kernel.moments cimport Moments, least_count, step_of
@@ -130,7 +130,7 @@ cdef inline void estimate_covariances(
     for k in range(first_component(layout, start), end_component(layout, K, end)):
         matrix = out.covariances + k * component_stride(layout, d)
         if fixed != NULL and fixed[k]:
-            subtract_step(layout, d, moments.first + k * d, out.means + k * d, moments.counts[k], matrix)
+            shift_second(layout, d, moments.first + k * d, out.means + k * d, moments.counts[k], -1, matrix)
         else:
             subtract_outer(layout, d, moments.first + k * d, out.means + k * d, matrix)
     add_to_scatter(&family.objective, layout, K, d, moments, out.weights, out.means, fixed, start, end,

@@ -539,7 +539,7 @@ class EStep:
     def begin_beside(self, task: Callable[[int], None], n: int) -> list[Future[None]]:
         """Begin ``task(0) … task(n − 1)`` in threads, or the first ones alone if there is no memory for others."""
         futures: list[Future[None]] = []
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # `submitted` would wait for tasks that wait for the caller
             futures.extend(self._threads(n).submit(task, i) for i in range(n))
         return futures
 
