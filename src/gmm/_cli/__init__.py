@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             from gmm._cli import apply
 
-            getattr(apply, options.command)(options)
+            uses = {"predict": apply.predict, "sample": apply.sample, "info": apply.info, "export": apply.export}
+            uses["plot"] = apply.plot
+            uses[options.command](options)
         sys.stdout.flush()
     except BrokenPipeError:
         # so that the interpreter does not flush into a closed pipe at exit
