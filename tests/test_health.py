@@ -37,11 +37,6 @@ def mixture(name, weights, variances, apart=1.0):
     return of_diagonals(name, weights, means, [[v, v] for v in variances])
 
 
-def with_column(name, variances, means, weights):
-    """Components of variance 1 in a first column, and of these in a second one, that their model can have."""
-    return of_diagonals(name, weights, [[0.0, mean] for mean in means], [[1.0, v] for v in variances])
-
-
 def a_mixture(model, ridge, n, rng):
     """Estimate a mixture from shares of rows; some have few or equal rows, copied or tiny columns, noise or tails."""
     K, d = int(rng.integers(1, 5)), int(rng.integers(1 + model.n_factors, 5 + model.n_factors))
@@ -119,52 +114,6 @@ def test_bic_takes_more_than_chance_gives_to_a_component_with_rows_enough(d):
         m, p = model.fewest_rows(d), 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
         assert m > r + 1, "of which the likelihood has no maximum"
         assert m * r / (m - r) <= p / 2
-
-
-@every_type
-def test_the_only_component_is_no_spike_but_has_rows_for_all_its_directions(name):
-    """Of no more rows than features a matrix is singular but for the ridge."""
-    assert not degenerate_of(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
-    dense = covariance_model(name).layout in (FULL, TIED)
-    assert degenerate_of(mixture(name, [1.0], [RIDGE]), 2, RIDGE).any() == dense
-    assert not degenerate_of(mixture(name, [1.0], [RIDGE]), 3, RIDGE).any()
-    assert not degenerate_of(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
-
-
-VALUES = [0.0, 0.1, 0.2]
-# Variances and means in a column, and which components are degenerate.
-SPIKES = {
-    "on the ridge": ([RIDGE, 2e-4], [0, 0], [True, False]),
-    "nearly on it": ([1.9 * RIDGE, 2e-4], [0, 0], [True, False]),
-    "off the ridge": ([2.1 * RIDGE, 2e-4], [0, 0], [False, False]),
-    "of a column in units so small": ([RIDGE, 5 * RIDGE], [0, 0], [False, False]),
-    "one value for each": ([RIDGE] * 3, VALUES, [True] * 3),
-    "narrow clusters in small units": ([3 * RIDGE] * 3, VALUES, [False] * 3),
-    "a constant column": ([RIDGE] * 3, [5, 5, 5], [False] * 3),
-    "a column that hardly varies": ([RIDGE] * 3, [0, 1e-3, 2e-3], [False] * 3),
-}
-
-
-@pytest.mark.parametrize("spike", SPIKES)
-@pytest.mark.parametrize("name", [name for name in PARSIMONIOUS if name[1] != "I"])
-def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name, spike):
-    """Its rows have one value in a column, or hardly more, where the others vary; all components may be so."""
-    variances, means, expected = SPIKES[spike]
-    if len(means) == 2 and name not in ("VVI", "VVE", "VVV"):
-        return  # of which no component is narrower than another
-    parameters = with_column(name, variances, means, np.full(len(means), 1 / len(means)))
-    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == expected
-    assert not degenerate_of(parameters, 10_000, RIDGE / 1000).any()
-
-
-@pytest.mark.parametrize("name", ["full", "tied", "diag"])
-@pytest.mark.parametrize(("share", "expected"), [(0.9, True), (1.1, False)])
-def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name, share, expected):
-    """Values of a step h have a variance of h² / 12 by rounding alone (Sheppard)."""
-    parameters = with_column(name, [share / 12, share / 12 if name == "tied" else 20.0], [0, 5], [0.5, 0.5])
-    told = degenerate_of(parameters, 10_000, 0.0, steps=[0.0, 1.0])
-    assert told.tolist() == [expected, expected and name == "tied"]
-    assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
 
 
 def _moments(X, shares):
@@ -265,7 +214,6 @@ def years(n=150, seed=0):
 
 TABLES = {
     "setosa": IRIS[SPECIES == 0],
-    "versicolor": IRIS[SPECIES == 1],
     "wine of one kind, rounded": np.round(WINE[KINDS == 1][:, [0, 1, 2, 7, 9]], 1),
     "rounded groups": rounded_groups(),
     "years": years(),
@@ -299,14 +247,6 @@ def test_ties_beside_errors_are_not_noted():
     X = np.round(rounded_groups(n=60))
     assert any("rounding leaves" in note for note in select(X, 1, "diag").notes)
     assert select(X, 1, "diag", error_covariance=np.eye(3) / 12).notes == ()
-
-
-@pytest.mark.parametrize("kind", PARSIMONIOUS)
-def test_no_model_settles_on_years(kind):
-    """Three components would each have a year, where all of them have the ridge alone."""
-    found = select(years(), range(1, 4), kind, random_state=0)
-    assert found.status[found.best_index] == "ok"
-    assert np.linalg.eigvalsh(dense(found.best)).min() > 1e-3  # of all components in all directions
 
 
 @pytest.mark.parametrize("ridge", [1e-4, 1e-6])
