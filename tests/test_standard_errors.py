@@ -201,12 +201,6 @@ def test_what_cannot_be_computed_says_why():
     refused(None, standard_errors, GaussianMixture(2), X, error=gmm.NotFittedError)
 
 
-def test_a_weight_of_minus_zero_is_zero():
-    mixture, how = fit(BLOBS), {"n_replicates": 5, "random_state": 0}
-    weights = (np.where(np.arange(200) == 3, zero, 1.0) for zero in (0.0, -0.0))
-    np.testing.assert_array_equal(*(standard_errors(mixture, BLOBS, weight, **how).means for weight in weights))
-
-
 @pytest.mark.parametrize("method", ["weighted-bootstrap", "bootstrap", "information"])
 def test_rows_whose_squares_overflow_are_refused(method):
     far = [*BLOBS, [0, 1e308]]
