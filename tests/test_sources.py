@@ -126,28 +126,6 @@ def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, mes
     refused(message, getattr(mixture, method), Pieces(ROWS, arranged=arranged))
 
 
-@pytest.mark.parametrize("criterion", ["bic", "aic", "criteria"])
-def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criterion):
-    """Another thread may fit the estimator anew meanwhile."""
-    mixture = fitted(ROWS)
-    expected = getattr(mixture, criterion)(ROWS)
-
-    def refit(chunks):
-        mixture.set_params(n_components=1).fit(ROWS)
-        return chunks
-
-    assert getattr(mixture, criterion)(Pieces(ROWS, arranged=refit)) == expected
-    assert mixture.means_.shape == (1, D)
-
-
-def test_rows_without_weight_are_in_no_sample():
-    weight = np.where(np.arange(N) % 3 == 0, 0.0, 1.0)
-    for source in (ArraySource(ROWS, weight), Pieces(ROWS, weight)):
-        chosen = inside.sample_indices(source, 1000, np.random.default_rng(0))
-        assert source.survey.n_used == np.count_nonzero(weight)
-        assert weight[chosen].all()
-
-
 # --- `out=` of the estimators ---------------------------------------------------------------------
 
 
@@ -197,16 +175,6 @@ def test_other_buffers_than_numpys_and_rows_that_are_a_list(mixture):
 def test_a_wrong_place_is_refused_as_the_frozen_mixture_refuses_it(mixture, out):
     theirs = refused(None, mixture.freeze().predict_proba, MANY[:4], out=out, error=(TypeError, ValueError))
     assert str(refused(None, mixture.predict_proba, MANY[:4], out=out, error=type(theirs))) == str(theirs)
-
-
-def test_wrong_places_of_the_other_results(mixture):
-    refused(r"dtype int64.*asks for.*got.*dtype float64", mixture.predict, MANY[:4], out=np.zeros(4), error=TypeError)
-    refused(r"expected out of shape \(4,\)", mixture.predict, MANY[:4], out=np.zeros(3, dtype=np.intp))
-    for _, how in asked(mixture)[2:]:
-        refused(r"expected out of shape \(4,\)", mixture.score_samples, MANY[:4], out=np.zeros((4, 1)), **how)
-        single = MANY[:4].astype(np.float32)
-        refused("expected out of dtype float32", mixture.score_samples, single, out=np.zeros(4), error=TypeError, **how)
-    refused(r"shape \(20000, 2\)", mixture.predict_proba, Pieces(MANY), out=np.zeros((4, 2)))
 
 
 def test_rows_are_not_written_over_and_refused_rows_leave_the_place_alone(mixture):
