@@ -122,16 +122,6 @@ def test_a_posterior_of_rows_far_from_zero_loads():
     assert gmm.load(content(model)).mean_prior_ == model.mean_prior_
 
 
-@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
-def test_names_of_another_number_are_told_before_they_are_saved(names, tmp_path):
-    model = GaussianMixture(2, random_state=0).fit(X)
-    model.feature_names_in_ = np.array(names, dtype=object)
-    parts = (lambda: model.marginal(1), lambda: model.condition({0: 1.0}))
-    for use in (lambda: model.save(tmp_path / "m"), model.__str__, *parts):
-        refused(f"2 names in feature_names_in_, one for each feature, got {len(names)}", use)
-    assert not (tmp_path / "m").exists()
-
-
 # --- What is saved beside a model -----------------------------------------------------------------
 
 
