@@ -9,18 +9,11 @@ from scipy.special import xlogy
 import inside
 import reference
 from inside import ALL_UNKNOWN, CLASSIC, NO_NOISE, KnownClasses, Noise, Problem, SolverSettings, from_responsibilities
-from tables import refused
+from tables import groups, refused
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
 every_prior = pytest.mark.parametrize("sticks", [False, True])
 cases = {"seed": st.integers(0, 2**32 - 1), "weighted": st.booleans(), "noisy": st.booleans()}
-
-
-def rows(rng, n=120, d=3, groups=3):
-    centres = 3 * rng.normal(size=(groups, d))
-    turn = rng.normal(size=(groups, d, d)) / 2 + np.eye(d)
-    group = rng.integers(groups, size=n)
-    return centres[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
 
 
 def a_prior(rng, name, d, sticks, log_noise=None):
@@ -39,7 +32,7 @@ def a_prior(rng, name, d, sticks, log_noise=None):
 
 def a_case(seed, name, sticks, *, K=4, n=120, d=3, weighted=True, noisy=False):
     rng = np.random.default_rng(seed)
-    X = rows(rng, n, d)
+    X = groups(n, d, seed=seed, apart=3.0)
     weight = rng.uniform(0.1, 2, n) if weighted else None
     r = rng.dirichlet(np.full(K + noisy, 0.3), n)
     return X, weight, r, *a_prior(rng, name, d, sticks, noise_of(X).log_density if noisy else None)
@@ -179,23 +172,6 @@ def test_a_merge_promises_what_the_bound_gains_but_for_entropy(name, sticks, rid
     lost = (weight[:, None] * (xlogy(joint, joint) - xlogy(shares, shares))).sum()
     expected = bound(joint) - bound(shares) + lost
     assert state.promise(into, gone) == pytest.approx(expected, rel=1e-8, abs=1e-7)
-
-
-def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
-    rng, codes = np.random.default_rng(0), np.repeat([1, 2], 150).astype(np.intc)
-    X, halves = rng.normal(size=(300, 2)) + 6 * (codes == 2)[:, None], rng.dirichlet([5, 5], 300)
-    r = np.hstack([halves * (codes == 1)[:, None], halves * (codes == 2)[:, None]])
-    prior = inside.VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
-    objective, trials = objective_of(X, "full", prior, 0.0, False), []
-    rows = in_source(X, None).with_changes(known=KnownClasses(codes, np.array([0, 0, 1, 1])))
-    problem = Problem(rows, objective, repair_empty=False)
-    with problem.e_step() as e_step:
-        begin = problem.first_update(e_step, from_responsibilities(rows, r, objective.model.layout))
-        passes = problem.prepare_run(e_step, begin, SolverSettings(tolerance=1e-6, max_iter=40))
-        while not passes.ended:
-            state = passes.go(1).result.state
-            trials += [state.next()[0]] if state.__reduce__()[2][0][17] else []  # while it merges
-    assert [np.isfinite(offsets).tolist() for offsets in trials] == [[True] * 4, [True, True, True, False]]
 
 
 def test_a_promise_is_of_two_components_of_a_bound():
