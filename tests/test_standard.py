@@ -161,16 +161,10 @@ def test_the_command_line_scales(tmp_path):
     np.testing.assert_allclose(written["best"]["means"], best.means_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_units_do_not_depend_on_how_rows_lie_in_memory(weighted, tmp_path):
+def test_units_do_not_depend_on_how_rows_lie_in_memory():
     rng = np.random.default_rng(6)
     X = np.vstack([rng.normal(size=(5000, 3)), rng.normal(size=(4000, 3)) * [1, 20, 300] + 5])
-    weight = rng.uniform(0.5, 2, len(X)) if weighted else None
-    how = {"standardize": True, "random_state": 0, "sample_weight": weight}
+    how = {"standardize": True, "random_state": 0, "sample_weight": rng.uniform(0.5, 2, len(X))}
     expected = select(X, [2], ["VVV", "EII"], **how)
-    np.save(tmp_path / "x.npy", X)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    for other in (np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], mapped):
-        found = select(other, [2], ["VVV", "EII"], **how)
-        np.testing.assert_array_equal(found.bic, expected.bic)
-        np.testing.assert_array_equal(found.best.means_, expected.best.means_)
+    for other in (np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(select(other, [2], ["VVV", "EII"], **how).bic, expected.bic)
