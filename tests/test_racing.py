@@ -27,7 +27,6 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
 @pytest.mark.parametrize(
     ("bounds", "target", "remaining", "hopeless"),
     [
-        ([], 0.0, inf, False),
         ([-9.0, -8.0, -7.0], 0.0, inf, False),  # too few passes to extrapolate
         ([-9.0, -8.9, -8.8, -8.7], 0.0, inf, True),
         ([-9.0, -8.0, -7.0, -6.0], 0.0, inf, False),
