@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import pickle
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from inside import DIAGONAL, SPHERICAL, _em, mstep, tiles
+from inside import tiles
 from tables import blobs
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
@@ -53,46 +52,3 @@ def test_another_name_is_refused_where_the_package_is_imported(name):
         assert word in last
     with pytest.raises(ValueError, match="GMM_KERNEL"):
         tiles.use_kernel(name)
-
-
-ROWS = np.random.default_rng(4).normal(size=(500, 3))
-
-
-def seeds():
-    """Of rows that are all there many times: once each is a seed, rounding alone says which the next ones are."""
-    rng = np.random.default_rng(3)
-    rows = np.repeat(rng.normal(size=(8, 3)), 40, axis=0)
-    return _em.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=1 + 49 * 4), 50)
-
-
-def candidate():
-    table = _em.CandidateRows(ROWS, None, np.zeros(3), np.abs(ROWS).max(axis=0))
-    one, scratch = _em.Candidate(mstep.MixtureFamily(DIAGONAL.code, 0, 4, 3, 0.0), DIAGONAL), _em.Scratch()
-    view = _em.CandidateView(table, SPHERICAL.code, np.ones(1), np.zeros(3))
-    one.begin(scratch, table, _em.Clusters(view, ROWS[:4], 1, scratch))
-    one.run(scratch, table, 1)
-    return one.statistics.second
-
-
-def fitted():
-    return GaussianMixture(4, means_init=ROWS[:4], acceleration=None, tol=1e9).fit(ROWS)
-
-
-# Sums over rows tell any two instruction sets apart; rows only whether products are rounded before they are added to.
-@pytest.mark.parametrize(
-    ("use", "sums"),
-    [
-        (lambda model: seeds(), False),
-        (lambda model: candidate(), True),
-        (lambda model: fitted().covariances_, True),
-        (lambda model: pickle.loads(pickle.dumps(model)).score_samples(ROWS), False),
-        (lambda model: model.freeze().score_samples(ROWS), False),
-    ],
-    ids=["seeds", "candidate", "fit", "scores", "frozen"],
-)
-def test_a_kernel_is_used_wherever_its_arithmetic_is(use, sums):
-    model, levels, bits = fitted(), tiles.kernels()[1:], set()
-    for name in levels:
-        tiles.use_kernel(name)
-        bits.add(use(model).tobytes())
-    assert len(bits) == (len(levels) if sums else min(len(levels), 2))
