@@ -80,6 +80,11 @@ def test_a_component_counts_as_rows_of_its_own(covariance_type):
     np.testing.assert_allclose(got.covariances_, expected.covariances_, rtol=exact, atol=1e-9)
 
 
+def test_a_mixture_of_all_relevance_stays():
+    mixture = fitted()
+    assert_same(adapt(mixture, NEW, relevance=1e308, parameters=ALL), mixture, rtol=1e-10)
+
+
 @every_model
 def test_more_passes_arrive_at_a_fixed_point(covariance_type):
     mixture = fitted(covariance_type)
