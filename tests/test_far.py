@@ -50,16 +50,6 @@ def test_log_densities_are_right_or_infinite_and_the_nearest_component_takes_all
         assert not share[~near].any()
 
 
-@pytest.mark.usefixtures("kernel")
-@every_type
-def test_a_far_row_leaves_the_others_as_they_are(covariance_type):
-    mixture, near = mixture_of(covariance_type), np.random.default_rng(0).normal(size=(300, 2))
-    rows = np.concatenate([near[:150], FAR, near[150:]])
-    others = np.r_[0:150, len(rows) - 150 : len(rows)]
-    np.testing.assert_allclose(mixture.score_samples(rows)[others], mixture.score_samples(near), rtol=1e-13)
-    np.testing.assert_allclose(mixture.predict_proba(rows)[others], mixture.predict_proba(near), atol=1e-14)
-
-
 @pytest.mark.parametrize("covariance_type", ["full", "spherical"])
 def test_sums_over_far_rows_are_infinite_and_rows_of_no_weight_count_nothing(covariance_type):
     mixture, rows = mixture_of(covariance_type), np.concatenate([FAR, MEANS])
