@@ -43,15 +43,6 @@ def test_predictions_are_those_of_the_mixture_of_all_columns(name):
     np.testing.assert_array_equal(fit.predict_interval(X), expected.intervals)
 
 
-def test_more_components_follow_a_bend_and_intervals_hold_their_coverage():
-    bent, flat = (MixtureRegressor(K, n_init=3, random_state=0).fit(X[:, :1], Y[:, 1]) for K in (3, 1))
-    new = RNG.normal(size=(4000, 1))
-    truth = np.abs(new[:, 0]) + RNG.normal(size=4000) * 0.1
-    assert bent.score(new, truth) > 0.9 > 0.2 > flat.score(new, truth)
-    low, high = bent.predict_interval(new, coverage=0.8).T
-    assert 0.75 < np.mean((low < truth) & (truth < high)) < 0.85
-
-
 @pytest.mark.parametrize(("n", "told"), [(40, ["9 parameters for 40 rows"] * 20), (160, [])])
 def test_intervals_of_few_rows_for_each_parameter_are_told_to_cover_too_little(n, told):
     held, texts = [], []
