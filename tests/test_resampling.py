@@ -117,6 +117,13 @@ def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, fir
     refused("a request that cannot be", bootstrap_lrt, X, 2, **FEW)
 
 
+def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch):
+    fits = noted(monkeypatch, resampling, "fit_mixture", lambda source, settings, _, **__: (source, settings))
+    bootstrap_lrt(X, 2, **FEW | {"n_replicates": 3, "n_threads": 1})
+    begun = [(settings.n_components, is_table(source.rows)) for source, settings in fits]
+    assert [begun.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
+
+
 def test_held_out_likelihood_is_told_in_a_line():
     found = held_out_log_likelihood(GaussianMixture(2, random_state=0), X, random_state=0)
     assert repr(found) == f"HeldOut({found.mean:.4f} ± {found.standard_error:.4f} nats per row, 5 folds)"
