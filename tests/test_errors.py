@@ -185,20 +185,6 @@ def test_standard_errors_know_the_errors(method, close):
         refused("a prior", gmm.inference.standard_errors, fit, X, error_covariance=errors, method="information")
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "diag"])
-def test_a_prior_beside_gaps_is_the_same_in_any_order_and_without_errors(covariance_type):
-    draws = np.random.default_rng(5)
-    X = draws.normal(size=(40, 2)) @ [[1, 0.9], [0, 0.5]]
-    X[draws.random(40) < 0.5, 0] = np.nan
-
-    def bound(rows, errors, prior=None):
-        one = GaussianMixture(1, covariance_type=covariance_type, missing="em", prior=prior, tol=1e-12, max_iter=5000)
-        return one.fit(rows, error_covariance=errors).lower_bound_
-
-    assert bound(X[draws.permutation(40)], [0.3, 0.3]) == pytest.approx(bound(X, [0.3, 0.3]), abs=1e-7)
-    assert bound(X, [1e-12, 1e-12], "conjugate") == pytest.approx(bound(X, None, "conjugate"), abs=1e-7)
-
-
 @kinds
 def test_true_values_are_conditional(kind):
     (X, errors), parameters = blurred(n=80, kind=kind, gaps=True), mixture("full")
