@@ -129,7 +129,6 @@ def test_other_classes_are_refused_in_words(cls):
     ("changed", "message"),
     [
         ({"weights_": np.ones(2)}, "normalized"),
-        ({"covariance_type": "diag"}, "shape"),
         ({"covariance_type": "round"}, "expected a covariance type"),
         ({"tol": -1.0}, "'tol' parameter"),
     ],
