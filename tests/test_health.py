@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris, load_wine
+from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
 import gmm
@@ -196,7 +196,6 @@ def test_a_search_gives_a_far_group_of_few_rows_a_component(n_far, criterion):
 
 
 IRIS, SPECIES = load_iris(return_X_y=True)
-WINE, KINDS = load_wine(return_X_y=True)
 
 
 def rounded_groups(n=120, seed=0):
@@ -214,7 +213,6 @@ def years(n=150, seed=0):
 
 TABLES = {
     "setosa": IRIS[SPECIES == 0],
-    "wine of one kind, rounded": np.round(WINE[KINDS == 1][:, [0, 1, 2, 7, 9]], 1),
     "rounded groups": rounded_groups(),
     "years": years(),
 }
