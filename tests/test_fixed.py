@@ -286,17 +286,6 @@ def test_a_mixture_that_is_fixed_as_a_whole_is_scored():
     assert_fixed(mixture, start("full"), MASKS["everything"])
 
 
-@pytest.mark.parametrize("acceleration", ["auto", None])
-def test_what_is_fixed_may_change_between_fits(acceleration):
-    mixture = beginning("full", MASKS["means"], acceleration=acceleration).fit(rows())
-    fixed, bound = mixture.means_[0].copy(), mixture.lower_bound_
-    assert mixture.set_params(fixed=None).fit(rows()).lower_bound_ > bound
-    assert (mixture.means_[0] != fixed).all()
-    assert mixture.n_parameters_ == beginning("full", None).n_parameters_
-    fixed = mixture.means_.copy()
-    np.testing.assert_array_equal(mixture.set_params(fixed={"means": True}).fit(rows()).means_, fixed)
-
-
 def test_a_step_by_hand_and_one_at_a_time_fix_too():
     X = rows()
     fitted, by_hand = (beginning("full", MASKS["means"], tol=0, max_iter=n).fit(X) for n in (3, 0))
@@ -329,7 +318,6 @@ def test_standard_errors_of_what_is_fixed_are_none():
         ("each of 3 components for 'means', got mask", {"fixed": {"means": np.ma.MaskedArray([True] * 3, mask=True)}}),
         ("must be a mapping of names to masks", {"fixed": "means"}),
         ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
-        ("covariances of tied depend", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
         *(
             ("fixed", {"fixed": fixed, "means_init": np.eye(K, D)})
             for fixed in ({"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [])
@@ -435,15 +423,6 @@ def test_a_search_among_the_known_alone(name):
         np.testing.assert_array_equal(best.partial_fit(X[:, columns]).covariances_, found.best.covariances_)
 
 
-@pytest.mark.parametrize("kind", ["float32", "weights", "gaps", "noise", "prior"])
-def test_known_components_go_with_all_kinds_of_rows(kind):
-    table, how, fit = of_kind(kind, X)
-    found = searched(table, n_components=[2, 3, 4], **how, **fit)
-    assert_known(found)
-    assert found.best.n_components == 4
-    assert kind != "noise" or all(mixture.noise_weight_ > 0 for mixture in fits(found))
-
-
 def test_a_known_class_without_rows_is_no_degenerate_component():
     """Its covariance says nothing of the rows; a free one would have collapsed."""
     how = {"fixed": BOTH, "precisions_init": PRECISIONS["full"], "means_init": [[0, 0], [60, 60]]}
@@ -481,13 +460,6 @@ def test_other_starts_have_known_components_first(init_params):
     np.testing.assert_allclose(found.bic, searched(n_components=4).bic, atol=0.5)
 
 
-def test_a_file_tells_what_is_fixed():
-    best = usual().best
-    again = reloaded(usual()).best
-    assert again.fixed == best.fixed == {"means": [True, True, False, False]}
-    assert again.n_parameters_ == best.n_parameters_
-
-
 def test_moves_leave_fixed_parameters_and_improve():
     """A new component begins at a known one: a move gives it the class that is new."""
     begin = {"means_init": [[0, 0], [6, 0.3], [2.0, 5.0], [2.1, 5.1]], "fixed": {"means": [True, True, False, False]}}
@@ -506,8 +478,6 @@ REFUSED = {
     "fewer components": ({"n_components": [1, 2]}, "expected n_components of 2 or more"),
     "no means": ({"means_init": None}, "expected means_init, got None$"),
     "covariances alone": ({"fixed": {"covariances": True}, "precisions_init": PRECISIONS["full"]}, "fixes all means"),
-    "some means": ({"fixed": {"means": [True, False]}}, "fixes all means"),
-    "no precisions": ({"fixed": BOTH}, "expected precisions_init, got None$"),
     "a joint model": ({"fixed": BOTH, "covariance_type": "VEE", "precisions_init": PRECISIONS["full"]}, "depend on"),
     "a mask": ({"fixed": {"means": [True]}}, "each of 2 components"),
     "another width": ({"means_init": MEANS[:, :1]}, "shape of .2, 2."),
