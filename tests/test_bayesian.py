@@ -3,7 +3,6 @@
 import copy
 import io
 import pickle
-from functools import partial
 
 import numpy as np
 import pytest
@@ -188,8 +187,6 @@ CONSTRAINED = [name for name in PARSIMONIOUS if name not in ("VVV", "EEE", "VVI"
         ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
         # by which the bound would be lost to rounding
         ({"weight_concentration_prior": 1e12}, r"expected weight_concentration_prior of at most 1e\+10, got 1e\+12"),
-        ({"mean_precision_prior": 1e12}, r"expected mean_precision_prior of at most 1e\+10, got 1e\+12"),
-        ({"degrees_of_freedom_prior": 1e12}, r"expected degrees_of_freedom_prior of at most 1e\+10, got 1e\+12"),
     ],
 )
 def test_a_prior_or_a_model_that_cannot_be_is_refused_by_name(wrong, message):
@@ -206,31 +203,18 @@ def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
         refused("their covariance is singular", mixture.set_params(reg_covar=0).fit, X)
 
 
-def assert_one_bound_in_any_order(X, rtol, **how):
-    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
-    make, bounds = how.pop("make", BayesianGaussianMixture), []
-    for seed in range(6):
-        order = np.random.default_rng(seed).permutation(len(X))
-        mixture = make(n_components=2, init_params=np.eye(2)[order % 2], **how)
-        bounds.append(mixture.fit(X[order]).lower_bound_)
-    np.testing.assert_allclose(bounds, bounds[0], rtol=rtol)
-
-
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 @pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
 @pytest.mark.parametrize("factor", [1 / 3, 0.7, 3.0])
 def test_a_column_that_follows_from_another_gives_one_bound_in_any_order(covariance_type, scale, factor):
+    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
     X = scale * (np.random.default_rng(1).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2))
-    how = {"covariance_type": covariance_type, "tol": 1e-6, "max_iter": 500}
-    assert_one_bound_in_any_order(np.column_stack([X, factor * X[:, 0]]), 1e-5, **how)
-
-
-@pytest.mark.parametrize("make", [BayesianGaussianMixture, partial(gmm.GaussianMixture, prior="conjugate")])
-def test_a_column_with_gaps_that_follows_from_another_gives_one_bound_in_any_order(make):
-    X = np.random.default_rng(4).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2)
-    X = np.column_stack([X, 3 * X[:, 0]])
-    X[::7, 1], X[::5, 2] = np.nan, np.nan
-    assert_one_bound_in_any_order(X, 0.02, make=make, missing="em", max_iter=1000)
+    X, bounds = np.column_stack([X, factor * X[:, 0]]), []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(X))
+        how = {"covariance_type": covariance_type, "init_params": np.eye(2)[order % 2], "tol": 1e-6, "max_iter": 500}
+        bounds.append(BayesianGaussianMixture(n_components=2, **how).fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
@@ -270,13 +254,6 @@ def test_the_command_line_fits_one(tmp_path):
     assert "2 components of 20" in said
     heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))
     assert len(heading.split()) == 3  # those in use alone are compared with labels
-
-
-@every_prior
-def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
-    X, mixture = some(weights=weights, n=30_000, n_components=4)
-    one = copy.copy(mixture).fit(X).lower_bound_
-    assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one - mixture.tol
 
 
 def test_what_is_printed_and_drawn_says_how_many_components_are_left(capsys, monkeypatch):
@@ -337,16 +314,6 @@ def test_a_fit_that_pauses_while_it_merges_is_one_fit():
     for _ in range(30):
         parts = pickle.loads(pickle.dumps(parts)).fit(X)
     assert_same(parts, whole, names=["means_", "lower_bound_"])
-
-
-@pytest.mark.parametrize("seed", [2, 3, 5, 8])
-def test_groups_that_lie_apart_are_not_merged(seed):
-    """With few rows for the features, the bound may prefer one component for all of them."""
-    rng = np.random.default_rng(seed)
-    group = rng.integers(4, size=300)
-    X = rng.normal(size=(300, 8)) + 4 * group[:, None]
-    labels = BayesianGaussianMixture(n_components=20, random_state=0, max_iter=1000).fit_predict(X)
-    assert len(np.unique(np.column_stack([group, labels]), axis=0)) == len(np.unique(labels)) == 4
 
 
 @every_prior
