@@ -1,7 +1,5 @@
 """The low-rank layout, Λ Λᵀ + Ψ without a d × d matrix, and its compiled update: against matrices written out."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import DIAGONAL, FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, _em, layouts, low_rank, mstep
+from inside import DIAGONAL, FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, layouts, low_rank, mstep
 from tables import factor_groups, pairwise, refused
 
 K, D, Q = 3, 7, 2
@@ -38,12 +36,6 @@ def test_the_layout_has_the_algebra_of_whole_matrices():
         np.testing.assert_allclose([abs(step @ axes[:, -1]), np.linalg.norm(step)], np.sqrt(variances[-1]), rtol=1e-3)
         coloured = LAYOUT.coloured(whiteners, k, np.eye(D))
         np.testing.assert_allclose(coloured.T @ coloured, dense, rtol=1e-9, atol=1e-11)
-
-
-def test_there_is_one_layout_of_each_number_of_factors():
-    assert pickle.loads(pickle.dumps(LAYOUT)) is LAYOUT
-    assert low_rank(3) is not LAYOUT
-    refused("layout", mstep.whiten, 4, np.ones(D), D)
 
 
 def test_singular_covariances_and_what_needs_whole_matrices_are_refused():
@@ -169,18 +161,6 @@ def test_rows_beyond_any_square_are_nobodys():
     assert EStep(ArraySource(rows), LAYOUT).rows(mixture, log_evidence=True).log_evidence[-1] < -1e200
 
 
-def test_factors_of_another_number_or_with_axes_are_refused():
-    _, _, mixture, _ = problem()
-    plain, origin = WhitenedMixture(SPHERICAL, np.zeros(K), np.zeros((K, D)), np.ones(K)), np.zeros(D)
-    for of, moments, axes, expected in (
-        (mixture, low_rank(1), None, "factors"),
-        (mixture, LAYOUT, mixture.whiteners, "factors"),
-        (plain, low_rank(D + 1), None, "at most one a column"),
-    ):
-        refused(expected, _em.Plan, of, moments, origin, origin + 1, single=False, axes=axes)
-    _em.Plan(plain, low_rank(D), origin, origin + 1, single=False)
-
-
 # --- The compiled update, and the accelerated climb, against their twins; their laws --------------
 
 
@@ -269,14 +249,6 @@ def test_an_update_and_the_density_of_its_prior_are_those_of_the_twin(kind, seed
         assert term == pytest.approx(expected - constant, rel=1e-8, abs=1e-6)
 
 
-@few
-@given(**sizes)
-def test_components_are_independent(seed, K, d, q):
-    given_rows = beginning(seed, K, d, min(q, d - 1))
-    for ours, theirs in zip(*(compiled("factor", *given_rows, parts=parts)[1] for parts in (1, K)), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 def test_without_a_mixture_before_variances_stay_and_factors_begin():
     K, d, q = 2, 6, 3
     X, responsibilities, weight, _ = beginning(3, K, d, q)
@@ -300,12 +272,6 @@ def test_noise_is_no_less_than_a_hundred_millionth_of_the_variance(kind):
     ours, _ = compiled(kind, X, ones[:, None], ones, before)
     least = 1e-8 * X.var(axis=0)
     np.testing.assert_allclose(ours[3][0], least.mean() if kind == "ppca" else least, rtol=1e-5)
-
-
-@pytest.mark.parametrize("constraint", [0, 11, 13])
-def test_a_family_takes_its_own_layout_alone(constraint):
-    code = low_rank(2).code if constraint < 13 else 0
-    refused("a constraint on it", mstep.MixtureFamily, code, constraint, 2, 6, 0.0, n_factors=2)
 
 
 def prior_of(prior, X, K, q=1, kind="factor"):

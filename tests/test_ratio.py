@@ -92,14 +92,6 @@ def test_singular_covariances_become_definite(covariance_type, K, d, seed):
     assert_within(50, within(covariance_type, free, counts, 50.0))
 
 
-def test_a_limit_needs_free_covariances():
-    full, not_free = covariance_model("full").layout.code, covariance_model("EEV").layout.code
-    refused(r"at least 1, got 0\.5", mstep.MixtureFamily, 0, 0, 2, 2, 0.0, max_ratio=0.5)
-    refused("free covariances of 2 components", mstep.MixtureFamily, not_free, 8, 2, 2, 0.0, max_ratio=9.0)
-    refused("free covariances of 1 components", mstep.of_limited_ratio, full + 6, np.ones(6), np.ones(1), 2, 9.0)
-    refused("expected covariances of length 8", mstep.of_limited_ratio, 0, np.ones(3), np.ones(2), 2, 9.0)
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("reg_covar", [0.0, 0.01])
 @every_type
@@ -188,16 +180,6 @@ def test_a_search_is_over_the_models_that_may_be_limited():
     assert loaded.max_ratio == 12
     assert "eigenvalue ratio at most 12" in str(loaded)
     refused("max_ratio: expected a covariance_type", gmm.select, X, 2, ["full", "tied"], max_ratio=12)
-
-
-def test_a_table_with_gaps_and_noise_and_labels_and_a_prior():
-    X, weight = table(9)
-    X[np.arange(600).reshape(200, 3) % 11 == 0] = np.nan
-    for how in ({"prior": "conjugate"}, {"noise": True}):
-        mixture = GaussianMixture(2, max_ratio=6, missing="em", random_state=0, max_iter=300, **how)
-        mixture.fit(X, sample_weight=weight, labels=np.where(np.arange(200) % 5, -1, np.arange(200) % 2))
-        assert_limited(mixture)
-        assert (np.diff(mixture.lower_bounds_) >= -1e-9).all()
 
 
 def test_one_column_is_limited_in_one_model_and_one_component_of_any_layout():
