@@ -14,8 +14,7 @@ import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import Continuation, Objective, Problem, SufficientStatistics, covariance_model
-from inside import starts as initialization
-from tables import groups, refused, reloaded, warned
+from tables import groups, refused, reloaded
 from test_missing import mixture as mixture_of
 
 HERE = Path(__file__).parent / "data"
@@ -206,19 +205,6 @@ def by_chance(seed):
     return X, n_components, NormalInverseWishart(2 * rng.normal(size=d), shrinkage, d + dof, scale)
 
 
-@pytest.mark.filterwarnings("ignore:.*lost all rows")
-@every_model
-def test_no_pass_falls_and_no_stop_leaves_what_another_gains(name):
-    for seed in range(12):
-        X, n_components, prior = by_chance(seed)
-        asked = {"n_components": n_components, "random_state": seed, "init_params": "random"}
-        mixture, told = warned(fitted, name, X, prior, **asked)
-        assert gain_of_a_pass(mixture, X, prior) < mixture.tol
-        objective = np.array(mixture.history_.objective)
-        falls = np.diff(objective) < -1e-11 * (1 + np.abs(objective).max())
-        assert told or not falls.any()  # a component that lost all rows begins anew
-
-
 @pytest.mark.parametrize("seed", [54, 253, 285])
 def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
     """The growth of its weight bounds the gain to come (Lindsay 1983)."""
@@ -289,17 +275,6 @@ def test_a_warm_start_with_another_prior_climbs_that_ones_objective(before, afte
     mixture.set_params(prior=after, max_iter=1000, tol=1e-9).fit(X)
     anew = fitted("VVV", X, after, **parameters_of(mixture), max_iter=0, reg_covar=1e-9)
     assert mixture.lower_bound_ == pytest.approx(anew.lower_bound_, abs=1e-9)
-
-
-def test_a_start_runs_on_in_its_sample_with_the_prior(monkeypatch):
-    tried, short_runs = [], initialization.short_runs
-    monkeypatch.setattr(initialization, "_SMALL_SAMPLE", np.inf)  # the start of large tables
-    monkeypatch.setattr(
-        initialization, "short_runs", lambda *given, **how: tried.append(short_runs(*given, **how)) or tried[-1]
-    )
-    fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
-    assert tried
-    assert not any(None in found for found in tried)
 
 
 WRONG = {
