@@ -48,7 +48,6 @@ PLACES = {
     "gmm._persistence": "FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.values": "mixture_from_state",
     "gmm._plotting.animation": "animation=.",
-    "gmm._plotting.curves": "spaced",
     "gmm._plotting.planes": "boundaries check_contents coordinates ellipse highest_density limits planes=.",
     "gmm._plotting.scene": "discriminating scene_of view_of",
     "gmm._plotting.style": "DARKER FAINT STYLE colours encoded inline_svg plot_style=.",

@@ -151,10 +151,8 @@ def test_what_is_no_such_file_is_refused():
     ("where", "value", "message"),
     [
         (("modelName",), "EVX", "expected a covariance type among"),
-        (("modelName",), 3, "expected str for 'modelName'"),
         (("parameters", "pro"), [0.5, 0.6, 0.1], "normalized"),
         (("parameters", "pro"), [0.5, 0.5], r"expected 'mean' of shape \(d, G\) with G = 2"),
-        (("parameters", "pro"), [True, False, False], "expected numbers in 'pro'"),
         (("parameters", "mean"), [[1, 2, 3], [1, 2]], "not a valid mixture"),
         (("parameters", "mean"), [[10**400] * 3] * 3, "expected numbers in 'mean'"),
         (("parameters", "variance", "sigma"), [[1.0]], r"expected 'sigma' of shape \(d, d, G\) = \(3, 3, 3\)"),

@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.plotting import plot_convergence, plot_criteria, plot_selection
-from inside import FAINT, PARSIMONIOUS, Ending, Trace, spaced
+from inside import FAINT, PARSIMONIOUS, Ending, Trace
 from pictures import legend, line_data, markers
 from tables import refused
 
@@ -168,14 +168,6 @@ def test_the_lowest_five_are_named_apart_at_their_ends_in_their_colours(found):
     assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))  # names do not overlap
 
 
-@pytest.mark.parametrize(
-    ("places", "room", "expected"),
-    [([0, 10, 10.5, 30], 2, [0, 9.25, 11.25, 30]), ([5] * 3, 1, [4, 5, 6]), ([3, 0], 1, [3, 0])],
-)
-def test_names_move_as_little_as_is_needed(places, room, expected):
-    np.testing.assert_allclose(spaced([*map(float, places)], float(room)), expected)
-
-
 def test_a_spike_is_no_point_of_a_line_unless_all_are(found):
     number = 20  # of 3 components, some type
     status, bic = [*found.status], np.array(found.bic)
@@ -259,13 +251,10 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
     some = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
     for given, error, told in [
         ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
-        ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
         ({"models": one, "X": ROWS}, TypeError, f"{kinds}; got GaussianMixture"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
-        ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
         ({"models": [posterior], "X": ROWS}, TypeError, "got BayesianGaussianMixture, whose"),
         ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
-        ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": found, "X": ROWS}, ValueError, "X is only for fitted mixtures; a search has its criteria already$"),
         ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
@@ -280,12 +269,3 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
     ]:
         refused(told, plot_criteria if "models" in given else plot_selection, error=error, **given)
         assert not plt.get_fignums()
-
-
-def test_on_dark_axes_marks_are_light():
-    found = select(ROWS, [1, 2, 3], ["full", "diag"], random_state=0)
-    with plt.style.context("dark_background"):
-        axes = [draw(found, ax=plt.subplots()[1]) for draw in (plot_criteria, plot_selection)]
-    stars = [line for ax in axes for line in ax.lines if line.get_marker() == "*"]
-    assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
-    assert sum(to_rgb(stars[-1].get_markeredgecolor())) > 2.4
