@@ -8,7 +8,7 @@ import pytest
 
 from command import fails, labels_in, ok, result_in, table, text_in, write
 from gmm import GaussianMixture, GaussianMixtureSearch, load, select
-from tables import refused, with_gaps
+from tables import refused
 
 TYPES = ["EEE", "VVV"]
 
@@ -65,26 +65,6 @@ def test_starts_race_on_a_sample_with_its_errors():
     found = search(X, variances, [3], ["VVV"])
     single = GaussianMixture(3, random_state=0, tol=1e-6, max_iter=1000).fit(X, error_covariance=variances)
     assert found.best.lower_bound_ > single.lower_bound_ - 0.25 / len(X)
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"missing": "em"},
-        {"noise": True},
-        {"prior": "conjugate", "sample_weight": np.arange(400) % 3},
-        {"refine": "split-merge", "acceleration": None},
-        {"max_ratio": 20, "types": "full"},
-        {"fixed": {"means": True}, "means_init": [[0.0, 0.0]], "types": "full"},
-        {"types": "factor", "n_factors": 1},
-    ],
-    ids=lambda how: next(iter(how)),
-)
-def test_it_goes_with(how):
-    X, variances = blurred()
-    found = search(with_gaps(X) if "missing" in how else X, variances, range(1, 4), **how)
-    assert found.best.n_components == 3
-    assert all(mixture is not None for mixture in found.estimators)
 
 
 def test_the_estimator_takes_them_and_what_does_not_go_with_them_is_refused():
@@ -148,14 +128,6 @@ def test_the_search_is_that_of_python(rows, how):
     data = result_in(place)["data"]
     assert data["columns"] == ["x", "y"]
     assert not [note for note in data["notes"] if "missing" in note or "factors" in note]
-
-
-@on_command_line
-def test_a_fit_of_blocks_is_that_of_python(rows):
-    _, X, errors = rows
-    mixture = fit(*BOTH, "--blocks", search=("--components", "2", "--covariance", "VVV"))
-    again = GaussianMixture(**mixture.get_params()).fit(X, error_covariance=errors**2)
-    np.testing.assert_array_equal(mixture.means_, again.means_)
 
 
 @on_command_line

@@ -80,17 +80,6 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path):
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.uniform(-1, 1, (300, 2)) + at for at in ([0, 0], [8, 0])])
-    X[rng.uniform(size=600) < 0.2, 1] = np.nan
-    np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
-    words = "fit gaps.csv --components 6 --covariance EII --missing em --report --quiet"
-    ok(*words.split(), cwd=tmp_path)
-    assert "colours of the clusters" in text_in(tmp_path / "report.html")
-
-
-@pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
 def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path):
     np.save(tmp_path / "light.npy", np.column_stack([with_gaps(n=200, share=0.0), np.full(200, 0.01)]))
     words = "fit light.npy --weight-column x4 --components 2 --covariance VVV --report --quiet"
@@ -184,11 +173,6 @@ def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
     X[1:, 1] = np.nan
     with pytest.raises(ValueError, match="column 1 of X in rows of positive weight are missing"):
         GaussianMixture(2, missing="em").fit(X, sample_weight=np.arange(60.0))
-
-
-def test_searches_take_float32_rows_with_gaps():
-    found = gmm.select(with_gaps(n=90, d=2).astype(np.float32), 2, ["EEE", "VVV"], missing="em", random_state=0)
-    assert all(mixture is not None for mixture in found.estimators)
 
 
 @pytest.mark.parametrize("types", [["VVV"], ["VVV", "VVI", "EII"]])

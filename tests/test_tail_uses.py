@@ -160,28 +160,6 @@ def test_one_component_is_that_of_r():
     np.testing.assert_allclose(one.covariances_[0], scale, rtol=1e-5)
 
 
-def drawn(n, rng, degrees=3.0, share=0.5, shift=0.0):
-    normal = rng.normal(size=(n, 2)) / np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
-    return normal + 6.0 * (rng.uniform(size=(n, 1)) < share) + shift
-
-
-def test_a_drift_is_noticed_and_without_one_alarms_are_as_rare_as_asked_for():
-    rng = np.random.default_rng(0)
-    mixture, before = GaussianMixture(2, tails="t", means_init=[[0, 0], [6, 6]]).fit(drawn(3000, rng)), drawn(4000, rng)
-
-    def drift(rows, **how):
-        return gmm.analysis.drift(mixture, rows, before, random_state=0, **how)
-
-    rng = np.random.default_rng(1)
-    grown, moved = drift(drawn(500, rng, share=0.65)), drift(drawn(500, rng, shift=0.3))
-    assert grown.alarm
-    assert moved.alarm
-    assert grown.growth[1] > 4
-    assert (moved.movement > 3).all()
-    weeks = (drawn(300, np.random.default_rng(10 + week)) for week in range(60))
-    assert np.mean([drift(rows, n_replicates=99).p_value <= 0.1 for rows in weeks]) < 0.25
-
-
 @pytest.mark.parametrize(("degrees", "names"), [(None, ["degrees of freedom"]), (4, [])])
 def test_standard_errors_are_of_scales_and_of_degrees_of_freedom_that_were_estimated(degrees, names):
     rows = heavy_tailed_groups()
@@ -264,13 +242,6 @@ def test_what_is_printed_and_stored_names_the_tails(heavy, tmp_path):
     assert (back.tails, repr(back)) == (heavy.tails, repr(heavy))
     replace(heavy, tails=BOTH[::-1] * 8).save(tmp_path / "wrong.gmm")
     refused("'tails'", gmm.load, tmp_path / "wrong.gmm")
-
-
-def test_beside_heavy_cells_normal_ones_end_no_lower_and_threads_change_nothing(heavy):
-    how = {"n_components": range(1, 5), "covariance_type": ["EEE", "VVV"], "random_state": 0}
-    alone, other = select(groups(degrees=4), **how), select(groups(degrees=4), **how, tails=BOTH, n_threads=1)
-    assert (heavy.loglik[np.array(heavy.tails) == "normal"] > alone.loglik - 0.05).all()
-    np.testing.assert_array_equal(other.loglik, heavy.loglik)
 
 
 @pytest.mark.parametrize("criterion", ["icl", "nec", "held_out"])
