@@ -303,16 +303,6 @@ def test_setup_and_header_are_short_and_the_build_is_portable():
         assert flag not in text, f"no {flag} in setup.py"
 
 
-def test_estimators_have_two_base_classes_at_most():
-    import gmm
-
-    for name in gmm.__all__:
-        public = getattr(gmm, name)
-        if isinstance(public, type) and hasattr(public, "get_params"):
-            bases = [base for base in public.__mro__[1:] if base is not object]
-            assert len(bases) <= 2, f"{name} has {bases}: turn what several estimators share into functions"
-
-
 @rule(PYTHON, "pictures are functions, above everything, not methods")
 def test_estimators_do_not_draw(path):
     methods = ((kind, each) for kind in nodes(path, ast.ClassDef) for each in kind.body)
@@ -327,16 +317,6 @@ def test_values_are_frozen(path):
         thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
         if thawed and node.name not in ESTIMATORS:
             yield node.lineno, node.name
-
-
-@rule(SOURCES, "say responsibilities, counts, first, second, covariances")
-def test_names_are_those_of_the_literature(path):
-    banned = ("resp", "nk", "xk", "sk", "sigma", "covars")
-    if path.suffix == ".py":
-        yield from ((node.lineno, node.id) for node in nodes(path, ast.Name) if node.id in banned)
-        yield from ((node.lineno, node.arg) for node in nodes(path, ast.arg) if node.arg in banned)
-    else:
-        yield from matches(path, rf"\b({'|'.join(banned)})\b")
 
 
 @rule(CYTHON, "write `cimport gmm._kernel.name as name`")

@@ -208,25 +208,6 @@ def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
     assert not done.stdout
 
 
-def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
-    release_commit = checks_of_a_release(tmp_path)["release_commit"]
-    author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-
-    def git(*arguments):
-        return subprocess.check_output(["git", *author, *arguments], cwd=tmp_path, text=True).strip()
-
-    git("init", "-q")
-    (tmp_path / "docs").mkdir()
-    changes = ["setup.py docs/measurements.md", "docs/measurements.md", "README.md CITATION.cff", "docs/conf.py"]
-    for changed, last in zip(changes, (0, 0, 0, 3), strict=True):
-        for name in changed.split():
-            with (tmp_path / name).open("a", encoding="utf-8") as file:
-                file.write("more\n")
-        git("add", "-A")
-        git("commit", "-q", "-m", changed)
-        assert git("show", "-s", "--format=%s", release_commit()) == changes[last]
-
-
 @pytest.mark.parametrize(
     ("file", "pattern", "other", "named"),
     [
