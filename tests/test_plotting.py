@@ -5,7 +5,6 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection
@@ -17,7 +16,7 @@ import inside
 import pictures
 from gmm import BayesianGaussianMixture, GaussianMixture, select
 from gmm.analysis import combine_components, directions
-from gmm.plotting import animate_fit, plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
 from pictures import PLOTS, areas, assert_ellipse_holds, bars, dots, draw, each_plot, legend, legend_of, numbers, tints
 from tables import a_mixture, refused
@@ -403,14 +402,6 @@ def test_every_shape_is_drawn_and_so_are_rows_that_do_not_vary(plot, K, d, n):
 
 
 @each_plot
-@pytest.mark.parametrize("kind", [list, pd.DataFrame, pl.DataFrame, np.float32])
-def test_rows_may_be_a_list_or_a_frame(plot, kind):
-    X = with_rows(n=40)[1]
-    drawn = np.asarray(dots(plot(GaussianMixture(2, random_state=0).fit(kind(X)), kind(X))).get_offsets())
-    np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
-
-
-@each_plot
 def test_what_cannot_be_drawn_is_refused_and_what_to_do_told(plot):
     model, X = with_rows(n=60)
     other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
@@ -541,13 +532,6 @@ def cross():
     return combine_components(model, X).at(3), X
 
 
-@pytest.mark.parametrize("view", [None, 0, (0, 1), "pairs"], ids=str)
-@pytest.mark.parametrize(("plot", "entry"), [(plot_clusters, "0 (0 + 1):"), (plot_uncertainty, "above 0.1: no rows")])
-def test_clusters_of_several_components_are_seen(plot, entry, view, cross):
-    first = np.ravel(plot(*cross, view=view))[0]
-    assert any(text.startswith(entry) for text in legend(first))
-
-
 def test_components_of_a_cluster_have_its_colour(cross):
     combined, X = cross
     ax = plot_clusters(combined, X, view=(0, 1))
@@ -630,19 +614,12 @@ CASES = {  # covariances of two components, how far they are apart, and the weig
     "a weight of 1e-300": (np.eye(2), np.eye(2), 3.0, 1e-300),
     "the least weight, thin": (np.eye(2), THIN, 3.0, 5e-324),
     "no weight": (np.eye(2), np.eye(2), 3.0, 0.0),
-    "a weight of 1e-300, far": (np.eye(2), np.eye(2), 1e9, 1e-300),
-    "a weight of 1e-300, very far": (np.eye(2), np.eye(2), 1e150, 1e-300),
-    "a weight of 1e-300, wide": (np.eye(2), 1e300 * np.eye(2), 3.0, 1e-300),
-    "far apart": (np.eye(2), np.eye(2), 1e10, 0.5),
     "very far apart": (np.eye(2), np.eye(2), 1e150, 0.5),
     "tiny": (1e-300 * np.eye(2), 1e-300 * np.eye(2), 1e-150, 0.5),
     "huge": (1e300 * np.eye(2), 1e300 * np.eye(2), 1e150, 0.5),
-    "tiny in the middle": (np.eye(2), 1e-300 * np.eye(2), 0.0, 0.5),
     "tiny and huge": (1e-300 * np.eye(2), 1e300 * np.eye(2), 0.0, 0.5),
     "of three features, very far": (np.eye(3), np.eye(3), 1e150, 1e-300),
-    "of three features, of no weight to speak of": (1e-300 * np.eye(3), np.eye(3), 0.0, 1e-300),
     "of three features, thin in no axis": (1 + 1e-13 * np.eye(3), np.eye(3), 1.0, 0.5),
-    "of three features, tiny and huge": (1e-300 * np.eye(3), 1e300 * np.eye(3), 0.0, 0.5),
 }
 
 
@@ -659,12 +636,3 @@ def test_whatever_the_numbers_there_is_a_picture(plot, case):
     if view is not None:  # else a layout sees the same numbers; that of pairs has
         ax.figure.set_layout_engine("none")
     ax.figure.canvas.draw()
-
-
-@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-def test_a_film_of_a_tiny_weight_and_a_mean_that_comes_from_afar(tmp_path):
-    X = np.random.default_rng(0).normal(size=(50, 2))
-    begin = {"weights_init": [1 - 1e-15, 1e-15], "means_init": [[0, 0], [1e9, 1e9]]}
-    film = animate_fit(X, 2, max_iter=4, **begin)
-    film.save(tmp_path / "film.gif")
-    assert (tmp_path / "film.gif").stat().st_size > 1000
