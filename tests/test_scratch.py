@@ -61,13 +61,6 @@ def test_a_reading_that_ends_early_is_begun_again():
     assert_same(fitted(source), fitted(ROWS))
 
 
-def test_a_second_reading_beside_the_first_reads_the_data():
-    source = gmm.open_rows(Counted(), scratch=True)
-    both = zip(source.blocks(weighted=False), source.blocks(weighted=False), strict=True)
-    for reading in zip(*both, strict=True):
-        np.testing.assert_array_equal(np.concatenate([block.rows for block in reading]), ROWS)
-
-
 def test_threads_share_it_and_pickles_have_their_own():
     source = gmm.open_rows(Counted(), scratch=True)
     with ThreadPoolExecutor(4) as pool:
