@@ -7,7 +7,7 @@ import pytest
 
 import inside
 from gmm import GaussianMixture
-from inside import PARSIMONIOUS, STARTS, ArraySource, Objective, Problem, screened, screening, screening_rows
+from inside import PARSIMONIOUS, STARTS, ArraySource, Objective, Problem, screened, screening_rows
 from inside import fitting_fit as fitting
 from test_racing import mixture
 
@@ -68,26 +68,15 @@ def test_of_few_rows_or_passes_every_start_is_climbed():
     assert fitted(max_iter=inside.SCREENING_PASSES, tol=0)[1] == list(range(N_INIT))
 
 
-def test_the_rows_of_the_screening_are_a_part_of_them_with_their_weights():
-    rows = np.arange(100_000.0).reshape(50_000, 2)
-    first = mixture(np.zeros((20, 2)), "full")  # 119 parameters
-    got = screening_rows(ArraySource(rows, 1 + rows[:, 0]), first, seed=4)
-    assert len(got.rows) == 50 * 119
-    np.testing.assert_array_equal(got.sample_weight, 1 + got.rows[:, 0])
-    assert len(np.unique(got.sample_weight)) == len(got.rows)
-    again = screening_rows(ArraySource(rows), first, seed=4)
-    np.testing.assert_array_equal(again.rows, got.rows)
-    assert again.sample_weight is None
-    assert not np.array_equal(screening_rows(ArraySource(rows), first, seed=5).rows, got.rows)
-
-
-def test_rows_of_weight_zero_are_not_there():
+def test_rows_of_the_screening_keep_their_weights_and_those_of_weight_zero_are_not_there():
     rows = np.arange(20_000.0).reshape(10_000, 2)
-    weight = np.where(np.arange(10_000) % 2, 0.0, 3.0)
+    weight = np.where(np.arange(10_000) % 2, 0.0, 1 + rows[:, 0])
     first = mixture(np.zeros((2, 2)), "spherical")
     got = screening_rows(ArraySource(rows, weight), first, seed=4)
     np.testing.assert_array_equal(got.rows, screening_rows(ArraySource(rows[::2]), first, seed=4).rows)
-    np.testing.assert_array_equal(got.sample_weight, np.full(2000, 3.0))
+    np.testing.assert_array_equal(got.sample_weight, 1 + got.rows[:, 0])
+    assert len(np.unique(got.rows[:, 0])) == 2000
+    assert not np.array_equal(screening_rows(ArraySource(rows, weight), first, seed=5).rows, got.rows)
     assert screening_rows(ArraySource(rows[:7998], weight[:7998]), first, seed=4) is None
 
 
@@ -103,29 +92,6 @@ def screened_in_turn(*starts, rows=ROWS, **objective):
     for start in starts:
         results.append(screened(problem, start, results))
     return results
-
-
-def test_a_start_is_promising_near_the_record_of_all_earlier_ones_or_beyond_it():
-    two = np.array([[-3.0, 0.0], [3.0, 0.0]])
-    good, bad, worst, poor = (
-        mixture(np.resize(means, (K, 2)), "spherical") for means in (CENTRES, two, CENTRES[:1], CENTRES[:3])
-    )
-    results = screened_in_turn(bad, good, bad)
-    assert [result.promising for result in results] == [True, True, False]
-    assert [result.record for result in results] == [-np.inf, results[0].lower_bound, results[1].lower_bound]
-    assert results[1].lower_bound > results[0].lower_bound + 0.1
-    results = screened_in_turn(good, worst, poor)
-    assert results[1].lower_bound < results[2].lower_bound - 0.1 < results[0].lower_bound - 0.2
-    assert [result.record for result in results[1:]] == [results[0].lower_bound] * 2
-    assert [result.promising for result in results] == [True, False, False]
-
-
-def test_a_start_that_nearly_reaches_the_record_is_promising(monkeypatch):
-    near = mixture(CENTRES, "spherical"), mixture(CENTRES + 0.2, "spherical")
-    monkeypatch.setattr(screening, "SCREENING_PASSES", 3)
-    first, second = screened_in_turn(*near)
-    assert first.lower_bound - 0.002 < second.lower_bound < first.lower_bound - 1e-6
-    assert second.promising
 
 
 def test_a_start_that_leads_where_an_earlier_one_did_is_not_climbed_again():
