@@ -10,14 +10,13 @@ from functools import partial
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import gmm
 import inside
 from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, Selection, select
-from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, covariance_model, loop
+from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, loop
 from tables import copies, noted, python, refused
 from test_published import BLOBS, IRIS, IRIS_BIC
 
@@ -114,48 +113,12 @@ def test_each_cell_is_a_fit_that_its_parameters_repeat_and_no_lower_than_a_singl
     assert found[key] is found.best
 
 
-def test_cells_that_are_one_model_have_one_fate():
-    stopped = select(ROWS, range(1, 5), ["full", "VVV"], random_state=0, callback=lambda _: True)
-    assert set(stopped.status[2:]) == {"not tried"}
-    found = select(ROWS, [3, 4], ["EEE", "tied"], max_iter=2, random_state=0)
-    for number, mixture in enumerate(found.estimators):
-        assert mixture.bic(ROWS) == pytest.approx(found.bic[number], abs=0.06)
-
-
 def test_a_cell_is_taken_by_its_number_of_components_and_type(small):
     assert small[2, "tied"] is small.estimators[cell(small, 2, "tied")]
     refused("got .9, 'tied'.: 0 cells are so called", small.__getitem__, (9, "tied"), error=KeyError)
     two = select(ROWS, [1], "full", tails=("normal", "t"), random_state=0)
     refused("2 cells are so called", two.__getitem__, (1, "full"), error=KeyError)
     assert two[1, "full", "t"].tails == "t"
-
-
-def test_a_fit_that_leads_to_where_its_cell_has_ended_is_left(monkeypatch):
-    """Starts of others lead there more often than not; what is left to gain there would not be kept."""
-    climb, ended = loop.Cell.climb, []
-
-    def watched(cell, run, outlook):
-        before = cell.sound.result.lower_bound if cell.sound and not outlook.is_any else np.nan
-        climb(cell, run, outlook)
-        if abs(run.lower_bound - before) < cell.accuracy:
-            ended.append(run.ended)
-
-    monkeypatch.setattr(loop.Cell, "climb", watched)
-    select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=1)
-    assert len(ended) > 10
-    assert not any(ended)
-
-
-@pytest.mark.parametrize("acceleration", ["auto", None])
-def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acceleration):
-    """A new model, VFI, is as free as VEI, and its update is that of EVI; such a search once never ended."""
-    new = inside.covariance.CovarianceModel("VFI", DIAGONAL, covariance_model("EVI").constraint)
-    monkeypatch.setitem(inside.covariance._FREEDOM, "F", 1)
-    for name, model in {"VFI": new, "EFI": covariance_model("EEI")}.items():
-        monkeypatch.setitem(inside.covariance._MODELS, name, model)
-    found = select(ROWS, range(1, 5), ["VEI", "VFI", "VVI"], acceleration=acceleration, random_state=0)
-    assert len(found.status) == 12
-    assert max(len(mixture.history_) for mixture in found.estimators if mixture) <= 1000
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, None])
@@ -200,14 +163,6 @@ def test_the_blog_example_is_at_its_best_in_every_row():
     assert found.best.n_components == 4
     assert found.bic[3] == pytest.approx(4111.261, abs=0.005)
     assert (found.bic <= np.array(published) + 0.01).all()
-
-
-def test_cells_gain_by_halves_of_the_best_of_fewer_components(monkeypatch):
-    search = partial(select, overlapping(1200, 8), range(1, 9), ["full", "diag"], random_state=0)
-    found = search()
-    monkeypatch.setattr(loop, "halves", lambda *_: [])
-    without = search()
-    assert (found.loglik - without.loglik).sum() > 5
 
 
 def test_refine_goes_to_every_cell_if_asked(iris):
@@ -312,22 +267,6 @@ def test_time_may_be_up_anywhere(monkeypatch):
         assert found.bic[found.best_index] >= whole.bic.min() - 1e-6
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
-def test_one_column_is_searched_with_every_model_alone(name):
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
-    assert select(rows, [1, 2], name, random_state=0).best.n_components == 2
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
-    events, types = noted(monkeypatch, loop.Cell, "climb", lambda cell, *_: cell.key), ["EII", "VVI", "VVV"]
-    how = {"random_state": 0, "n_threads": n_threads}
-    select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
-    assert [event for event in events if event in [*enumerate(types)]] == [*enumerate(types)]
-    assert n_threads > 1 or events[1] == (0, "EII")
-
-
 def test_a_file_and_a_pickle_hold_all_of_it(small):
     small = replace(small, n_fresh_starts=5, n_found_again=4)
     for again in (*copies(small), Selection.load(saved(small))):
@@ -369,13 +308,6 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     assert f"{small.n_components[ranked[1]]} {small.covariance_type[ranked[1]]} +{gap:.2f}" in repr(small)
     assert small.contested == [n for n in ranked[1:] if small.scores[n] <= small.scores.min() + 10]
     assert f"{len(small.contested)} other cell" in repr(small) or not small.contested
-
-
-def test_the_estimator_goes_into_pipelines():
-    pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
-    assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
-    pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
-    assert pipeline[-1].n_components_ == 2
 
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
