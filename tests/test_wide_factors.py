@@ -8,7 +8,7 @@ import pytest
 import gmm
 import inside
 from gmm import GaussianMixture, select
-from inside import LowRank, factor_model, fitted_parameters, with_other_factors
+from inside import LowRank, fitted_parameters
 from tables import assert_same, copies, factor_groups, refused, reloaded
 
 # A fit cut short by max_iter is what these tests want.
@@ -50,11 +50,6 @@ def test_a_fit_ends_where_that_with_whole_covariances_does_and_labels_go_along(k
         within = estimator(**how, n_components=K + 1, init_params="random")
         within.fit(X, labels=labels, components_per_class={0: 2})
         assert within.component_classes_.tolist() == [0, 0, 1, 2]
-
-
-def test_samples_have_the_covariances(fitted):
-    drawn, labels = fitted.sample(30_000, random_state=0)
-    np.testing.assert_allclose(np.cov(drawn[labels == 0].T), fitted.covariances_[0], atol=0.5)
 
 
 def test_files_and_pickles_keep_the_bits(fitted, tmp_path):
@@ -144,11 +139,6 @@ def found():
     return select(X, [1, 2, 3, 4], ["diag", "factor", "ppca"], n_factors=[1, 2], random_state=0)
 
 
-@pytest.fixture(scope="module")
-def mixture(fitted):
-    return fitted_parameters(fitted)
-
-
 def test_the_truth_is_chosen_and_cells_with_factors_store_no_whole_covariance(found):
     assert (found.best.n_components, found.covariance_type[found.best_index]) == (K, "ppca2")
     for name, each in zip(found.covariance_type, found.estimators, strict=True):
@@ -174,40 +164,3 @@ def test_few_rows_shrink_and_the_table_says_so_in_any_unit_and_file(found):
     for each in (few.estimators[5], best, reloaded(best)):
         assert "shrunk" in str(each)
     assert "shrunk" not in repr(found)
-
-
-@pytest.mark.parametrize("other", [factor_model(kind, q, False) for kind in ("factor", "ppca") for q in (1, 2, 3)])
-def test_other_factors_keep_most_of_a_covariance(mixture, other):
-    covariances = with_other_factors(mixture.covariances, mixture.model, other)
-    low_rank = mixture.model.layout
-    before, after = low_rank.diagonal(mixture.covariances, D), other.layout.diagonal(covariances, D)
-    np.testing.assert_allclose(after.sum(axis=1), before.sum(axis=1), rtol=0.05)
-    if other is mixture.model:
-        np.testing.assert_allclose(other.layout.written_out(covariances), low_rank.written_out(mixture.covariances))
-
-
-def test_a_mixture_of_more_factors_begins_no_lower_than_of_fewer(mixture):
-    more = factor_model("factor", Q + 1, False)
-    whole = more.layout.written_out(with_other_factors(mixture.covariances, mixture.model, more))
-    grown = GaussianMixture.from_parameters(mixture.weights, mixture.means, whole, covariance_type="full")
-    assert grown.score(X) > GaussianMixture(K, covariance_type="factor1", random_state=0).fit(X).score(X)
-
-
-def test_one_more_component_is_one_in_two_halves(mixture):
-    rows = inside.ArraySource(X)
-    with inside.EStep(rows, mixture.model.layout) as e_step:
-        assert len(inside.halves(mixture, rows, e_step, 1)) == 1
-        found = inside.halves(mixture, rows, e_step, K)
-    for halved in found:
-        assert halved.n_components == K + 1
-        np.testing.assert_allclose(halved.weights.sum(), 1)
-        np.testing.assert_allclose(halved.weights @ halved.means, mixture.weights @ mixture.means)
-
-
-def test_whole_and_stored_factors_go_together():
-    types = ["tied", "factor2", "factor20"]
-    found = select(X, [K], types, random_state=0, max_iter=3)
-    layouts = [type(fitted_parameters(each).model.layout) for each in found.estimators]
-    assert found.covariance_type == tuple(types)
-    assert layouts[1:] == [LowRank, type(inside.FULL)]
-    assert found.covariance_type[found.best_index] == "factor2"
