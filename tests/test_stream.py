@@ -132,6 +132,19 @@ def test_it_is_a_fitted_mixture_after_each_block():
     assert not hasattr(gmm.BayesianGaussianMixture(), "partial_fit")
 
 
+def test_names_are_those_of_the_first_block():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b"])
+    mixture = GaussianMixture(K, random_state=0).partial_fit(frame).partial_fit(frame[:10])
+    assert list(mixture.feature_names_in_) == ["a", "b"]
+    refused("feature names should match", mixture.partial_fit, frame[["b", "a"]])
+
+
+def test_a_prior_is_estimated_once():
+    streams = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
+    np.testing.assert_array_equal(*(record_of(each).stream.objective.prior.mean for each in streams))
+
+
 @pytest.mark.parametrize(
     ("prior", "ridge"),
     [
