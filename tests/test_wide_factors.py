@@ -8,7 +8,7 @@ import pytest
 import gmm
 import inside
 from gmm import GaussianMixture, select
-from inside import LowRank, fitted_parameters
+from inside import LowRank, factor_model, fitted_parameters, with_other_factors
 from tables import assert_same, copies, factor_groups, refused, reloaded
 
 # A fit cut short by max_iter is what these tests want.
@@ -139,6 +139,11 @@ def found():
     return select(X, [1, 2, 3, 4], ["diag", "factor", "ppca"], n_factors=[1, 2], random_state=0)
 
 
+@pytest.fixture(scope="module")
+def mixture(fitted):
+    return fitted_parameters(fitted)
+
+
 def test_the_truth_is_chosen_and_cells_with_factors_store_no_whole_covariance(found):
     assert (found.best.n_components, found.covariance_type[found.best_index]) == (K, "ppca2")
     for name, each in zip(found.covariance_type, found.estimators, strict=True):
@@ -164,3 +169,13 @@ def test_few_rows_shrink_and_the_table_says_so_in_any_unit_and_file(found):
     for each in (few.estimators[5], best, reloaded(best)):
         assert "shrunk" in str(each)
     assert "shrunk" not in repr(found)
+
+
+@pytest.mark.parametrize("other", [factor_model(kind, q, False) for kind in ("factor", "ppca") for q in (1, 2, 3)])
+def test_other_factors_keep_most_of_a_covariance(mixture, other):
+    covariances = with_other_factors(mixture.covariances, mixture.model, other)
+    low_rank = mixture.model.layout
+    before, after = low_rank.diagonal(mixture.covariances, D), other.layout.diagonal(covariances, D)
+    np.testing.assert_allclose(after.sum(axis=1), before.sum(axis=1), rtol=0.05)
+    if other is mixture.model:
+        np.testing.assert_allclose(other.layout.written_out(covariances), low_rank.written_out(mixture.covariances))
