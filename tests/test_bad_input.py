@@ -18,6 +18,7 @@ from gmm.inference import stability
 from gmm.plotting import plot_pairs
 from inside import CLASSIC, InvalidParameterError, as_rows, check_real, check_whole
 from tables import refused, warned
+from test_hostile_calls import VIEWS
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
@@ -61,14 +62,12 @@ SHARED = {
     "NaN": (with_value(np.nan), ["Input X contains NaN", "row 7, column 1"]),
     "infinity": (with_value(-np.inf), ["Input X contains infinity", "-inf", "row 7, column 1"]),
     "a missing whole number": (pd.DataFrame({"a": pd.array([1, None], "Int64")}), ["NaN", "row 1, column 0 ('a')"]),
-    "null in polars": (pl.DataFrame({"a": [1, None]}), ["NaN", "row 1, column 0 ('a')"]),
 }
 BAD_ROWS = SHARED | {
     "nothing": (None, ["None"]),
     "a file's name": ("data.csv", ["for X, got text", "data.csv", "gmm.open_rows("]),
     "an object": (object(), ["Expected", "object"]),
     "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
-    "a generator": ((row for row in ROWS), ["Expected", "generator"]),
     "an empty frame": (pd.DataFrame(), ["0 sample(s) (shape=(0, 0))"]),
     "a sparse frame": (frame().astype(pd.SparseDtype(float)), ["Sparse data was passed"]),
     "a complex object": (with_value(2j, rows=ROWS.astype(object)), ["Complex", "row 7, column 1"]),
@@ -79,9 +78,7 @@ BAD_ROWS = SHARED | {
     "digits as text": (np.array([["1", "2"], ["3", "4"]]), ["text", "astype(float)"]),
     "too large an int": ([[10**400, 1], [1, 2]], ["too large", "row 0, column 0"]),
     "text in a frame": (frame(width="x"), ["string", "'x'", "column 1 ('width')"]),
-    "categories": (frame(width=pd.Categorical(["u"] * 60)), ["string", "'u'", "'width'"]),
     "lists in polars": (pl.DataFrame({"a": [[1.0], [2.0]]}), ["row 0, column 0 ('a')"]),
-    "None among numbers": ([[1.0, None], [2.0, 3.0]], ["NaN", "row 0, column 1"]),
     "null in Arrow": (pa.table({"a": [True, None]}), ["NaN", "row 1, column 0 ('a')"]),
     "too large to square": (with_value(1e200), ["too large", "row 7, column 1", "1e+200"]),
 }
@@ -133,36 +130,21 @@ def arrow(rows=ROWS):
     return pa.table(dict(zip(NAMES, rows.T, strict=True)))
 
 
-def strided(rows):
-    wide = np.zeros((2 * rows.shape[0], 3 * rows.shape[1]), rows.dtype)
-    wide[::2, 1::3] = rows
-    return wide[::2, 1::3]
-
-
-def unaligned(rows):
-    view = np.zeros(rows.nbytes + 1, dtype=np.uint8)[1:].view(rows.dtype).reshape(rows.shape)
-    view[...] = rows
-    assert not view.flags.aligned
-    return view
-
-
 SAME_ROWS = {
     "column order": np.asfortranarray,
     "negative strides": lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1],
-    "wide strides": strided,
-    "not aligned": unaligned,
+    "wide strides": VIEWS["every other"],
+    "not aligned": VIEWS["not aligned"],
     "another byte order": lambda rows: rows.astype(rows.dtype.newbyteorder()),
     "read-only": lambda rows: np.broadcast_to(rows, rows.shape),
     "objects": lambda rows: rows.astype(object),
     "long double": lambda rows: rows.astype(np.longdouble),
     "nothing masked": np.ma.asarray,
-    "a memory map": lambda rows: rows.view(np.memmap),
     "a list of rows": list,
     "a memoryview": memoryview,
     "pandas": lambda rows: pd.DataFrame(rows),
     "pandas, nullable": lambda rows: pd.DataFrame(rows).astype("Float64"),
     "pandas, partly sparse": lambda rows: pd.DataFrame(rows).astype({0: pd.SparseDtype(float)}),
-    "pandas, several types": lambda rows: pd.DataFrame(rows).astype({1: object}),
     "polars": lambda rows: pl.DataFrame(rows),
     "Arrow": arrow,
 }
@@ -200,9 +182,7 @@ BAD_WEIGHTS = {
     "two dimensions": (np.ones((60, 1)), ["Sample weights must be 1D array or scalar, got 2D"]),
     "too few": (np.ones(59), ["sample_weight.shape == (59,), expected (60,)!"]),
     "NaN": (np.where(np.arange(60) == 3, np.nan, 1), ["sample_weight contains NaN", "index 3"]),
-    "infinity": (np.where(np.arange(60) == 3, np.inf, 1), ["contains infinity", "index 3"]),
     "negative": (1.0 - np.arange(60) / 30, ["Negative values in data passed to", "index 31"]),
-    "a negative number": (-1.0, ["Negative values in data passed to `sample_weight`"]),
     "all zero": (np.zeros(60), ["Sample weights must contain at least one non-zero number"]),
     "complex": (np.ones(60) + 1j, ["Complex data not supported"]),
     "text": (["heavy"] * 60, ["string", "'heavy'", "index 0"]),
@@ -284,15 +264,12 @@ REFUSED = [  # a call, and what is told of it
     (lambda: FITTED.predict(ROWS[:, :2]), "X has 2 features, but GaussianMixture is expecting 3 features as input."),
     (start(weights_init=[1.0]), r"'weights' should have the shape of \(2,\), but got \(1,\)"),
     (start(weights_init=[0.5, 0.6]), r"'weights' should be normalized, but got sum\(weights\) = 1\.10"),
-    (start(means_init=ROWS[:1]), r"'means' should have the shape of \(2, 3\), but got \(1, 3\)"),
     (start(means_init=[[1, 2, 3], [4, np.inf, 6]]), r"parameter.*infinity\. The first is at row 1, column 1"),
     (start(precisions_init=[np.eye(3), LOPSIDED]), r"component 1 has 1 at \(0, 1\) and 0 at \(1, 0\)"),
     (responsibilities(shares()[:, :1]), r"'init_params' should have the shape of \(60, 2\), but got \(60, 1\)"),
-    (responsibilities(shares(5, 0, -1)), "row 5, column 0"),
     (responsibilities(lambda X, n_components, rng: shares(5, 1, np.nan)), "NaN.*row 5, column 1"),
     (responsibilities(shares(5, 1, 0.5)), r"Each row of init_params should sum to 1, but the sum of row 5 is 1\.5"),
     (numbers(weights=[1.5, -0.5]), r"'weights' should be in the range \[0, 1\], but got 1.5 at index 0 of weights"),
-    (numbers(means=np.zeros(2)), r"shape of \(n_components, n_features\), but got \(2,\)"),
     (numbers(means=with_value(np.nan, 1, 2, np.zeros((2, 3)))), r"NaN\. The first is at row 1, column 2"),
     (numbers(feature_names=["a", "b"]), "Expected 3 feature names, .* got 2"),
     (numbers(covariances=np.eye(3)), r"shape of \(2, 3, 3\), but got \(3, 3\)"),
@@ -301,7 +278,6 @@ REFUSED = [  # a call, and what is told of it
     (lambda: mixture().fit(ROWS, callback=3), "callback must be a callable"),
     *((lambda n=n: FITTED.sample(n), "Invalid value for 'n_samples'") for n in (0, -1, 1.5, "many")),
     (prior(dof=LONG), "finite number for prior.dof"),
-    (prior(scale=LONG), "finite number for prior.scale"),
     (lambda: select(ROWS, 1, time_limit=LONG), "time_limit, in seconds, to be a number"),
     (lambda: select(ROWS, standardize=1), "expected standardize to be True or False, got 1"),
     (lambda: FITTED.predict_from(ROWS[:, :1], [0], level=LONG), "level between 0 and 1"),
