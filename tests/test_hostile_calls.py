@@ -644,9 +644,6 @@ def test_following(data):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda mixture, X: gmm.select(X, 1, "full", tails=np.ones((2, 2))),
-        lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
-        lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=[["means"]]),
         lambda mixture, X: mixture.fit(X, callback=lambda iteration: iteration.parameters.means),
         lambda mixture, X: gmm.select(X, 1, "full", callback=lambda progress: np.ones(2)),
         lambda mixture, X: GaussianMixture(noise=[[0, 0], [1e200, 1e200]]).fit(X),
