@@ -175,28 +175,6 @@ def test_what_is_small_is_checked(value, path):
     refused("log offsets", gmm.load, changed(path, prepared=numbers), mmap=True)
 
 
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
-def test_whatever_the_numbers_are_it_scores(covariance_type, path):
-    """With a file whose small parts are right, rows get some numbers and labels of components."""
-    estimator = mixture(covariance_type)
-    rng, X = np.random.default_rng(0), rows_of(estimator, 60)
-    for _ in range(60):
-        numbers = np.array(estimator.freeze().prepared)
-        start = numbers.size - _frozen.prepare(*estimator.freeze().arrays).size + 20
-        places = rng.integers(start, numbers.size, 5)
-        numbers[places] = rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e308, -1e308, 5e-324], 5)
-        estimator.freeze().save(path, prepared=True)
-        try:
-            mapped = gmm.load(changed(path, prepared=numbers), mmap=True)
-        except ValueError:
-            continue
-        for rows in (X, X[:1], X.astype(np.float32), X[:1].astype(np.float32)):
-            assert set(mapped.predict(rows)) <= {-1, 0, 1, 2, 3}
-            for method in ALL:
-                getattr(mapped, method)(rows)
-        del mapped  # Windows replaces no file that is mapped
-
-
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
     """If this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` (_frozen_mixture.py)."""
     tiles.use_kernel(tiles.kernels()[1])
