@@ -123,29 +123,6 @@ def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):
     np.testing.assert_allclose(ours.tails.numbers(K), np.broadcast_to(nu, K), rtol=1e-8)
 
 
-def test_an_update_keeps_to_the_limits_that_python_states():
-    model, ends = covariance_model("spherical"), []
-    for precision in (-1e9, 1e9):
-        sums = np.ones(1), np.ones((1, 1)), np.full(1, 9.0), 0, 1, np.array([precision])
-        rows = inside.SufficientStatistics(model.layout, np.zeros((1, 1)), *sums)
-        ends.append(Objective(model, tails=tails_with(None)).update(rows).tails.degrees)
-    np.testing.assert_allclose(ends, [inside.LEAST_DEGREES, inside.MOST_ESTIMATED], rtol=1e-12)
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
-def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(covariance_type):
-    order, mixture = np.array([2, 0, 1]), mixture_near(covariance_type, "each")
-    model, objective = mixture.model, Objective(mixture.model, tails=tails_with("each"))
-    scales = mixture.covariances if model.layout.pooled else mixture.covariances[order]
-    parts = mixture.weights[order], mixture.means[order], scales, model
-    in_order = inside.MixtureParameters(*parts, tails=mixture.tails.for_components(order))
-    with EStep(ArraySource(groups()), model.layout) as e_step:
-        one, other = e_step(mixture.whitened()).reordered(order), e_step(in_order.whitened())
-    for part in ("counts", "origins", "first", "second", "precision"):
-        np.testing.assert_allclose(getattr(one, part), getattr(other, part), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(*(objective.update(each).tails.degrees for each in (one, other)), rtol=1e-9)
-
-
 @estimated
 def test_gross_outliers_hardly_move_the_means(degrees):
     clean = groups(degrees=30)
