@@ -78,13 +78,6 @@ def test_a_terminal_draws_the_same_table_in_colours():
     assert [(span.start, span.style) for span in shown[4].spans if span.style] == [(5, "dim")]
 
 
-def test_the_bar_and_the_shade_stay_within_their_bounds():
-    page = parsed(escaped(Table.of(["share"], [[Cell("", bar=share, shade=share)] for share in (-1, 0.25, 7)])))
-    widths = [bar[0].get("style") for bar in page.iter("span") if bar.get("class")]
-    assert widths == ["width: 0.0%", "width: 25.0%", "width: 100.0%"]
-    assert [cell.get("style", "")[-7:] for cell in page.iter("td")] == ["", " 0.080)", " 0.320)"]
-
-
 def test_the_style_touches_nothing_of_the_page():
     sheet = re.sub(r"/\*.*?\*/", "", style(), flags=re.S)
     plain = sheet.replace("@media print", "").replace("@supports (color: color-mix(in oklab, red, blue))", "")
