@@ -14,7 +14,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import e_step, m_step
 from gmm.sources import partitioned_rows
-from inside import CLASSIC, ArraySource
+from inside import CLASSIC
 from origins import ROWS, D, K, N, assert_near, engine, fitted, partitions
 from origins import WEIGHTS as POSITIVE
 from tables import refused
@@ -75,12 +75,6 @@ def test_the_order_in_which_results_are_added_does_not_matter():
     np.testing.assert_array_equal(X.take(np.array([0, 1, 2250])), ROWS[[0, 4, 1]])
     mixture = fitted(X)
     assert mixture.score(X) == pytest.approx(mixture.score(ROWS), rel=1e-12)
-
-
-def test_weights_count_as_kish_has_it():
-    whole, parts = ArraySource(ROWS, WEIGHTS), partitions(ROWS, 1e200 * WEIGHTS)
-    np.testing.assert_array_equal(parts.survey.steps, whole.survey.steps)
-    assert parts.n_rows == parts.survey.n_used == np.count_nonzero(WEIGHTS)
 
 
 def test_what_is_wrong_with_a_partition_is_said():
