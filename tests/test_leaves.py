@@ -7,14 +7,12 @@ Whatever lies around what a function may read is NaN, and so is what it must not
 import ctypes
 from ctypes import c_double, c_ssize_t, c_void_p
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import entr, logsumexp
 
 from inside import tiles
-from tables import refused
 
 LEVELS = tiles.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many
@@ -403,8 +401,6 @@ def test_each_function_has_a_case():
     sets = [tiles.leaf_addresses(level, single) for level in LEVELS for single in (False, True)]
     assert {len(addresses) for addresses in sets} <= {len(LEAVES)}
     assert len({address for addresses in sets for address in addresses}) == len(sets) * len(LEAVES)
-    for name in ("blas", "sse5"):
-        refused("not in list", tiles.leaf_addresses, name, False)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["double", "float"])
@@ -415,9 +411,3 @@ def test_each_function_gives_what_numpy_gives(case, level, dtype):
     for size, groups, other in product(SIZES, GROUPS, (False, True)):
         rng = np.random.default_rng([size, groups, other])
         case(Call(address, dtype, rng, other), size, groups * PAD // np.dtype(dtype).itemsize)
-
-
-def test_they_are_compiled_in_one_module_from_which_all_others_have_them():
-    source = Path(__file__).parents[1] / "src" / "gmm"
-    files = [*source.rglob("*.pyx"), *source.rglob("*.pxd")]
-    assert [path.name for path in files if 'extern from "tile.h"' in path.read_text(encoding="utf-8")] == ["tiles.pyx"]
