@@ -140,7 +140,6 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
     [
         ({"prepared": 2}, "version 2: .*prepared=True"),
         ({"prepared": np.zeros(100)}, "K=4 and d=4.*100 numbers.*prepared=True"),
-        ({"prepared": np.zeros((2, 50))}, "float64 numbers"),
         ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
         ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
         ({"layout": 1}, "numbers"),
