@@ -98,11 +98,6 @@ def test_progress_is_reported_after_each_cell():
     refused(None, select, X, [1, 2], callback=interrupt, error=KeyboardInterrupt)  # it is no failed cell
 
 
-def test_names_reach_the_estimators():
-    found = select(pd.DataFrame(X, columns=["a", "b"]), [1, 2], random_state=0)
-    assert {tuple(estimator.feature_names_in_) for estimator in found.estimators} == {("a", "b")}
-
-
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_the_table_is_a_frame(found, library, monkeypatch):
     other = {"pandas": "polars", "polars": "pandas"}[library]
@@ -142,7 +137,6 @@ def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     ("arguments", "options", "error", "match"),
     [
         ((X, 0), {}, ValueError, "of at least 1, got 0"),
-        ((X, range(5, 1)), {}, ValueError, r"range\(5, 1\), which is empty"),
         ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
         ((X, 2, []), {}, ValueError, "got none"),
         ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
@@ -167,11 +161,10 @@ def test_cells_that_are_all_infinitely_bad_are_equally_bad():
     ("columns", "told"),
     [
         ({"x0": X[:, 0], "x1": 3.0}, r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"),
-        ({"x0": 0.1, "x1": 0.11, "x2": X[:, 0]}, r"^Column\(s\) 'x0', 'x1' are constant"),
-        ({"a": X[:, 0], "b": 0.1}, r"^Column\(s\) 'b' are constant"),
+        ({"a": X[:, 0], "b": 0.1, "c": 0.11}, r"^Column\(s\) 'b', 'c' are constant"),
         ({"x0": np.ones(20), "x1": 1.0}, r"^All columns are constant"),
     ],
-    ids=["one", "two", "names", "all"],
+    ids=["one", "two with names", "all"],
 )
 def test_columns_that_do_not_vary_are_told(columns, told):
     table = pd.DataFrame(columns)
@@ -242,7 +235,6 @@ TABLES = {
     "a tail": (SPENT, ["column 'spend' is positive with a long tail: fit its logarithm"]),
     "two tails": (SPENT.assign(basket=draws.lognormal(0, 1, 300)), ["columns 'spend', 'basket' are positive"]),
     "zeros": (WEATHER, [f"column 'rain' {ZEROS} is one value"]),
-    "two of zeros": (WEATHER.assign(snow=RAIN[::-1]), [f"columns 'rain' {ZEROS}, 'snow' (0 in"]),
     "an identifier": (CUSTOMERS, ["column 'customer_id' numbers the rows, like an identifier: leave it out"]),
     "two": (CUSTOMERS.assign(line=range(200)), ["columns 'customer_id', 'line' number the rows, like identifiers: "]),
     "none by its name": (CUSTOMERS.rename(columns={"customer_id": "income"}), []),
@@ -269,15 +261,13 @@ SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for round
     ("columns", "note"),
     [
         (100 * SHARES, f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
-        ((100 * SHARES).astype(np.float32), f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
         (np.where(np.arange(300)[:, None] % 9 == [1, 2, 3], np.nan, SHARES), f"'a', 'b', 'c' add up to 1{SINGULAR}"),
         ((100 * SHARES).round(), f"columns 'a', 'b', 'c' add up to 100{ROUNDED}"),
         (SHARES @ [[1, 0, 1], [0, 1, 1], [0, 0, 0]], f"column 'c' is the sum of columns 'a', 'b'{SINGULAR}"),
         (SHARES @ [[1, 0, 2], [0, 1, 3], [0, 0, 0]], f"columns 'a', 'b', 'c' depend on each other{SINGULAR}"),
         (SHARES + np.random.default_rng(2).normal(0, 0.1, (300, 3)), ""),
-        (np.random.default_rng(3).integers(0, 20, (300, 3)) + 0.0, ""),
     ],
-    ids=["shares", "float32", "gaps", "rounded", "total", "combination", "noisy", "integers"],
+    ids=["shares", "gaps", "rounded", "total", "combination", "noisy"],
 )
 def test_columns_that_add_up_are_noted(columns, note, standardize):
     table = pd.DataFrame(columns, columns=list("abc")).assign(other=np.random.default_rng(0).normal(size=300))
