@@ -70,8 +70,6 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
     classifier = gmm.load(tmp_path / "model.gmm")
     assert (classifier.classes_.tolist(), classifier.missing) == ([0, 1, 2], "em")
     assert " of the labelled rows; 30 rows have no label\n" in printed
-    predicted = table(ok("predict", tmp_path / "model.gmm", path).stdout)["class"]
-    assert np.mean(np.int64(predicted) == Y) > 0.9
     assert "--missing em" in fails(1, "fit", path, *how)
 
 
