@@ -123,6 +123,20 @@ def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):
     np.testing.assert_allclose(ours.tails.numbers(K), np.broadcast_to(nu, K), rtol=1e-8)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
+def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(covariance_type):
+    order, mixture = np.array([2, 0, 1]), mixture_near(covariance_type, "each")
+    model, objective = mixture.model, Objective(mixture.model, tails=tails_with("each"))
+    scales = mixture.covariances if model.layout.pooled else mixture.covariances[order]
+    parts = mixture.weights[order], mixture.means[order], scales, model
+    in_order = inside.MixtureParameters(*parts, tails=mixture.tails.for_components(order))
+    with EStep(ArraySource(groups()), model.layout) as e_step:
+        one, other = e_step(mixture.whitened()).reordered(order), e_step(in_order.whitened())
+    for part in ("counts", "origins", "first", "second", "precision"):
+        np.testing.assert_allclose(getattr(one, part), getattr(other, part), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(*(objective.update(each).tails.degrees for each in (one, other)), rtol=1e-9)
+
+
 @estimated
 def test_gross_outliers_hardly_move_the_means(degrees):
     clean = groups(degrees=30)
