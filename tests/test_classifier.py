@@ -152,6 +152,9 @@ def test_the_score_is_of_rows_of_known_class_alone():
         assert fit.score(FLOWERS, some) == pytest.approx(right[::3].mean())
         expected = np.average(right[::3], weights=weight[::3])
         assert fit.score(FLOWERS, some, sample_weight=weight) == pytest.approx(expected)
+    signs = np.where(SPECIES == 2, -1, 1)  # beside one other class, −1 is a class
+    two = MixtureClassifier(covariance_type="EEE").fit(FLOWERS, signs)
+    assert two.score(FLOWERS, signs) == pytest.approx((two.predict(FLOWERS) == signs).mean()) != 0.93  # of the others
     for y, weight in ((SPECIES[:10], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
         refused("expected", fit.score, FLOWERS, y, sample_weight=weight)
 

@@ -92,6 +92,8 @@ def test_what_is_written_is_what_mclust_holds(name, K):
     covariances = covariance_model(name).layout.dense(ours.covariances_, K, 3)
     np.testing.assert_array_equal(sigma, np.moveaxis(covariances, 0, -1))
     np.testing.assert_allclose(sigma_of(variance), sigma, rtol=1e-9, atol=1e-12)
+    if name in ("VEE", "EEV", "VEV", "EVV"):  # else mclust has no order either
+        assert (np.diff(variance["shape"], axis=0) <= 0).all()
     if K == 3:  # the same parts, in the same shapes, as R wrote of the same model
         theirs = FROM_R["fits"][name]["file"]["parameters"]["variance"]
         assert variance.keys() >= theirs.keys() - {"sigmasq"}

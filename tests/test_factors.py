@@ -245,6 +245,8 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
         ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
         ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
         ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
+        ({"covariance_type": "factor", "n_factors": 10**9 - 1}, "fewer factors than columns, got 999,999,999"),
+        ({"covariance_type": "factor", "n_factors": 10**9}, "'n_factors'.*Got 1000000000"),
         ({"covariance_type": "factor0"}, "'factor0'"),
         ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
         ({"covariance_type": "factor1", "rows": X[:, :1]}, "1 factor and n_features=1"),

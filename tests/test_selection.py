@@ -233,6 +233,7 @@ TABLES = {
     "no codes": (pd.DataFrame(X), []),
     "codes alone": (CODED[["site"]], ["column 'site' (3 distinct values): components with less spread there than"]),
     "a tail": (SPENT, ["column 'spend' is positive with a long tail: fit its logarithm"]),
+    "no tail": (pd.DataFrame({"even": np.geomspace(20, 1, 300), "wait": draws.exponential(size=300)}), []),
     "two tails": (SPENT.assign(basket=draws.lognormal(0, 1, 300)), ["columns 'spend', 'basket' are positive"]),
     "zeros": (WEATHER, [f"column 'rain' {ZEROS} is one value"]),
     "an identifier": (CUSTOMERS, ["column 'customer_id' numbers the rows, like an identifier: leave it out"]),

@@ -52,6 +52,7 @@ def test_two_that_cross_keep_their_numbers(covariance_type):
         assert np.sqrt(((tracks.position[mine] - expected)[apart] ** 2).mean()) < 0.6
         np.testing.assert_allclose(tracks.velocity[mine][-1], np.subtract(path(1), path(0)), atol=0.7)
     assert tracks.n_rows.mean() == pytest.approx(20, rel=0.1)
+    assert tracker.mixture.noise_weight_ == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_objects_come_and_go_and_what_is_hidden_for_a_moment_is_the_same_after():
@@ -115,9 +116,10 @@ def test_a_frame_may_be_empty():
 def test_motion_of_any_size_has_a_gain(motion):
     rows = np.random.default_rng(0).normal([10, 20], 1, (20, 2))
     steps = np.array([[0, 0], [0, 1], [0, 2]])
-    tracks = followed((rows + step for step in steps), motion=motion).tracks()
-    expected = steps * (motion > 1)
+    tracker = followed((rows + step for step in steps), motion=motion)
+    tracks, expected = tracker.tracks(), steps * (motion > 1)
     np.testing.assert_allclose(tracks.position - tracks.position[0], expected, atol=0.1)
+    assert tracker.mixture.noise_weight_ == pytest.approx(0.01)  # without clutter too, else none would come back
 
 
 def test_neither_pickles_between_frames_nor_units_matter():
