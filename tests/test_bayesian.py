@@ -246,6 +246,8 @@ def test_the_command_line_fits_one(tmp_path):
     assert sum(best["rows_per_component"]) == 300
     assert "3 components of 20 in use, VVV (full): converged" in ok(*words).stdout
     assert "components of 7 in use, VVI (diag)" in ok("info", out / "model.gmm").stdout
+    few = write(tmp_path / "few.csv", "ab", *X[:3].T)
+    assert " of 3 in use" in ok("fit", few, "--bayesian").stdout  # no more than there are rows
     for wrong in ((*words, "--covariance", "VEE"), (*words[:2], "--max-components", 3)):
         assert "bayesian" in fails(2, *wrong)
     i = np.arange(100)

@@ -45,10 +45,11 @@ def test_eigenvalues_and_directions_are_those_of_mclust(name, case):
     fit, rows = MCLUST[name], ROWS[name]
     expected = fit["cases"][case]
     mixture = GaussianMixture.from_parameters(fit["pro"], fit["mean"], fit["sigma"])
-    got = directions(mixture, rows, balance=expected["lambda"])
-    np.testing.assert_allclose(got.eigenvalues, expected["evalues"], rtol=1e-9)
-    assert_same_axes(got.matrix.T, np.array(expected["raw"]).T, 1e-9 * np.abs(expected["raw"]).max())
-    assert_same_axes(got.unit_vectors[0], np.array(expected["basis1"]))
+    for weight in (None, np.full(len(rows), 1 / len(rows))):  # of any sum
+        got = directions(mixture, rows, weight, balance=expected["lambda"])
+        np.testing.assert_allclose(got.eigenvalues, expected["evalues"], rtol=1e-9)
+        assert_same_axes(got.matrix.T, np.array(expected["raw"]).T, 1e-9 * np.abs(expected["raw"]).max())
+        assert_same_axes(got.unit_vectors[0], np.array(expected["basis1"]))
 
 
 def test_what_is_printed_has_the_names_of_columns():

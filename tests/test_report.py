@@ -336,7 +336,9 @@ def said_of(monkeypatch, tmp_path):
 
 def test_doubts_are_told_in_whole_sentences(said_of):
     told = "2 groups are the most that were tried: try --components up to 6"
-    assert told in said_of("--components", "1:2", "--covariance", "VVV")
+    said = said_of("--components", "1:2", "--covariance", "VVV")
+    assert told in said
+    assert "by groups (1 to 2)" in said
     said = said_of("--components", "3", "--covariance", "VVV", "--max-iter", "1")
     assert "The best has not converged: try --max-iter=10." in said
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
