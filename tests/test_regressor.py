@@ -55,6 +55,8 @@ def test_intervals_of_few_rows_for_each_parameter_are_told_to_cover_too_little(n
         held.append(np.mean((ends[:, 0] < truth[n:]) & (truth[n:] < ends[:, 1])))
         texts += of_ends + warned(fit.mixture_.predict_from, rows[n:], target=1, level=0.9)[1]
         fit.predict(rows[n:])
+    given = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.eye(2)])  # of an unknown number of rows
+    texts += warned(given.predict_from, [[1.0]], target=1, level=0.9)[1]
     assert [text[:24] for text in texts] == told
     assert np.mean(held) < 0.85 if told else np.mean(held) > 0.87
 

@@ -319,11 +319,13 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
 
 
 def test_values_that_are_no_codes_are_not_noted():
-    """One that four rows have, or most; of nines, one; an end of what is between; one of two values; real tables."""
+    """One that four rows have, or most; of nines, one; an end of what is between; one of two; beside zeros; tables."""
     few, most, near = with_codes(-1000, 0.005), with_codes(-999, 0.6), with_codes(45)
     flag = with_codes(-999).assign(hum=np.resize([0.0] * 9 + [50.0], 800))
+    rare = np.linspace(1, 2, 800) * (np.arange(800) > 640)
+    idle = flag.assign(hum=np.where(np.arange(800) < 20, -999, rare))
     bundled = pd.read_csv(files("gmm") / "data" / "faithful.csv")
-    for table in (few, with_codes(-999, 1 / 800), most, near, flag, bundled, load_iris(as_frame=True).data):
+    for table in (few, with_codes(-999, 1 / 800), most, near, flag, idle, bundled, load_iris(as_frame=True).data):
         assert "far from all others" not in "".join(select(table, 1, "diag").notes)
 
 
