@@ -89,6 +89,12 @@ NOT_MIXTURES = {
     "NaN among the means": ({"means": with_item("means", (1, 2), np.nan)}, "'means' contains NaN.*column 2"),
     "weights of nothing": ({"weights": np.zeros(3)}, "'weights'.*normalized"),
     "a weight too few": ({"weights": np.array([0.5, 0.5])}, "'weights'"),
+    "weights above one beside noise": (
+        {"noise": np.array([[-9.0] * 3, [9.0] * 3]), "weights": np.full(3, 0.5)},
+        "sum to at most 1 beside noise",
+    ),
+    "a kind of tails": ({"degrees_of_freedom": np.array([5.0, 3.0])}, "'degrees_of_freedom'"),
+    "a cause beyond the last": ({"causes": np.full(3, 7, "u1")}, "number up to 6.*'causes'"),
     "asymmetric covariances": ({"covariances": with_item("covariances", (1, 0, 1), 9.0)}, "symmetric.*component 1"),
     "indefinite covariances": ({"covariances": -array("covariances")}, "positive-definite.*component 0"),
     "another layout": ({"covariance_model": "EEI"}, "EEI covariance.*shape"),

@@ -289,6 +289,7 @@ def test_it_says_how_to_make_it_again(reports):
     page, _, path, words = reports("iris")
     said = page.said()
     assert shlex.join(["gmm", *words]) in said
+    assert "the same numbers, with any number of threads." in said
     content = (path / "iris.csv").read_bytes()
     assert hashlib.sha256(content).hexdigest() in said
     assert f"{len(content):,} bytes" in said
@@ -347,6 +348,7 @@ def test_doubts_are_told_in_whole_sentences(said_of):
     assert 0 < int(n_tried) < 6
     assert "incomplete (ended early): " in said
     assert "as requested" not in said
+    assert "with any number of threads, unless the time limit stops the search" in said
 
 
 def test_a_code_is_told_first_and_hides_no_spread_and_what_was_missing_is_named(tmp_path):

@@ -84,6 +84,7 @@ def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prio
         (lambda h, a: h["stream"].pop("weight"), "'weight' is missing"),
         (lambda h, a: a.pop("stream/first"), "'stream/first' is missing"),
         (lambda h, a: a.update({"stream/counts": np.full(K, -1 / K)}), "expected counts of the sum 1"),
+        (lambda h, a: a.update({"stream/counts": np.full(K, 2 / K)}), "expected counts of the sum 1"),
         (lambda h, a: h["stream"]["prior"].update(dof=0.0), "expected a positive number for 'dof'"),
     ],
 )

@@ -117,11 +117,12 @@ def test_why_a_component_is_degenerate_is_told():
 
 @pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 def test_a_column_of_the_ridge_alone_is_named_beside_the_criteria():
-    table = TABLE.assign(one=1.0, small=1e-5 * X[:, 0])
+    x = (X[:, 0] - X[:, 0].mean()) / X[:, 0].std()
+    table = TABLE.assign(one=1.0, small=9e-4 * x, larger=1.1e-3 * x)  # reg_covar is half of a variance
     for K in (1, 2):
         fit = GaussianMixture(K, random_state=0).fit(table)
         for text in (str(fit), str(fit.summary(table))):
-            assert "no variance but reg_covar in one, small" in text
+            assert "no variance but reg_covar in one, small:" in text
     assert "reg_covar in" not in str(GaussianMixture(2, random_state=0).fit(TABLE))
 
 
