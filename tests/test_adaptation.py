@@ -168,6 +168,11 @@ def test_a_fisher_vector_is_the_papers(covariance_type, weighted):
     np.testing.assert_allclose(fisher_vector(mixture, NEW, weight), rooted / np.linalg.norm(rooted), rtol=1e-6)
 
 
+def test_rows_that_pull_nowhere_have_a_vector_of_zeros():
+    at_rest = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [9.0]], np.ones((2, 1)), covariance_type="diag")
+    assert not fisher_vector(at_rest, [[-1.0], [1.0]]).any()
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical", "VEV", "EII"])
 def test_other_covariances_are_refused(covariance_type):
     refused('expected covariance_type="diag"', fisher_vector, fitted(covariance_type), NEW)

@@ -189,6 +189,7 @@ def test_standard_errors_know_the_errors(method, close):
 def test_true_values_are_conditional(kind):
     (X, errors), parameters = blurred(n=80, kind=kind, gaps=True), mixture("full")
     got = gmm.analysis.true_values(as_mixture(parameters).set_params(missing="em"), X, errors)
+    np.testing.assert_array_equal(got.covariances, got.covariances.transpose(0, 2, 1))
     joint = joint_of(X, errors, parameters)
     for i, r in enumerate(reference.responsibilities(joint)):
         means, covariances = reference.true_values(X[i], errors[i], parameters.means, parameters.covariances)

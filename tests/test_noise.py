@@ -120,26 +120,30 @@ def test_the_bootstrap_test_counts_groups_beside_noise():
     assert (two.replicates >= 0).all()
 
 
+@pytest.mark.parametrize("top", [9, 1])  # of the noise, beside that of the rows
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied", "VEV"])
-def test_noise_takes_part_in_predictions_of_columns(covariance_type):
+def test_noise_takes_part_in_predictions_of_columns(covariance_type, top):
     """Against the density of the mixture, integrated over a grid of the other column."""
     rng = np.random.default_rng(3)
     X = [rng.normal([4, 0], 1, size=(300, 2)), rng.normal(size=(300, 2)) @ [[1, 0.8], [0, 0.5]]]
     X = np.vstack([*X, 12 * rng.uniform(size=(200, 2)) - 4])
-    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=[[-5, -5], [9, 9]], random_state=0).fit(X)
+    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=[[-5, -5], [9, top]], random_state=0).fit(X)
     predicted = mixture.predict_from([[-3.0], [0.5], [4.0], [8.5]], [0], level=0.8)
-    grid = np.linspace(-5, 9, 28_001)
+    grid = np.linspace(-8, 12, 40_001)
+    beyond = (np.abs(grid - (top - 5) / 2) > (top + 5) / 2) * mixture.noise_weight_ / (14 * (top + 5))
     for row, x in enumerate([-3.0, 0.5, 4.0, 8.5]):
-        density = np.exp(mixture.score_samples(np.column_stack([np.full(len(grid), x), grid])))
+        density = np.exp(mixture.score_samples(np.column_stack([np.full(len(grid), x), grid]))) - beyond
         density /= density.sum()
         mean, interval = density @ grid, np.interp([0.1, 0.9], np.cumsum(density), grid)
         expected = [mean, np.sqrt(density @ (grid - mean) ** 2), *interval]
         told = [predicted.means[row, 0], predicted.deviations[row, 0], *predicted.intervals[row, 0]]
         np.testing.assert_allclose(told, expected, atol=2e-3)
     unseen = mixture.set_params(missing="em").predict_from([[np.nan]], [0])
-    assert unseen.means[0, 0] == pytest.approx(mixture.weights_ @ mixture.means_[:, 1] + mixture.noise_weight_ * 2)
+    assert unseen.means[0, 0] == pytest.approx(
+        mixture.weights_ @ mixture.means_[:, 1] + mixture.noise_weight_ * (top - 5) / 2
+    )
     far = mixture.predict_from([[1e100]], [0], level=0.5)
-    np.testing.assert_allclose([far.means[0, 0], *far.intervals[0, 0]], [2, -1.5, 5.5])
+    np.testing.assert_allclose([far.means[0, 0], *far.intervals[0, 0]], np.array([0.5, 0.25, 0.75]) * (top + 5) - 5)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,12 @@ def test_what_is_wrong_with_a_partition_is_said():
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"), [(ROWS[1:], r"partition 0.*9000.*8999"), (ROWS + 0.1, "changed between two passes")]
+    ("rows", "told"),
+    [
+        (ROWS[1:], r"partition 0.*9000.*8999"),
+        (ROWS + 0.1, "changed between two passes"),
+        ((ROWS, np.full(N, 2.0)), "weight was 9000 and is 18000"),
+    ],
 )
 def test_rows_that_change_between_passes_are_noticed(rows, told):
     tasks = []

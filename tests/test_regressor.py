@@ -98,6 +98,7 @@ def test_types_shapes_and_sources_are_kept(tmp_path):
     fit.fit(frame, Y[:, 0])
     assert fit.feature_names_in_.tolist() == ["a", "b", "c"]
     assert fit.score(frame, constant) == r2_score(constant, fit.predict(frame)) == 0
+    assert fit.score(frame[:1], fit.predict(frame[:1])) == 1
     refused("feature names", fit.predict, frame[["b", "a", "c"]])
 
 

@@ -106,7 +106,9 @@ def test_why_a_component_is_degenerate_is_told():
     with pytest.warns(gmm.ConvergenceWarning):
         assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
     copied = np.column_stack([X[:, 0], X[:, 0]])
-    assert "columns that depend on each other" in repr(GaussianMixture(reg_covar=1e-30).fit(copied).summary(copied))
+    for K, which in ((1, "component 0"), (2, "components 0, 1")):
+        fit = GaussianMixture(K, reg_covar=1e-30, random_state=0).fit(copied)
+        assert f"degenerate: {which} (columns that depend on each other)" in repr(fit.summary(copied))
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
     mixture = GaussianMixture(2, random_state=0).fit(ties)
     told = repr(mixture.summary(ties))
