@@ -36,7 +36,7 @@ fi
 
 wheel=("$WHEEL")
 if [ "$(uname)" = Linux ]; then
-    PATH="$work/tools/bin:$PATH" logged auditwheel repair --wheel-dir "$work/repaired" "${wheel[0]}"
+    PATH="$work/tools/bin:$PATH" logged auditwheel repair --zip-compression-level 9 --wheel-dir "$work/repaired" "${wheel[0]}"
     wheel=("$work"/repaired/*.whl)
 fi
 mkdir -p "$root/wheelhouse"
