@@ -183,40 +183,49 @@ def test_a_reader_is_collected_on_its_own_thread_without_a_word():
     assert collected.wait(10)
 
 
-# As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.
-INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool; submit = Pool.submit
+# As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future, or the pool its thread.
+INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool; from threading import Thread
 
-        def interrupted(pool, *task):
-            future = submit(pool, *task)
-            if pool._thread_name_prefix == "{pool}":
+        def interrupted(beginner, *task):
+            begun = begin(beginner, *task)
+            if {where} == "{name}":
                 time.sleep(0.1)
                 signal.raise_signal(signal.SIGINT)
-            return future
+            return begun
 
-        Pool.submit, began = interrupted, time.process_time()
+        begin, began = {begin}, time.process_time()
+        {begin} = interrupted
         try:
             {what}
         finally:
-            Pool.submit = submit
+            {begin} = begin
             print(time.process_time() - began, flush=True)"""
+OF_POOL = {"begin": "Pool.submit", "where": "beginner._thread_name_prefix"}
+OF_THREAD = {"begin": "Thread.start", "where": "beginner.name", "name": "gmm_0"}
 
 
 @pytest.mark.parametrize(
-    ("pool", "n", "d", "what"),
+    ("begin", "n", "d", "what"),
     [
-        ("gmm", *long_fit("one long pass", 2)),
+        ({**OF_POOL, "name": "gmm"}, *long_fit("one long pass", 2)),
+        (OF_THREAD, *long_fit("one long pass", 2)),
         (
-            "gmm",
+            {**OF_POOL, "name": "gmm"},
             20_000,
             4,
             "import gmm; gmm.GaussianMixture(3, tol=0, max_iter=10**6, means_init=X[:3], n_threads=2).fit(X)",
         ),
-        ("gmm-cell", 200_000, 4, "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)"),
+        (
+            {**OF_POOL, "name": "gmm-cell"},
+            200_000,
+            4,
+            "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)",
+        ),
     ],
-    ids=["pass", "climb", "search"],
+    ids=["pass", "pass of a thread", "climb", "search"],
 )
-def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
-    what = INTERRUPTED_START.format(pool=pool, what=what)
+def test_ctrl_c_while_a_thread_starts_ends_its_work_too(begin, n, d, what):
+    what = INTERRUPTED_START.format(**begin, what=what)
     *_, seconds, outcome, after = run(LONG_FIT.format(n=n, d=d, what=what)).split()
     assert (outcome, after) == ("interrupted", "intact")
     assert float(seconds) < SOON

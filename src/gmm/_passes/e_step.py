@@ -247,7 +247,6 @@ class EStep:
         self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
         self._beside = beside
         self._pool: ThreadPoolExecutor | None = None
-        self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
 
     __enter__ = itself
@@ -499,12 +498,11 @@ class EStep:
             return
         step = max(1, int(SLICE / plan.work))
 
-        def walk(worker: int) -> None:
+        def walk(worker: int) -> Iterator[None]:
             last = n_lanes * (worker + 1) // n_workers
             for lane in range(n_lanes * worker // n_workers, last, step):
-                if self._stopped:
-                    return
                 plan.walk(scratches[worker], table, lane, min(lane + step, last))
+                yield
 
         self._side_by_side(walk, n_workers)
         plan.join(scratches)
@@ -517,10 +515,11 @@ class EStep:
         n_workers = self._n_workers(n, work / n)
         step = max(1, int(SLICE * n / work))
 
-        def share(worker: int) -> None:
+        def share(worker: int) -> Iterator[None]:
             last = n * (worker + 1) // n_workers
             for start in range(n * worker // n_workers, last, step):
                 task(start, min(start + step, last))
+                yield
 
         with blas_alone(work if product is None else product):
             self._side_by_side(share, n_workers)
@@ -571,29 +570,31 @@ class EStep:
             plan.begin(scratch, n_rows)
         return scratches
 
-    def _side_by_side(self, walk: Callable[[int], None], n_workers: int) -> None:
-        """Run ``walk(0) … walk(n_workers − 1)``, here too; leave no thread running on an exception."""
-        if n_workers == 1:
-            walk(0)
-            return
-        owner, pool = self._beside or self, self._threads(n_workers - 1)
-        waiting = deque(range(n_workers))
+    def _side_by_side(self, walk: Callable[[int], Iterator[None]], n_workers: int) -> None:
+        """Take all steps of ``walk(0) … walk(n_workers − 1)``, here too; leave no thread running on an exception."""
+        owner, waiting, is_stopped = self._beside or self, deque(range(n_workers)), False
 
         def work() -> None:
-            while not self._stopped:
+            while not is_stopped:
                 try:
-                    worker = waiting.popleft()
+                    steps = walk(waiting.popleft())
                 except IndexError:
                     return
-                walk(worker)
+                for _ in steps:
+                    if is_stopped:
+                        return
 
+        if n_workers == 1:
+            work()
+            return
+        pool = self._threads(n_workers - 1)
         try:
             others = submitted(pool, work, [()] * (n_workers - 1))
             work()
             for other in others:
                 result_of(other)
         except BaseException:
-            self._stopped = True
-            pool.shutdown(cancel_futures=True)  # an interrupted submit has a thread at work, but no future
-            owner._pool, self._stopped = None, False
+            is_stopped = True  # for good: an interrupted start leaves a thread at work for which no pool waits
+            pool.shutdown(cancel_futures=True)
+            owner._pool = None
             raise
