@@ -5,16 +5,14 @@ import shutil
 import sys
 from multiprocessing import get_start_method
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from archives import SourceDistribution, Wheel, description
-from compiler import check_compiler
+from compiler import check_compiler, flags_of_gcc
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
 DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True, "auto_pickle": False}
@@ -25,17 +23,6 @@ SHARED = Extension("gmm._kernel.cython_types", [])  # memoryviews, functions: a 
 OPTIMISED = ["-g0", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables"]
 LEVELS = {"gmm._em": ["-O3"], "gmm._kernel.tiles": ["-O3"], SHARED.name: ["-O2"]}
 OTHERS = ["-O2", "-ftree-vectorize"]  # -O3 makes a quarter more of these, no faster; that of _em saves fits 3 %
-# Flags of gcc, which clang does without. Cython asks for its helpers, and ours, to be inline: where gcc does so with
-# small ones alone, modules are a seventh smaller and fits take as long, but a row of a frozen mixture 8 % longer. COLD
-# takes a branch that Cython calls unlikely for one that is never taken.
-EAGER, COLD = "-fvect-cost-model=dynamic", "--param=builtin-expect-probability=100"
-SMALL = "--param=max-inline-insns-single="
-OF_GCC = {
-    "gmm._em": [f"{SMALL}30"],
-    "gmm._frozen": [EAGER, COLD],
-    "gmm._kernel.mstep": [EAGER, f"{SMALL}25"],
-    SHARED.name: [f"{SMALL}25", COLD],
-}
 CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
 
@@ -59,16 +46,15 @@ class BuildExtension(build_ext):
         record, called = Path("build/called"), repr([DEBUG, *map(os.environ.get, ("CC", "CFLAGS", "LDFLAGS"))])
         if not record.exists() or record.read_text(encoding="utf-8") != called:
             record.write_text(called, encoding="utf-8")  # newer than what was compiled by other arguments
-        of_gcc = OF_GCC if self.compiler.compiler_type != "msvc" and accepts(self.compiler, EAGER) else {}
+        own = flags_of_gcc(self.compiler)
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources
-            extension.depends = [*map(str, Path("src").rglob("*.h")), "setup.py", str(record)]
+            extension.depends = [*map(str, Path("src").rglob("*.h")), "setup.py", "tools/compiler.py", str(record)]
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = self.windows_arguments()
                 continue
-            extension.extra_compile_args = (
-                CHECKED if DEBUG else [*LEVELS.get(extension.name, OTHERS), *of_gcc.get(extension.name, []), *OPTIMISED]
-            )
+            optimised = [*LEVELS.get(extension.name, OTHERS), *own.get(extension.name, []), *OPTIMISED]
+            extension.extra_compile_args = CHECKED if DEBUG else optimised
             extension.libraries = ["m"]
             self.compiler.linker_so = [each for each in self.compiler.linker_so if not each.startswith("-Wl,-rpath")]
             if sys.platform == "linux" and not DEBUG:
@@ -85,17 +71,6 @@ class BuildExtension(build_ext):
         self.compiler.cc = shutil.which(cc) or sys.exit(f"CC is {cc!r}, which is not on PATH")
         machine = {"win-amd64": "x86_64", "win-arm64": "aarch64"}[self.plat_name]
         return ["/O2", "/clang:-O3", "/clang:-fno-math-errno", f"--target={machine}-pc-windows-msvc"]
-
-
-def accepts(compiler, flag):
-    """Whether the compiler knows a flag."""
-    with TemporaryDirectory() as folder:
-        (source := Path(folder, "empty.c")).touch()
-        try:
-            compiler.compile([str(source)], output_dir=folder, extra_postargs=[flag])
-        except CompileError:
-            return False
-    return True
 
 
 check_compiler()

@@ -180,18 +180,15 @@ def test_results_of_another_commit_are_no_release(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a compiler that is a script")
-@pytest.mark.needs("Cython")
-def test_a_flag_that_a_compiler_refuses_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("setuptools.setup", lambda **_: None)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    accepts = runpy.run_path(str(ROOT / "setup.py"))["accepts"]
-    clang = tmp_path / "clang"
-    clang.write_text('#!/bin/sh\ncase "$*" in *-fvect*) exit 1;; esac\n', encoding="utf-8")
-    clang.chmod(0o755)
+@pytest.mark.parametrize(("refused", "is_gcc"), [("*-fvect*", False), ("none", True)])
+def test_flags_of_gcc_are_for_a_compiler_that_takes_them(refused, is_gcc, tmp_path):
+    flags = runpy.run_path(str(ROOT / "tools" / "compiler.py"))["flags_of_gcc"]
+    script = tmp_path / "compiler"
+    script.write_text(f'#!/bin/sh\ncase "$*" in {refused}) exit 1;; esac\n', encoding="utf-8")
+    script.chmod(0o755)
     compiler = importlib.import_module("distutils.ccompiler").new_compiler("unix")  # setuptools' own
-    compiler.set_executables(compiler_so=str(clang))
-    assert accepts(compiler, "-O2")
-    assert not accepts(compiler, "-fvect-cost-model=dynamic")
+    compiler.set_executables(compiler_so=str(script))
+    assert bool(flags(compiler)) == is_gcc
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the compiler of Windows looks for itself")

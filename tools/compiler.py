@@ -1,4 +1,4 @@
-"""What compiling needs, looked for before Cython's minute: a C compiler and Python's headers."""
+"""The C compiler: whether there is one, looked for before Cython's minute, and the flags of gcc."""
 
 import os
 import shlex
@@ -7,10 +7,22 @@ import sys
 import sysconfig
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from setuptools.errors import PlatformError
+from setuptools.errors import CompileError, PlatformError
 
 COMMANDS = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}  # that compile
+# Cython asks for its helpers, and ours, to be inline: where gcc does so with small ones alone, modules are a seventh
+# smaller and fits take as long, but a row of a frozen mixture 8 % longer. By COLD, branches that Cython calls unlikely
+# are taken never.
+EAGER, COLD = "-fvect-cost-model=dynamic", "--param=builtin-expect-probability=100"
+SMALL = "--param=max-inline-insns-single="
+OF_GCC = {
+    "gmm._em": [f"{SMALL}30"],
+    "gmm._frozen": [EAGER, COLD],
+    "gmm._kernel.mstep": [EAGER, f"{SMALL}25"],
+    "gmm._kernel.cython_types": [f"{SMALL}25", COLD],
+}
 INSTALL = """
   Debian, Ubuntu:  sudo apt install build-essential python3-dev
   Fedora:          sudo dnf install gcc python3-devel
@@ -38,3 +50,16 @@ def missing():
         if shutil.which(compiler) is None:
             return f"a C compiler ({compiler} is not on PATH)"
     return "" if Path(sysconfig.get_path("include"), "Python.h").exists() else "the headers of Python (Python.h)"
+
+
+def flags_of_gcc(compiler):
+    """Return flags by module; none for a compiler that refuses them."""
+    if compiler.compiler_type == "msvc":
+        return {}
+    with TemporaryDirectory() as folder:
+        (source := Path(folder, "empty.c")).touch()
+        try:
+            compiler.compile([str(source)], output_dir=folder, extra_postargs=[EAGER])
+        except CompileError:
+            return {}
+    return OF_GCC
