@@ -98,7 +98,7 @@ def test_progress_is_reported_after_each_cell():
     refused(None, select, X, [1, 2], callback=interrupt, error=KeyboardInterrupt)  # it is no failed cell
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("library", ["pandas", pytest.param("polars", marks=pytest.mark.needs("polars"))])
 def test_the_table_is_a_frame(found, library, monkeypatch):
     other = {"pandas": "polars", "polars": "pandas"}[library]
     monkeypatch.setitem(__import__("sys").modules, other, None)
