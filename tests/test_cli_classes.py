@@ -9,6 +9,7 @@ from command import fails, json_of, labels_in, ok, result_in, table, text_in, wr
 
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 X, Y = load_iris(return_X_y=True)
+pytestmark = pytest.mark.needs("pyarrow")
 SOME = [None if number % 10 == 0 else name for number, name in enumerate(NAMES[Y])]
 
 
@@ -21,6 +22,7 @@ def rows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(rows, tmp_path_factory):
+    pytest.importorskip("pyarrow")  # a fixture of the module comes before what a mark of its tests needs
     out = tmp_path_factory.mktemp("results")
     return out, ok("fit", rows, "--class-column", "species", "--out", out).stdout
 
