@@ -13,8 +13,8 @@ from setuptools.errors import CompileError, PlatformError
 
 COMMANDS = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}  # that compile
 # Cython asks for its helpers, and ours, to be inline: where gcc does so with small ones alone, modules are a seventh
-# smaller and fits take as long, but a row of a frozen mixture 8 % longer. By COLD a branch
-# that Cython calls unlikely is never taken.
+# smaller and fits take as long, but a row of a frozen mixture 8 % longer. To COLD, a branch
+# that Cython calls unlikely is one that is never taken.
 EAGER, COLD = "-fvect-cost-model=dynamic", "--param=builtin-expect-probability=100"
 SMALL = "--param=max-inline-insns-single="
 OF_GCC = {

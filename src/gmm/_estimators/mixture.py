@@ -165,8 +165,7 @@ class GaussianMixture(FittedMixture):
         a good value where columns have one unit; others are divided by their standard deviations first.
     tails : {"normal", "t"}, default="normal"
         *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
-        rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
-        components beside noise.
+        rows far away move them little. The covariances are then scale matrices.
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, 1 or more; None estimates it, up to 200, "each" one for each
         component. Few make heavy tails.

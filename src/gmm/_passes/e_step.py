@@ -307,7 +307,7 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads or if the rows are not in memory.
+        The loop makes a single pass if that takes long or if the rows are not in memory.
         It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Loop`.
 
         Parameters

@@ -14,7 +14,7 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-# Measured on streams (docs/big-data.md): with 1, what early mixtures made of their rows stays too long;
+# Measured on streams: with 1, what early mixtures made of their rows stays too long;
 # with 4, small blocks decide too much.
 _POWER = 3
 ROWS_PER_PARAMETER = 3  # that a start counts as

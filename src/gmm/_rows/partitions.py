@@ -276,7 +276,7 @@ class EngineSource(PartitionedSource):
 
 
 def partitioned_rows(total: Callable[[Task], Any]) -> Source:
-    """Make rows that an engine holds in partitions ready for `fit`, `score`, the criteria and `select`.
+    """Make rows that an engine holds in partitions ready for `fit`, `score` and the criteria.
 
     A fit needs only sums over the rows, so it sends tasks to the rows instead of reading them. Each task is picklable
     and small, O(K·d²) numbers, and so is its result.

@@ -106,7 +106,7 @@ def select(
         behind the name, such as "factor2", and may be asked for so.
     tails : str or sequence of str, default="normal"
         Tails to try, "normal" or "t" or both, as in `GaussianMixture`; "VVV t" stands for the covariance
-        type VVV with heavy tails. Their cells also start beside noise, as single fits, and are not refined by moves.
+        type VVV with heavy tails. Moves do not refine their cells.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell, which counts as a parameter.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
