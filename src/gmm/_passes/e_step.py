@@ -496,15 +496,11 @@ class EStep:
         if n_workers == 1:
             plan.walk(scratches[0], table, 0, n_lanes)
             return
-        step = max(1, int(SLICE / plan.work))
 
-        def walk(worker: int) -> Iterator[None]:
-            last = n_lanes * (worker + 1) // n_workers
-            for lane in range(n_lanes * worker // n_workers, last, step):
-                plan.walk(scratches[worker], table, lane, min(lane + step, last))
-                yield
+        def walk(worker: int, start: int, end: int) -> None:
+            plan.walk(scratches[worker], table, start, end)
 
-        self._side_by_side(walk, n_workers)
+        self._side_by_side(walk, n_lanes, plan.work, n_workers)
         plan.join(scratches)
 
     def share_out(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
@@ -512,17 +508,8 @@ class EStep:
 
         `product` is the work of the largest call of BLAS, if that is less.
         """
-        n_workers = self._n_workers(n, work / n)
-        step = max(1, int(SLICE * n / work))
-
-        def share(worker: int) -> Iterator[None]:
-            last = n * (worker + 1) // n_workers
-            for start in range(n * worker // n_workers, last, step):
-                task(start, min(start + step, last))
-                yield
-
         with blas_alone(work if product is None else product):
-            self._side_by_side(share, n_workers)
+            self._side_by_side(lambda _, start, end: task(start, end), n, work / n, self._n_workers(n, work / n))
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or n_tasks * work < PASS_WORTH_THREADS:
@@ -570,27 +557,33 @@ class EStep:
             plan.begin(scratch, n_rows)
         return scratches
 
-    def _side_by_side(self, walk: Callable[[int], Iterator[None]], n_workers: int) -> None:
-        """Take all steps of ``walk(0) … walk(n_workers − 1)``, here too; leave no thread running on an exception."""
-        owner, waiting, is_stopped = self._beside or self, deque(range(n_workers)), False
+    def _side_by_side(self, task: Callable[[int, int, int], None], n: int, work: float, n_workers: int) -> None:
+        """Run ``task(worker, start, end)`` over all of 0 … n − 1, each of so much `work`, here too.
 
-        def work() -> None:
+        Each worker has a consecutive share, which it does in short steps. An exception leaves no thread at work.
+        """
+        owner, waiting, is_stopped = self._beside or self, deque(range(n_workers)), False
+        step = max(1, int(SLICE / work))
+
+        def share() -> None:
             while not is_stopped:
                 try:
-                    steps = walk(waiting.popleft())
+                    worker = waiting.popleft()
                 except IndexError:
                     return
-                for _ in steps:
+                last = n * (worker + 1) // n_workers
+                for start in range(n * worker // n_workers, last, step):
                     if is_stopped:
                         return
+                    task(worker, start, min(start + step, last))
 
         if n_workers == 1:
-            work()
+            share()
             return
         pool = self._threads(n_workers - 1)
         try:
-            others = submitted(pool, work, [()] * (n_workers - 1))
-            work()
+            others = submitted(pool, share, [()] * (n_workers - 1))
+            share()
             for other in others:
                 result_of(other)
         except BaseException:
