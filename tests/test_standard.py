@@ -105,6 +105,14 @@ def test_one_column_and_a_constant_one():
     np.testing.assert_allclose(again.covariances_, fitted.covariances_, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("unit", "how"), [(1e9, {"reg_covar": 1e300}), (1e9, {"prior": NormalInverseWishart(scale=1e300)}), (1e-160, {})]
+)
+def test_a_spread_that_no_number_holds_in_the_units_of_the_columns_is_refused(unit, how):
+    with pytest.raises(ValueError, match=r"variances of 2.2e-308 to 1.8e\+308 in units of the columns, got var"):
+        select(unit * X, 1, ["full", "diag"], standardize=True, **how)
+
+
 def test_values_that_are_missing_have_no_jacobian():
     """A search of rows with gaps agrees with the log density of what is there, in the rows' own units."""
     rng = np.random.default_rng(3)

@@ -44,6 +44,11 @@ class Coordinates(NamedTuple):
         """Return a mixture of y as one of x, of the model that its covariances have there.
 
         Noise is kept where columns are scaled one by one; elsewhere its box would not stay one.
+
+        Raises
+        ------
+        ValueError
+            If means or variances of x overflow or underflow, where columns are scaled one by one.
         """
         scales, model, layout = self.scales, mixture.model, mixture.model.layout
         if scales.ndim == 2:
@@ -55,7 +60,16 @@ class Coordinates(NamedTuple):
             model = model.for_scaled_columns
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
         noise = mixture.noise.mapped(lambda corner: self.centre + scales * corner)
-        means, covariances = self.centre + scales * mixture.means, stored * layout.multipliers(scales)
+        with np.errstate(over="ignore"):
+            means, covariances = self.centre + scales * mixture.means, stored * layout.multipliers(scales)
+            variances = mixture.column_variances * scales**2
+        least, most = np.finfo(np.float64).tiny, np.finfo(np.float64).max
+        if not (np.isfinite(means).all() and least <= variances.min() and variances.max() <= most):
+            raise ValueError(
+                f"expected means below {most:.1e} and variances of {least:.1e} to {most:.1e} in units of the columns, "
+                f"got variances of {variances.min():.1e} to {variances.max():.1e}: "
+                "multiply the columns by a number, or change reg_covar or a prior"
+            )
         return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
