@@ -268,7 +268,7 @@ def test_mixtures_of_a_classifier_are_fitted_ones_with_its_settings(n_components
         assert 1e-5 < mixture.reg_covar < 1e-3  # in the units of the narrowest column
 
 
-@pytest.mark.parametrize("n_components", [1, np.int64(2), [1, 2]])
+@pytest.mark.parametrize("n_components", [1, np.int64(2), np.array(2), [1, 2]])
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)

@@ -38,7 +38,7 @@ from gmm._text.words import percent, quoted
 from gmm._validation import given
 from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
 from gmm._validation.rows import check_feature_names
-from gmm._validation.scalars import check_boolean
+from gmm._validation.scalars import as_list, check_boolean
 from gmm._values.coordinates import projected_mixture
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
@@ -582,8 +582,9 @@ def _called(labels: list[Any]) -> str:
 
 def _listed(value: Any) -> Any:
     """Return numbers and names as they are, and several of them as a list."""
-    several = isinstance(value, Iterable) and not isinstance(value, str)
-    return np.asarray(list(value) if several else value).tolist()
+    values = as_list(value)
+    one = len(values) == 1 and values[0] is value
+    return np.asarray(value if one else values).tolist()
 
 
 ClassifierSummary.__module__ = "gmm.analysis"
