@@ -228,6 +228,12 @@ def test_nothing_overflows_where_components_are_nearly_flat_or_rows_are_heavy():
     assert all(np.isfinite(gmm.analysis.true_values(each, X, np.ones(4)).covariances).all() for each in fits)
     heavy = GaussianMixture(1).fit(np.arange(8.0)[:, None], None, np.full(8, 1e200), error_covariance=[1e148])
     assert 0 < heavy.covariances_[0] < 1e4
+    for unit in (1.0, 1e-150):  # an exact row among worthless ones, and only worthless ones
+        for exact in (0.0, 1e148):
+            errors = np.append(exact, np.full(59, 1e148))[:, None]
+            fit = GaussianMixture(2, reg_covar=1e-6 * unit**2, random_state=0)
+            fit.fit(unit * X[:, :1], error_covariance=errors)
+            assert np.isfinite(fit.means_ / unit).all()
 
 
 def test_a_true_value_without_error_has_no_variance():

@@ -423,7 +423,9 @@ def _precisions(rows: ArraySource, variances: Array) -> Array:
     for _ in range(_PRECISION_ROUNDS):
         shares = weights * precisions / (weights @ precisions)
         spread = shares @ np.square(rows.rows - shares @ rows.rows)
-        precisions = 1 / (1 + (variances / np.where(spread > 0, spread, inf)).mean(axis=1))
+        with np.errstate(over="ignore"):
+            ratios = variances / np.where(spread > 0, spread, inf)
+        precisions = 1 / (1 + np.minimum(ratios, 1e100).mean(axis=1))  # never 0, or all might be
     return precisions
 
 
