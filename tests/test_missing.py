@@ -323,6 +323,13 @@ def apart():
     return X, np.append(np.ones(199), 0.0)
 
 
+def test_a_whitener_that_rounding_made_singular_is_no_warning_of_numpy():
+    X = np.outer([1e8 + 8, 1e8, 0.5, 1e8, 1e8, 1e8 + 8, 1e8 + 8, 1e8 + 8, 1e8], np.ones(3))
+    X[[0, 1, 3], 2] = X[5, :2] = X[7, 0] = np.nan
+    fit = BayesianGaussianMixture(max_iter=12, missing="em", random_state=0).fit(X)
+    assert np.isfinite(fit.score(X))
+
+
 def test_columns_that_no_row_has_together_are_told():
     (X, weight), how = apart(), {"missing": "em", "random_state": 0}
     for fit in (

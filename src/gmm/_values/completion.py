@@ -279,7 +279,7 @@ def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Arra
     R = np.asarray(np.linalg.qr(ordered, mode="r"), dtype=np.float64)
     of_missing = (np.arange(d) < gaps.n_missing[:, None])[:, None]
     scales = np.diagonal(R, axis1=2, axis2=3)
-    log_scales = np.where(of_missing, np.log(np.abs(scales)), 0.0).sum(axis=2)
+    log_scales = np.log(np.where(of_missing, np.abs(scales), 1.0)).sum(axis=2)
     R *= np.where(of_missing, 1.0, np.sign(scales))[..., None]
     of_observed = [
         np.ascontiguousarray(factors[:, m:, m:][:, ::-1, ::-1]).reshape(layout.shape(K, d - m))
