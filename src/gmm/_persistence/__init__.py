@@ -18,6 +18,7 @@ from copy import deepcopy
 from errno import EISDIR
 from io import BytesIO, TextIOBase
 from math import inf, isfinite, prod
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar
@@ -244,7 +245,7 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     dict
         JSON values. Values of any other type, such as arrays and callables, are left out.
     """
-    kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
+    kinds = (str, Real, np.bool_, NormalInverseWishart)
     plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
     named = {name: parts(value) for name, value in plain.items()}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
@@ -319,10 +320,17 @@ def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
     for key, value in header.items():
         try:
-            json.dumps(value)
+            json.dumps(value, default=_float)
         except TypeError as error:
             raise TypeError(f"expected a JSON value for {key!r} in the header, got {value!r}") from error
-    return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
+    return np.frombuffer(json.dumps(document, indent=1, default=_float).encode(), dtype=np.uint8)
+
+
+def _float(value: object) -> float:
+    """Return a number of a type that JSON does not know, such as a long double or a fraction."""
+    if not isinstance(value, Real):
+        raise TypeError(f"expected a number, got {type(value).__name__}")
+    return float(value)
 
 
 def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:
