@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -207,3 +208,25 @@ def test_numbers_of_a_narrower_type_are_what_they_say(cls):
     X, weight = [[0.0], [1.0], [5.0]], [3e-161, 1e-161, 0.0]
     fits = (cls(tol=of(0.5), reg_covar=of(0.25)).fit(X, sample_weight=weight) for of in (float, np.float32))
     assert len({each.covariances_.tobytes() for each in fits}) == 1
+
+
+@pytest.mark.parametrize("of", [Fraction, np.longdouble])
+def test_numbers_that_json_does_not_know_are_saved(of):
+    prior = gmm.NormalInverseWishart(mean=[of(0.5), of(1)], shrinkage=of(0.25))
+    fit = GaussianMixture(2, tol=of(0.125), prior=prior, random_state=0).fit(X)
+    again = reloaded(fit)
+    assert (again.tol, list(again.prior.mean), again.prior.shrinkage) == (0.125, [0.5, 1], 0.25)
+    np.testing.assert_array_equal(again.predict_proba(X), fit.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("counts", "how"),
+    [([1, 2], {"reg_covar": 1e-300}), ([2], {"prior": gmm.NormalInverseWishart([6e30], 1e-6), "reg_covar": 0.0})],
+)
+def test_a_search_of_rows_whose_weights_differ_by_all_that_numbers_can(counts, how):
+    """Found by fuzzing: of infinite promises, and weights times precisions, numpy warned."""
+    rows = np.random.default_rng(0).normal(size=(8, 1)) + np.c_[[6, 6, 6, 6, 0, 6, 6, 0]]
+    weight = np.r_[np.random.default_rng(0).random(8)[:1:-1], 1e200, 1e200]
+    best = select(rows, counts, "full", sample_weight=weight, random_state=0, max_iter=12, **how).best
+    assert np.isfinite(best.means_).all()

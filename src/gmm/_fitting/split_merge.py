@@ -246,7 +246,8 @@ def moves(
     """
     K, loss, gain = len(owners), diagnosis.losses, diagnosis.gains
     axes = (-gain).argsort(axis=1, kind="stable")[:, :_AXES]
-    promise = gain[np.arange(K)[:, None], axes] - loss[:, None, None]
+    with np.errstate(invalid="ignore"):  # NaN of two infinite ones comes last
+        promise = gain[np.arange(K)[:, None], axes] - loss[:, None, None]
     forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
         forbidden |= ~degenerate[:, None]

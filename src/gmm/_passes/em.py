@@ -233,8 +233,8 @@ class TextbookEM:
         if before is None or not self._bounds[-1] < self._bounds[-2]:
             return False
         (mixture, counts), here, higher = before, self.parameters, self._bounds[-2]
-        narrower = (mixture.column_precisions - here.column_precisions).sum(axis=1)
-        of_ridge = self._m_step.objective.ridge / 2 * float(counts @ narrower) / self.statistics.weight
+        narrower = self._m_step.objective.ridge / 2 * (mixture.column_precisions - here.column_precisions)
+        of_ridge = float(counts / self.statistics.weight @ narrower.sum(axis=1))  # of terms of at most d / 2
         fall = higher - self._bounds[-1] - max(of_ridge, 0.0)
         rounding = max(self._e_step.slack(each, higher) for each in (mixture, here))
         if not fall > rounding:
