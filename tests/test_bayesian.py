@@ -586,6 +586,17 @@ def test_merges_beside_noise_end_no_lower_than_plain_passes(seed, weights):
     assert behind(table(seed, n=250, n_noise=80)[0], 12, weights, noise=True, random_state=seed) < 0.1
 
 
+@every_prior
+@pytest.mark.parametrize("concentration", [1e-2, None, 1e2])
+def test_random_responsibilities_collapse_no_more_than_in_plain_passes(concentration, weights):
+    """There all components are alike at first: merges would gain, but less than what is to come."""
+    angle = np.linspace(0, np.pi, 150)
+    moons = np.concatenate([[np.cos(angle), np.sin(angle)], [1 - np.cos(angle), 0.5 - np.sin(angle)]], axis=1).T
+    X = moons + np.random.default_rng(0).normal(0, 0.06, moons.shape)
+    how = {"init_params": "random", "weight_concentration_prior": concentration}
+    assert max(behind(X, 10, weights, random_state=seed, **how) for seed in range(4)) < 1
+
+
 @pytest.mark.parametrize(
     ("covariance_type", "weights", "seed"),
     [("tied", "dirichlet_process", 4), ("tied", "dirichlet_distribution", 4), ("diag", "dirichlet_distribution", 6)],

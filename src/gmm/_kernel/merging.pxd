@@ -47,6 +47,7 @@ cdef enum:
     SETTLED = 3               # nats: the last pass before it gains less
     TIMES_PROJECTED = 2       # the gain that the quasi-Newton step projects: it must gain more
     LONGEST_WAIT = 10         # doublings
+    NEVER = 1 << 30           # passes to wait
     APART = 16                # squared standard deviations, between the means of two groups at least, …
     TIMES_CHANCE = 8          # … and so many times what chance puts between means: components are no random rows
     WORTH = 10                # times its last gain must bring a trial to the accepted bound, or it ends
@@ -68,6 +69,21 @@ cdef inline void forget_merges(State* state) noexcept nogil:
     state.merging = state.last_merges = False
     state.merge_wait = state.merge_failures = 0
     state.merge_limit, state.merge_objective = INFINITY, -INFINITY
+
+
+cdef inline void wait_if_together(State* state) noexcept nogil:
+    """Try no merge before the run has converged, if chance alone puts the means of a first pass as far apart.
+
+    That is a saddle, as random responsibilities make it: components that would part gain little before they do.
+    """
+    cdef const double* counts = state.held.counts
+    cdef Py_ssize_t k
+    if not is_bound(&state.family.objective):
+        return
+    for k in range(1, state.family.K):
+        if squared_distance(state, 0, 0, k) > state.family.d * (1 / counts[0] + 1 / counts[k]):
+            return
+    state.merge_failures, state.merge_wait = LONGEST_WAIT, NEVER
 
 
 cdef inline double what_may_be_left(const State* state) noexcept nogil:

@@ -37,6 +37,7 @@ from gmm._kernel.merging cimport (
     merge_is_due,
     merge_may_rise,
     merge_must_reach,
+    wait_if_together,
 )
 from gmm._kernel.moments cimport Moments, any_empty, least_count, moments_size
 from gmm._kernel.objective cimport (
@@ -152,6 +153,8 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     # Far from the rows the residual overflows: a pass after such a one begins anew; one after a merge too.
     cdef bint first = not isfinite(state.newton)
     hold(state, moments)
+    if state.n_passes == 0:
+        wait_if_together(state)
     if first:
         state.n_pairs = state.n_gains = 0
         begin_at(state, measured)
@@ -316,7 +319,8 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
     cdef Py_ssize_t stride = diagonal_stride(layout, d)
-    cdef double fewest = 0
+    cdef double fewest = 0, least
+    cdef bint left_out
     for i in range(state.size):
         state.move[i] = factor * state.direction[i]
         state.work[i] = state.here[i] + state.move[i]
@@ -325,8 +329,10 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     if not rows_per_mean(&state.family.objective) > 0:
         fewest = least_count(&state.tried)
     for k in range(K):
-        if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= max(0.1 * state.held.counts[k],
-                                                                                      fewest):
+        # What was left out may have lost all rows, but no more: the others would have more than there are.
+        left_out = state.plain.log_offset[k] == -INFINITY
+        least = -1e-12 * state.held.weight if left_out else max(0.1 * state.held.counts[k], fewest)
+        if not state.tried.counts[k] >= least:
             return False
     if has_noise(&state.family.objective) and not rest_of(state.tried.counts, K, state.tried.weight) >= least_noise(
             &state.family.objective, rest_of(state.held.counts, K, state.held.weight), state.held.weight):
