@@ -15,7 +15,7 @@ PLACES = {
     "gmm._cli.report": "column_statistics figures=. report=. wording=.",
     "gmm._cli.rows": "WORDS",
     "gmm._cli.show": "choice drawn",
-    "gmm._em": "Ascent Candidate CandidateView Clusters OFFSET Outlook Race Run _em=. split_axes split_step views_of",
+    "gmm._em": "Ascent Candidate CandidateView Clusters OFFSET Outlook Race Run _em=. split_axes split_step",
     "gmm._estimators": "_estimators=.",
     "gmm._estimators.bayesian": "posterior_of",
     "gmm._estimators.conditional": "conditional=.",

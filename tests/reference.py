@@ -653,6 +653,33 @@ def kmeans_seeds(X, weight, uniforms, n_seeds, n_draws):
     return np.array(seeds)
 
 
+def within_metric(Y, weight, K, block=32):
+    """The whitener within clusters of rows Y of variance 1, (d, d): Art, Gnanadesikan & Kettenring (1982), eq. 2.
+
+    Pairs are those within blocks, to which rows are dealt in turn; the limit of near ones is that of 256 pairs.
+    """
+    (n, d), whitener = Y.shape, np.eye(Y.shape[1])
+    n_blocks = -(-min(n, 8 * K * d, max(512, 2 * K * d)) // block)
+    used = min(n, n_blocks * block)
+    chosen = np.arange(used) * n // used
+    y, w = np.zeros((n_blocks, block, d)), np.zeros((n_blocks, block))
+    y[np.arange(used) % n_blocks, np.arange(used) // n_blocks] = Y[chosen]
+    w[np.arange(used) % n_blocks, np.arange(used) // n_blocks] = weight[chosen]
+    for step in range(5):
+        some = n_blocks if step >= 3 else min(n_blocks, max(3, n_blocks // 4))
+        differences = y[:some, :, None] - y[:some, None]
+        squares = np.square(differences @ whitener.T).sum(axis=3)
+        pairs = w[:some, :, None] * w[:some, None] * (1 - np.eye(block))
+        places = np.arange(0, squares.size, (squares.size // 256) | 1)
+        places = places[pairs.ravel()[places] > 0][:256]
+        places = places[np.argsort(squares.ravel()[places])]
+        reached = np.cumsum(pairs.ravel()[places])
+        limit = squares.ravel()[places[np.searchsorted(reached, 0.5 / K * reached[-1], side="right")]]
+        scatter = np.einsum("bij,bijd,bije->de", pairs * (squares <= limit), differences, differences) / 2
+        whitener = np.linalg.inv(np.linalg.cholesky(scatter + np.trace(scatter) / 1e6 * np.eye(d)))
+    return whitener
+
+
 # --- Constrained covariances (Celeux and Govaert 1995) ------------------------------------------
 
 

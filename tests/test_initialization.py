@@ -126,22 +126,62 @@ def test_partitions_that_agree_are_one_start(covariance_type):
     assert len(initialization.partitions(ArraySource(ROWS), settings._replace(n_components=5), rng)) > 1
 
 
+def views(rows, weight=None, n_components=1, name="full"):
+    sample, layout = ArraySource(rows, weight), covariance_model(name).layout
+    return _em.CandidateRows.of(sample, sample, layout).views(layout, n_components)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("d", [2, 3, 8, 11, 20])
 def test_one_view_has_the_units_of_the_covariance_shrunk_towards_its_diagonal(d, weighted):
     rng = np.random.default_rng(d)
     rows, weight = rng.normal(size=(500, d)) @ (np.eye(d) + rng.normal(size=(d, d)) / d), rng.integers(1, 4, 500) * 1.0
-    sample = ArraySource(rows, weight if weighted else None)
-    own, white = inside.views_of(sample, covariance_model("full").layout)
-    shrunk = np.cov(rows.T, bias=True, aweights=sample.weights) * (1 + 0.03 * d * np.eye(d))
+    weights = weight if weighted else np.ones(500)
+    own, within, white = views(rows, weight if weighted else None, 3)
+    shrunk = np.cov(rows.T, bias=True, aweights=weights) * (1 + 0.03 * d * np.eye(d))
     whitener = white.of_rows[1].reshape(d, d)
     unit = np.sqrt(np.trace(whitener @ shrunk @ whitener.T) / d)  # rows have mean variance 1 in each view
     whitener = whitener / unit
     np.testing.assert_allclose(whitener @ shrunk @ whitener.T, np.eye(d), atol=1e-9)
-    for view in (own, white):
+    for view in (own, white, within):
         seen = view.coordinates
-        assert np.average(np.square(seen).mean(axis=1), weights=sample.weights) == pytest.approx(1, rel=1e-12)
+        assert np.average(np.square(seen).mean(axis=1), weights=weights) == pytest.approx(1, rel=1e-12)
         np.testing.assert_allclose(view.in_own_units(seen), rows, atol=1e-9)
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "d", "K"), [(7, 2, 2), (32, 3, 2), (300, 2, 3), (900, 6, 9), (2000, 5, 30)])
+def test_the_third_view_has_the_metric_of_near_pairs_as_its_twin_finds_it(n, d, K, weighted):
+    rng = np.random.default_rng([n, d])
+    rows = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 * rng.normal(size=(K, d))[rng.integers(K, size=n)]
+    weight = rng.integers(1, 4, n) * 1.0 if weighted else None
+    _, within, white = views(rows, weight, K)
+    expected = reference.within_metric(white.coordinates, np.ones(n) if weight is None else weight, K)
+    got = within.of_rows[1].reshape(d, d) @ np.linalg.inv(white.of_rows[1].reshape(d, d))
+    np.testing.assert_allclose(got / np.linalg.norm(got), expected / np.linalg.norm(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("d", [2, 5, 12])
+def test_clusters_are_round_in_the_third_view_whatever_the_units(d):
+    """Their common covariance is, to the precision of some sixty pairs for each column."""
+    rng = np.random.default_rng(d)
+    stretch = np.linalg.qr(rng.normal(size=(d, d)))[0] * np.logspace(-1, 1, d)
+    rows = (rng.normal(size=(900, d)) + 5 * rng.normal(size=(4, d))[rng.integers(4, size=900)]) @ stretch
+    seen = [views(rows @ units, None, 4) for units in (np.eye(d), np.diag(np.logspace(3, -3, d)))]
+    own = rows - rows.mean(axis=0)
+    spreads = [np.linalg.cond(np.linalg.lstsq(own, view.coordinates)[0].T @ stretch.T) for view in seen[0]]
+    assert spreads[1] < min(2.5, spreads[0] / 3)
+    distances = [np.linalg.norm(view.coordinates - view.coordinates[0], axis=1) for _, view, _ in seen]
+    np.testing.assert_allclose(distances[1], distances[0], rtol=1e-3)
+
+
+def test_there_is_no_third_view_where_it_would_be_one_of_the_others():
+    rows = np.random.default_rng(0).normal(size=(200, 70))
+    for d, K, name in ((1, 3, "full"), (2, 1, "full"), (70, 3, "diag")):
+        assert len(views(rows[:, :d].copy(), None, K, name)) == 2
+    assert len(views(rows, None, 3)) == 3
+    assert len(views(np.zeros((9, 2)), None, 3)) == 2, "equal rows have no pairs that are apart"
 
 
 @pytest.mark.parametrize(("covariance_type", "best"), [("tied", 591.41), ("diag", 705.07), ("spherical", 783.82)])

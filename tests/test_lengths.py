@@ -226,12 +226,6 @@ def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
     return CandidateView(rows or candidate_rows(), layout, whitener, np.zeros(D) if centre is None else centre)
 
 
-def both_views(weight=None, centre=np.zeros(D), reach=np.full(D, 10.0)):  # noqa: B008
-    survey = SimpleNamespace(centre=centre, reach=lambda _: reach)
-    sample = SimpleNamespace(rows=ROWS, sample_weight=weight, survey=survey, known=None)
-    return _em.views_of(sample, layout_with_code(FULL))
-
-
 def clusters(seeds=None, view=None, n_passes=1):
     return _em.Clusters(view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_passes, _em.Scratch())
 
@@ -329,7 +323,6 @@ ALL = [
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=lengths(N)),
     *arguments(candidate_rows, origin=flat(D), reach=flat(D)),
-    *arguments(both_views, weight=lengths(N), centre=flat(D), reach=flat(D)),
     *cases("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=lengths(D * D)),
     *arguments(candidate_view, centre=lengths(D)),

@@ -205,16 +205,17 @@ def test_a_column_of_one_value_promises_nothing_and_units_do_not_matter(covarian
     assert (gains >= 1e-9).sum(axis=1).max() == 3
     squares = units**2 if covariance_type == "diag" else np.outer(units, units)
     scaled = mixture.with_other(means=mixture.means * units, covariances=mixture.covariances * squares)
-    np.testing.assert_allclose(diagnosis(scaled, constant * units).gains, gains, rtol=1e-6, atol=1e-9)
+    both = (np.sort(each, axis=1) for each in (diagnosis(scaled, constant * units).gains, gains))  # axes have no order
+    np.testing.assert_allclose(*both, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, SPHERICAL])
 def test_axes_whiten_and_the_steps_along_them_are_the_matrix(layout):
     rng, (K, d) = np.random.default_rng(0), (3, 4)
-    factors, reach = rng.normal(size=(K, d, d)), rng.uniform(10, 100, d)
+    factors, weights, means = rng.normal(size=(K, d, d)), rng.dirichlet(np.ones(K)), rng.normal(size=(K, d))
     grams = factors @ factors.transpose(0, 2, 1)
     matrices = {FULL: grams, TIED: grams[0], DIAGONAL: grams[:, 0] ** 2, SPHERICAL: grams[:, 0, 0]}[layout]
-    axes = split_axes(layout.code, matrices, reach)
+    axes = split_axes(layout.code, weights, means, matrices)
     assert axes.shape == matrices.shape
     for k, dense in enumerate(layout.dense(matrices, K, d)):
         steps = np.stack([split_step(layout.code, matrices, axes, k, axis, d, 1.0) for axis in range(d)])
@@ -222,14 +223,18 @@ def test_axes_whiten_and_the_steps_along_them_are_the_matrix(layout):
         if layout in (FULL, TIED):
             rows = axes[k] if layout is FULL else axes
             np.testing.assert_allclose(rows @ steps.T, np.eye(d), atol=1e-10)
-            products = (rows * reach) @ (rows * reach).T  # of orthogonal axes in units of the reach
+            # Orthogonal where the mean covariance is the identity; one for all has the axes of the means there.
+            away = means - weights @ means
+            metric = np.tensordot(weights, grams, 1) if layout is FULL else away.T * weights @ away
+            products = rows @ metric @ rows.T
             np.testing.assert_allclose(products, np.diag(np.diag(products)), atol=1e-8 * products.max())
 
 
 def test_axes_of_other_shapes_are_refused():
     code, ones = DIAGONAL.code, np.ones((2, 3))
-    refused("layout of whole matrices", split_axes, 100_000, ones, np.ones(3))
-    refused("covariances of 3 features", split_axes, code, np.ones((2, 4)), np.ones(3))
+    refused("layout of whole matrices", split_axes, 100_000, np.ones(2), ones, ones)
+    refused("weights", split_axes, code, np.ones(3), ones, ones)
+    refused("covariances", split_axes, code, np.ones(2), ones, np.ones((2, 4)))
     refused("axis of a component", split_step, code, ones, ones, 2, 0, 3, 1.0)
     refused("axes", split_step, code, ones, np.ones((1, 3)), 0, 0, 3, 1.0)
 

@@ -25,6 +25,8 @@ from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.string cimport memcmp, memcpy
 
 cimport gmm._kernel.loop as loop
+from gmm._kernel.axes cimport multiply_rows
+from gmm._kernel.blas cimport multiply_first_transposed, multiply_transposed
 from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     Drops,
@@ -54,7 +56,7 @@ from gmm._kernel.family cimport NO_TAILS, Family, is_constrained
 from gmm._kernel.lanes cimport merge_siblings, take_nodes
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size,
-    n_factors, n_matrices, total_size,
+    n_factors, total_size,
 )
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -85,6 +87,7 @@ from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.whitener cimport half_square, whiten
+from gmm._kernel.within cimport Pairs, find_within, lay_out_pairs, load_pairs, pairs_size
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
@@ -106,17 +109,22 @@ cdef double SHRINKAGE = 0.03              # of the total variance, added to each
 cdef double LEAST_DEVIATION = 1e-50       # of a feature's reach: squares of rows in its units are then finite
 cdef double LEAST_VARIANCE = DBL_MIN / DBL_EPSILON
 cdef double SAME_CENTRE = 0.1             # of the spread of clusters
+cdef double SAME = 0.1                   # of a standard deviation, between components of candidates that are alike
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
 cdef enum:
     ROOM = 1000                           # passes that the records of a run have room for at first
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
-    N_LLOYD = 4                           # passes of k-means, …
-    N_LLOYD_LAST = 6                      # … and more of clusterings that are the tightest of many
-    N_FIRST = 5                           # passes of its first mixture
+    N_LLOYD = 2                           # passes of k-means, …
+    N_LLOYD_OF_MANY = 4                   # … of clusterings of which few become candidates, …
+    N_LLOYD_LAST = 6                      # … and more of these
+    N_FIRST = 3                           # passes of its first mixture
     N_LARGER = 6                          # passes between its splits and its drops
     N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
+    N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
+    ROWS_OF_PARAMETER = 2                 # of a part, below which more passes describe its rows alone
+    AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up
     N_LAST = 2                            # passes of the winner over all rows
     # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
     # n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten
@@ -1215,6 +1223,76 @@ cdef class CandidateRows:
         how = {"pooled": is_pooled(moments.code), "single_limit": single_limit} | classes_of(rows)
         return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
 
+    def views(self, moments, Py_ssize_t n_components=1):
+        """Return the rows in their own units, and in the units of their covariance, shrunk towards its diagonal.
+
+        For models of variances alone and many features, the last view is in units of each feature's standard
+        deviation. Otherwise there is one between for several components, in the metric within so many clusters.
+        """
+        cdef const double[:, ::1] rows = self.rows
+        cdef const double[::1] w = self.weight
+        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+        cdef double total = weight_of(w, n), log_determinant
+        cdef bint wide = has_wide_views(moments, d)
+        cdef Layout layout = DIAGONAL if wide else TIED
+        cdef double[:, ::1] own = np.empty((n, d)), white = np.empty((n, d)), within
+        cdef double[::1] variances = np.zeros(d if wide else d * d), whitener = np.empty(d if wide else d * d), metric
+        for i in range(n):
+            for j in range(d):
+                own[i, j] = rows[i, j] - self.origin[j]
+                white[i, j] = (1 if w is None else w[i]) / total * own[i, j]
+        if wide:
+            for i in range(n):
+                for j in range(d):
+                    variances[j] += own[i, j] * white[i, j]
+        else:
+            multiply_first_transposed(&white[0, 0], d, &own[0, 0], d, &variances[0], d, d, d, n)
+        for j in range(d):
+            i = j if wide else j * (d + 1)
+            variances[i] *= 1 if wide else 1 + d * SHRINKAGE
+            # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
+            least = (LEAST_DEVIATION * self.reach[j]) ** 2
+            variances[i] = max(variances[i], least) if variances[i] > LEAST_VARIANCE else 1
+        whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
+        if not isfinite(log_determinant):
+            raise np.linalg.LinAlgError("the covariance of all rows was found singular")
+        to_metric(layout, own, &whitener[0], white)
+        views = []
+        if not wide and d > 1 and n_components > 1:
+            metric = np.empty(d * d)
+            if find_metric(white, w, n_components, &whitener[0], &metric[0]):
+                within = np.empty((n, d))
+                to_metric(TIED, own, &metric[0], within)
+                views.append(self.view(TIED, metric, within))
+        return [self.view(SPHERICAL, np.array([1.]), own), *views, self.view(layout, whitener, white)]
+
+    cdef view(self, Layout layout, double[::1] whitener, double[:, ::1] y):
+        """Return a view of the rows y = V (x − origin), multiplied by a number so that their mean variance is 1.
+
+        Rows that are far for their weight are at most 1e50 then, and their squares finite.
+        """
+        cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
+        cdef double total = weight_of(self.weight, n), squares = 0, square, least, scale
+        cdef double[::1] origin = np.zeros(d), farthest = np.zeros(d)
+        for i in range(n):
+            square = 0
+            for j in range(d):
+                square += y[i, j] * y[i, j]
+                farthest[j] = max(farthest[j], fabs(y[i, j]))
+            squares += square if self.weight is None else self.weight[i] * square
+        least = LEAST_DEVIATION * largest_reach(&farthest[0], d)
+        scale = 1 / max(sqrt(squares / total / d), least) if squares > 0 else 1
+        for j in range(d):
+            farthest[j] *= scale
+        for i in range(n):
+            for j in range(d):
+                y[i, j] *= scale
+        for i in range(whitener.shape[0]):
+            whitener[i] *= scale
+        seen = CandidateRows(y, self.weight, origin, farthest, single_limit=self.single_limit, code=self.code,
+                             allowed=self.allowed)
+        return CandidateView(seen, layout, whitener, self.origin)
+
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
         const double* centres, const double* whiteners, bint hard, bint measured, double single_limit, Moments* out,
@@ -1337,38 +1415,6 @@ cdef class CandidateView:
         self.rows, self.whitener, self.centre = rows, whitener, centre
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
 
-    @staticmethod
-    def scaled(
-        rows, weights, Layout layout, const double[::1] whitener, centre, double single_limit, **classes,
-    ):
-        """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener.
-
-        Rows that are far for their weight are at most 1e50 then, and their squares finite.
-        `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
-        """
-        cdef double[:, ::1] y = rows
-        cdef const double[::1] weight = weights
-        cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
-        cdef double total = weight_of(weight, n), squares = 0, square, least, scale
-        of_view, origin, reach = np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
-        cdef double[::1] farthest = reach, wide = of_view
-        for i in range(n):
-            square = 0
-            for j in range(d):
-                square += y[i, j] * y[i, j]
-                farthest[j] = max(farthest[j], fabs(y[i, j]))
-            squares += square if weight is None else weight[i] * square
-        least = LEAST_DEVIATION * largest_reach(&farthest[0], d)
-        scale = 1 / max(sqrt(squares / total / d), least) if squares > 0 else 1
-        for j in range(d):
-            farthest[j] *= scale
-            for i in range(n):
-                y[i, j] *= scale
-        for i in range(whitener.shape[0]):
-            wide[i] = scale * whitener[i]
-        seen = CandidateRows(rows, weights, origin, reach, single_limit=single_limit, **classes)
-        return CandidateView(seen, layout, of_view, centre)
-
     @property
     def coordinates(self):
         """The rows y, (n, d)."""
@@ -1392,44 +1438,37 @@ cdef dict classes_of(rows):
     return {"code": rows.known.codes, "allowed": rows.known.allowed} if rows.known else {}
 
 
-def views_of(sample, moments, double single_limit=0):
-    """Return an `ArraySource` in its own units, and in the units of its covariance, shrunk towards its diagonal.
-
-    For models of variances alone and many features, the second view is in units of each feature's standard deviation.
-    """
-    weight, centre, classes = sample.sample_weight, sample.survey.centre, classes_of(sample)
-    cdef const double[:, ::1] rows = sample.rows
-    cdef const double[::1] reach = sample.survey.reach(centre)
+cdef int to_metric(Layout layout, const double[:, ::1] rows, const double* whitener, double[:, ::1] out) except -1:
+    """Write the coordinates of rows in a diagonal or a dense metric."""
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
-    cdef double total = weight_of(weight, n), log_determinant
-    cdef bint wide = has_wide_views(moments, d)
-    cdef Layout layout = DIAGONAL if wide else TIED
-    expect("reach", reach.shape[0], d)
-    own, weighted = centred(rows, weight, centre)
-    cdef const double[:, ::1] z = own, weighted_z = weighted
-    matrix = np.zeros(d) if wide else np.dot(weighted.T, own) / total
-    cdef double[::1] variances = matrix if wide else matrix.reshape(-1), whitener = np.empty(matrix.size)
-    if wide:
+    if layout == DIAGONAL:
         for i in range(n):
             for j in range(d):
-                variances[j] += z[i, j] * weighted_z[i, j] / total
-    for j in range(d):
-        i = j if wide else j * (d + 1)
-        variances[i] *= 1 if wide else 1 + d * SHRINKAGE
-        # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
-        variances[i] = max(variances[i], (LEAST_DEVIATION * reach[j]) ** 2) if variances[i] > LEAST_VARIANCE else 1
-    whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
-    if not isfinite(log_determinant):
-        raise np.linalg.LinAlgError("the covariance of all rows was found singular")
-    if wide:
-        white = own * whitener
-    else:
-        white = np.empty((n, d))
-        while last < n:
-            first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
-            np.dot(own[first:last], whitener.base.reshape(d, d).T, out=white[first:last])
-    return [CandidateView.scaled(own, weight, SPHERICAL, np.array([1.]), centre, single_limit, **classes),
-            CandidateView.scaled(white, weight, layout, whitener, centre, single_limit, **classes)]
+                out[i, j] = whitener[j] * rows[i, j]
+    while layout != DIAGONAL and last < n:
+        first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
+        multiply_transposed(&rows[first, 0], d, whitener, d, &out[first, 0], d, last - first, d, d, <double>0)
+    return 0
+
+
+cdef bint find_metric(
+    const double[:, ::1] rows, const double[::1] weight, Py_ssize_t n_components,  # IN in a metric
+    const double* metric,                          # IN (d, d) of which
+    double* out,                                   # OUT (d, d) the metric within clusters
+) except -1:
+    """Return whether a metric within clusters was found."""
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1]
+    cdef Pairs pairs
+    cdef bint found
+    cdef double* room = zeros(d * d + pairs_size(&pairs, n, d, n_components))
+    pairs.kernel = kernel_in_use()
+    with nogil:
+        lay_out_pairs(&pairs, aligned(room + d * d))
+        load_pairs(&pairs, &rows[0, 0], NULL if weight is None else &weight[0], n)
+        found = find_within(&pairs, n_components, room)
+        multiply_rows(room, metric, d, out)
+    PyMem_Free(room)
+    return found
 
 
 def has_wide_views(moments, Py_ssize_t n_features):
@@ -1447,6 +1486,8 @@ cdef class Clusters:
         In the coordinates of the view.
     n_passes : int
     scratch : Scratch
+    number : int
+        Of the view among others.
 
     Attributes
     ----------
@@ -1463,13 +1504,16 @@ cdef class Clusters:
     cdef double spread                    # root mean square of a feature of y about the centres
     cdef double[:, ::1] seen, points      # centres in the coordinates of the view, and in those of x
     cdef bint rests                       # whether a pass has moved no centre
+    cdef int number                       # of the view
     cdef readonly double tightness
 
     def __cinit__(
         self, CandidateView view not None, const double[:, ::1] seeds, int n_passes, Scratch scratch not None,
+        int number=0,
     ):
         cdef Py_ssize_t d = view.centre.shape[0]
         expect("a seed", seeds.shape[1], d)
+        self.number = number
         self.view, self.whitener, self.centre, self.metric = view, view.whitener, view.centre, view.metric
         self.seen, self.points = np.empty((2, seeds.shape[0], d))
         self.seen[:, :] = seeds
@@ -1522,13 +1566,21 @@ cdef class Clusters:
         return True
 
 
-def tightest(list found, Py_ssize_t n):
-    """Return the n tightest of some clusterings that are not alike, the tightest first."""
+def view_of(Py_ssize_t number, Py_ssize_t n_views):
+    """Return in which view to seek a clustering: every other one within clusters, which are round there."""
+    return number % 2 if n_views == 2 else 1 if number % 2 else number // 2 % 2 * 2
+
+
+def tightest(list found, Py_ssize_t n, Py_ssize_t of_each):
+    """Return the n tightest of some clusterings that are not alike, the tightest first, and of each view so many."""
     cdef Clusters one, other
     cdef list chosen = []
+    cdef Py_ssize_t same
     for one in sorted(found, key=lambda one: one.tightness, reverse=True):
+        same = 0
         for other in chosen:
-            if one.is_like(other):
+            same += other.number == one.number
+            if same == of_each or one.is_like(other):
                 break
         else:
             chosen.append(one)
@@ -1565,6 +1617,8 @@ cdef class Candidate:
     cdef readonly double lower_bound
     cdef readonly bint failed
     cdef bint has_grown                   # is left of one whose components were split
+    cdef int view                         # of the clusters that it began from
+    cdef double gain                      # of the last pass
 
     def __cinit__(self, MixtureFamily family not None, moments):
         cdef const Family* f = &family.family
@@ -1641,8 +1695,7 @@ cdef class Candidate:
         expect("a row", rows.rows.shape[1], d)
         cdef double[::1] room = np.empty(splits_size(f.layout, K, d))
         lay_out_splits(&splits, &room[0], f.layout, K, d)
-        if not find_axes(f.layout, n_matrices(f.layout, K), d, now.covariances, &rows.reach[0],
-                         splits.axes, splits.room):
+        if not find_axes(f.layout, K, d, now.weights, now.means, now.covariances, splits.axes, splits.room):
             return None
         # Each of its arrays begins with what belongs to these components.
         rows.diagnose(scratch, K, f.layout, f.layout, now.log_offset, now.means, now.whiteners,
@@ -1706,6 +1759,23 @@ cdef class Candidate:
         self.failed = most_likely(&self.moments, f, 0, left, self.room, &self.estimates[0]) >= 0
         return 0
 
+    cdef bint is_like(self, Candidate other):
+        """Return whether each component is where one of the other candidate's is, and as wide."""
+        cdef const Family* family = &self.family.family
+        cdef Py_ssize_t K = family.K, d = family.d, stride = component_stride(family.layout, d), k, j
+        cdef const Estimate* ours = &self.estimates[self.current]
+        cdef const Estimate* theirs = &other.estimates[other.current]
+        cdef double size
+        for k in range(K):
+            for j in range(K):
+                size = fabs(ours.log_determinants[k if stride else 0] - theirs.log_determinants[j if stride else 0])
+                if size < SAME * d and 2 * half_square(family.layout, d, theirs.whiteners + j * stride,
+                                                       theirs.means + j * d, ours.means + k * d) < SAME * SAME:
+                    break
+            else:
+                return False
+        return True
+
     @property
     def estimate(self):
         """The next mixture, as `Update` returns it."""
@@ -1737,13 +1807,13 @@ cdef class Race:
         Of the part; clusters are sought in these by turns.
     part : CandidateRows
         On which candidates are compared.
-    rows : CandidateRows
-        All rows, over which the best one passes in the end.
+    rows : CandidateRows, optional
+        All rows, over which the best one passes in the end; None: the part in float64.
     uniforms : array of shape (n, …)
         By which `kmeans_seeds` draws the seeds of each clustering, among the first `n_seeding` rows of the part.
     n_seeding : int
     n_candidates : int
-        How many of the clusterings become candidates, as `tightest` chooses them.
+        How many of the clusterings become candidates: if not all, the tightest of each view.
     clusters : list of Clusters, optional
         What it found in such views from the same numbers before, which then are not needed.
     verdict : Verdict, optional
@@ -1763,43 +1833,91 @@ cdef class Race:
     cdef CandidateRows part, rows
     cdef list scratches
     cdef const double[:, ::1] uniforms
-    cdef int n_candidates
+    cdef int n_candidates, n_of_view
     cdef Py_ssize_t n_seeding
+    cdef bint of_many                     # candidates are the tightest of each view
 
     def __cinit__(
-        self, families, moments, views, CandidateRows part not None, CandidateRows rows not None,
-        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, list clusters=None,
-        Verdict verdict=None, spread=None,
+        self, families, moments, views, CandidateRows part not None, CandidateRows rows, const double[:, ::1] uniforms,
+        *, Py_ssize_t n_seeding, int n_candidates, list clusters=None, Verdict verdict=None, spread=None,
     ):
         self.families, self.moments, self.views, self.part, self.rows = families, moments, views, part, rows
         self.uniforms, self.n_seeding, self.n_candidates = uniforms, n_seeding, n_candidates
+        self.of_many = uniforms.shape[0] > n_candidates
+        self.n_of_view = 1 if self.of_many else n_candidates
         self.clusters, self.verdict, self.spread, self.scratches = clusters, verdict, spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list found
+        cdef list found, others
         cdef Scratch scratch
         cdef Clusters clusters
         cdef Candidate winner
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD)
-            self.clusters = tightest(found, self.n_candidates)
-            if self.uniforms.shape[0] > self.n_candidates:     # they were chosen for how tight they are
+            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY)
+            self.clusters = tightest(found, self.n_candidates, self.n_of_view)
+            if self.of_many:
                 self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
             for clusters in self.clusters:
                 clusters.view = None
         self.views = None
-        found = tightest(self.clusters, self.n_candidates)
+        found = tightest(self.clusters, self.n_candidates, self.n_of_view)
         self.each(found, self.make_candidate, (<MixtureFamily>self.families[0]).family.layout, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
-        if len(self.families) > 1 and (len(found) > 1 or self.is_degenerate(winner)):
+        others = self.best_of_other_views(found)
+        if len(self.families) > 1 and self.tells_ends() and (len(found) > 1 or self.is_degenerate(winner)):
             winner = self.grown(winner, scratch)
             if winner.has_grown:
                 winner = self.grown(winner, scratch)
+        winner = self.settled([winner, *others])
+        if self.rows is None:
+            self.rows, self.part.single_limit = self.part, 0
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
+
+    cdef list best_of_other_views(self, list ranked):
+        """Return the best of each view but that of the first."""
+        cdef Candidate one
+        best = {}
+        for one in ranked:
+            best.setdefault(one.view, one)
+        return list(best.values())[1:]
+
+    cdef Candidate settled(self, list field):
+        """Return the best of some candidates once none may catch up, by the gain of its last pass.
+
+        The quickest in the first passes is not always the highest in the end.
+        """
+        cdef Candidate first, one
+        cdef int _
+        for _ in range(N_SETTLED if self.tells_ends() else 0):
+            if len(field) == 1:
+                break
+            self.each(field, self.run_on, (<MixtureFamily>self.families[0]).family.layout, 1)
+            field = self.ranked(field)
+            first = field[0]
+            field = [first] + [one for one in field[1:] if self.may_pass(one, first)]
+        return field[0]
+
+    cdef bint tells_ends(self):
+        """Return whether the part is not so few rows that more passes describe these alone."""
+        cdef const Family* family = &(<MixtureFamily>self.families[0]).family
+        cdef double parameters = family.K * n_terms(family.layout, family.d)
+        return self.rows is None or self.part.n_rows >= ROWS_OF_PARAMETER * parameters
+
+    cdef bint may_pass(self, Candidate one, Candidate first) except -1:
+        cdef double lead = first.lower_bound - one.lower_bound
+        return (not one.failed and not lead > AHEAD * one.gain and not one.is_like(first)
+                and self.is_degenerate(one) == self.is_degenerate(first))
+
+    def run_on(self, number, Candidate one not None, Scratch scratch not None):
+        """Make one pass."""
+        cdef double before = one.lower_bound
+        one.run(scratch, self.part, 1)
+        one.gain = one.lower_bound - before
+        return one
 
     cdef Candidate grown(self, Candidate one, Scratch scratch):
         """Return a candidate whose components split, and of which as many were dropped, if it is higher."""
@@ -1851,7 +1969,8 @@ cdef class Race:
 
     def find_clusters(self, Py_ssize_t number, _, Scratch scratch not None):
         """Return clusters in one of the views, from seeds of k-means++."""
-        cdef CandidateView view = self.views[number % len(self.views)]
+        cdef int place = view_of(number, len(self.views))
+        cdef CandidateView view = self.views[place]
         cdef Py_ssize_t K = (<MixtureFamily>self.families[0]).family.K, k
         seeds = np.empty((K, view.centre.shape[0]))
         cdef Py_ssize_t[::1] chosen = np.empty(K, dtype=np.intp)
@@ -1859,7 +1978,8 @@ cdef class Race:
         choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
         for k in range(K):
             into[k] = view.rows.rows[chosen[k]]
-        return Clusters(view, seeds, N_LLOYD, scratch)
+        n_passes = N_LLOYD_OF_MANY if self.of_many else N_LLOYD
+        return Clusters(view, seeds, n_passes, scratch, place)
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
         """Make more passes."""
@@ -1871,6 +1991,7 @@ cdef class Race:
         cdef Candidate one = Candidate(self.families[0], self.moments)
         one.begin(scratch, self.part, clusters)
         one.run(scratch, self.part, N_FIRST)
+        one.view = clusters.number
         return one
 
 
@@ -1880,21 +2001,20 @@ cdef int expect_whole(Layout layout) except -1:
     return 0
 
 
-def split_axes(Layout layout, covariances, const double[::1] reach):
+def split_axes(Layout layout, const double[::1] weights, const double[:, ::1] means, covariances):
     """Return the principal axes of covariances that a layout stores, in their shape: see `find_axes`.
 
-    `reach`, (d,), are the units of the columns. Rows of a matrix are axes, or its numbers lie on those of the columns.
+    Rows of a matrix are axes, or its numbers lie on those of the columns.
     """
-    cdef Py_ssize_t d = reach.shape[0], size
+    cdef Py_ssize_t K = means.shape[0], d = means.shape[1]
     expect_whole(layout)
+    expect("weights", weights.shape[0], K)
     cdef const double[::1] matrices = np.ascontiguousarray(covariances).reshape(-1)
     cdef double[::1] room = np.empty(axes_room(layout, d) + 1)
-    size = matrix_size(layout, d)
     axes = np.empty(np.shape(covariances))
     cdef double[::1] out = axes.reshape(-1)
-    if matrices.shape[0] == 0 or matrices.shape[0] % size:
-        raise ValueError(f"expected covariances of {d} features, got {matrices.shape[0]} numbers")
-    if not find_axes(layout, matrices.shape[0] // size, d, &matrices[0], &reach[0], &out[0], &room[0]):
+    expect("covariances", matrices.shape[0], total_size(layout, K, d))
+    if not find_axes(layout, K, d, &weights[0], &means[0, 0], &matrices[0], &out[0], &room[0]):
         raise np.linalg.LinAlgError("the axes of a covariance were not found")
     return axes
 

@@ -74,8 +74,7 @@ class ComponentDiagnosis(NamedTuple):
     @classmethod
     def of(cls, parameters: MixtureParameters, rows: Source, e_step: EStep) -> Self:
         """Make the pass over rows."""
-        reach = rows.survey.reach(rows.survey.centre)
-        axes = split_axes(parameters.model.layout.code, parameters.covariances, reach)
+        axes = split_axes(parameters.model.layout.code, parameters.weights, parameters.means, parameters.covariances)
         return cls(parameters, axes, e_step.diagnostics(parameters.whitened(), axes))
 
     @property

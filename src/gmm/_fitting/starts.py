@@ -1,9 +1,10 @@
 """Where fits begin: the best of a few candidates, after a few passes of the problem's own.
 
-A candidate is a partition of the rows about the centres of k-means, in the rows' own units or in those of their
-covariance (`views_of`). Partitions that differ become mixtures; of few rows, the tightest alone does. Where rows are
-enough, the best splits some components and drops those that cost least: then two on one cluster, and one on two, are
-rare.
+A candidate is a partition of the rows about the centres of k-means in a view (`CandidateRows.views`): in the rows' own
+units, in those of their covariance, or in the metric within clusters. Partitions that differ become mixtures; of few
+rows, the tightest of each view do. Where rows are enough, the best splits some components and drops those that cost
+least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
+these may catch up.
 The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
 heavy tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
 """
@@ -28,7 +29,7 @@ from gmm._em import (
     falling_order,
     has_wide_views,
     tightest,
-    views_of,
+    view_of,
 )
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.hierarchy import Hierarchy
@@ -155,9 +156,9 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 # Measured (docs/measurements.md, "How much a start tries"): with fewer rows for each number of the means, a higher
 # likelihood says nothing of rows held out, and looking for it finds components on two or three rows.
 _FEW = 6
-# There the tightest of some partitions begins best; elsewhere the likelihood of a mixture tells more of each than how
-# tight it is.
-_CLUSTERINGS_OF_FEW, _CLUSTERINGS, _MIXTURES = 8, 4, 2
+# There the tightest partition of each view begins best; elsewhere the likelihood of a mixture tells more of each than
+# how tight it is.
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS = 8, 2  # in all, and in each view
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
 _ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 8
@@ -170,9 +171,11 @@ class Effort(NamedTuple):
     ----------
     n_clusterings : int
     n_mixtures : int
-        How many of them become mixtures, the tightest.
+        How many of them become mixtures: if not all, the tightest of each view.
     n_more : int
         Components that split, and are dropped again.
+    n_groups : int
+        Clusters whose metric is one of the views; 1 for no such view.
     part : int
         Rows on which candidates are compared.
     """
@@ -180,22 +183,26 @@ class Effort(NamedTuple):
     n_clusterings: int
     n_mixtures: int
     n_more: int
+    n_groups: int
     part: int
 
 
 @lru_cache
-def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool, has_classes: bool = False) -> Effort:
-    """Return what n rows repay."""
+def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool) -> Effort:
+    """Return what n rows repay.
+
+    `plain` is whether a likelihood alone tells what components are worth: classes tell more than how tight clusters
+    are, and the bound of a prior may prefer one component for all rows.
+    """
     few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
-    if has_classes:  # which tell more than how tight clusters are
-        return Effort(_CLUSTERINGS, _CLUSTERINGS, 0, n)
-    if has_prior:  # whose bound may prefer one component for all rows, and does not tell what a drop costs
-        return Effort(_CLUSTERINGS_OF_FEW, _MIXTURES, 0, n)
-    if n < few * K:
-        return Effort(_CLUSTERINGS_OF_FEW, 1, 0, n)
+    views = 2 if d == 1 or has_wide_views(model.layout, d) else 3
+    if plain and n < few * K:  # of which the metric within clusters is found for one covariance of all alone
+        return Effort(_CLUSTERINGS_OF_FEW, *((views, 0, K) if model.common else (2, 0, 1)), n)
+    n_clusterings = _CLUSTERINGS * (views if plain else 2)
     part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
-    grows = model.stored_whole and more <= K and n >= few * (K + more)
-    return Effort(_CLUSTERINGS, _CLUSTERINGS, more if grows else 0, min(n, max(_ALL_ROWS, part)))
+    grows = plain and model.stored_whole and more <= K and n >= few * (K + more)
+    part = min(n, max(_ALL_ROWS, part)) if plain else n
+    return Effort(n_clusterings, n_clusterings, more if grows else 0, K, part)
 
 
 def from_responsibilities(
@@ -242,21 +249,26 @@ def raced(
     objective, sample, K = problem.objective, problem.rows, n_components
     assert isinstance(sample, ArraySource)
     model, n, d = objective.model, sample.n_rows, sample.n_features
-    how = effort(model, n, d, K, bool(objective.prior))
+    how = effort(model, n, d, K, plain=not objective.prior)
     part = sample.select_rows(rng.permutation(n)[: how.part])
-    single = _ROUGHLY if sample.survey.suits_single and how.n_mixtures > 1 else 0.0
+    single = _ROUGHLY if sample.survey.suits_single and n >= _FEW * (d + 1) * K else 0.0
+    rows = CandidateRows.of(part, sample, model.layout, single)
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
-    draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d)
+    draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d), how.n_groups
     clusters = clusterings.get(draws)
+    views = rows.views(model.layout, how.n_groups) if clusters is None else []
+    whole: CandidateRows | None = None
+    if part.n_rows < n:
+        whole = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
     resolution = Resolution.from_source(sample, objective.ridge)
     with problem.e_step() if n >= _WORTH_SCRATCH else Unguarded() as e_step:
         race = Race(
             list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
             model.layout,
-            views_of(part, model.layout, single) if clusters is None else [],
-            CandidateRows.of(part, sample, model.layout, single),
-            CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
+            views[-2:] if objective.prior else views,  # whose scale is that of the rows, whatever their units
+            rows,
+            whole,
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
@@ -286,7 +298,7 @@ def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
 
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
-    view = views_of(sample, settings.start_moments)[1]
+    view = CandidateRows.of(sample, sample, settings.start_moments).views(settings.start_moments)[1]
     hierarchy = Hierarchy.of_some(ArraySource(view.coordinates, sample.sample_weight), rng)
     means = view.in_own_units(hierarchy.means(settings.n_components))
     centres = np.resize(means, (settings.n_components, means.shape[1]))  # rows may be fewer
@@ -435,15 +447,17 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     if method != "kmeans" or K == 1:
         return [_by_name(rows, settings, rng)]
     problem, scratch = settings.start_problem(rows), Scratch()
-    model, has_prior = problem.objective.model, bool(problem.objective.prior)
-    how = effort(model, rows.n_rows, rows.n_features, K, has_prior, bool(rows.known))
-    views, table, found = views_of(rows, moments), CandidateRows.of(rows, rows, moments), []
+    plain = not (problem.objective.prior or rows.known)
+    how = effort(problem.objective.model, rows.n_rows, rows.n_features, K, plain=plain)
+    table, found = CandidateRows.of(rows, rows, moments), []
+    views = table.views(moments, how.n_groups)
     for number in range(how.n_clusterings):
-        view = views[number % len(views)]
-        seen = ArraySource(view.coordinates, rows.sample_weight)
-        found.append(Clusters(view, _seeds(seen.with_changes(known=rows.known), K, rng), _OWN_LLOYD, scratch))
+        of_view = view_of(number, len(views))
+        seen = ArraySource(views[of_view].coordinates, rows.sample_weight)
+        seeds = _seeds(seen.with_changes(known=rows.known), K, rng)
+        found.append(Clusters(views[of_view], seeds, _OWN_LLOYD, scratch, of_view))
     chosen = []
-    for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _MIXTURES)):
+    for clusters in tightest(found, how.n_clusterings, how.n_clusterings if rows.known else 1):
         candidate = Candidate(problem.family(K), moments)
         candidate.begin(scratch, table, clusters)
         chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))

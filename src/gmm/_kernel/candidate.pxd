@@ -6,7 +6,8 @@ from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, log, log1p, sqrt
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.axes cimport axes_workspace_size, principal_axes
+from gmm._kernel.axes cimport axes_workspace_size, in_axes, multiply_rows, principal_axes
+from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.layout cimport (
     DIAGONAL,
@@ -93,7 +94,7 @@ cdef inline void scaled_metric(
 
 cdef inline Py_ssize_t axes_room(Layout layout, Py_ssize_t d) noexcept nogil:
     """Numbers in the room of `find_axes`."""
-    return axes_workspace_size(d) + 2 * d if is_dense(layout) else 0
+    return axes_workspace_size(d) + d + 3 * d * d if is_dense(layout) else 0
 
 
 cdef inline Py_ssize_t splits_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -123,40 +124,68 @@ cdef inline void lay_out_splits(
 
 
 cdef inline bint find_axes(
-    Layout layout, Py_ssize_t n, Py_ssize_t d, const double* covariances, const double* reach,     # IN n matrices
-    double* axes,                                  # OUT in the same layout
+    Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* weights, const double* means, const double* covariances,         # IN of a mixture
+    double* axes,                                  # OUT as the layout stores covariances
     double* room,                                  # scratch of `axes_room`
 ) noexcept nogil:
-    """Find the principal axes of all matrices, and return whether that converged.
+    """Find the principal axes of all covariances, and return whether that converged.
 
-    They are those of columns in units of the rows' reach, so that the units of the columns do not matter. Coordinates
-    along each axis have variance 1.
+    Dense ones have them where the mean covariance is the identity, so that no coordinates matter; a common one has
+    those of the means there. Coordinates along each axis have variance 1.
     """
-    cdef Py_ssize_t size = matrix_size(layout, d), i, j, _
-    cdef const double* matrix = covariances
-    cdef double* units = room
-    cdef double* values = units + d
+    cdef Py_ssize_t n = n_matrices(layout, K), size = matrix_size(layout, d), i, j, k
+    cdef double* within = room
+    cdef double* spread = within + d * d
+    cdef double* product = spread + d * d
+    cdef double* values = product + d * d
     cdef double scale
-    for _ in range(n):
-        memcpy(axes, matrix, size * sizeof(double))
-        if is_dense(layout):
-            for j in range(d):
-                units[j] = max(reach[j], sqrt(matrix[j * d + j]))      # the ridge alone in a constant column
-            for i in range(d):
-                for j in range(d):
-                    axes[i * d + j] = axes[i * d + j] / units[i] / units[j]
-            if not principal_axes(axes, d, values, values + d):
-                return False
-            for i in range(d):
-                scale = 1 / sqrt(max(values[i], DBL_EPSILON * values[d - 1]))
-                for j in range(d):
-                    axes[i * d + j] = scale * axes[i * d + j] / units[j]
+    if not is_dense(layout):
+        for i in range(n * size):
+            axes[i] = 1 / sqrt(covariances[i])
+        return True
+    memset(within, 0, d * d * sizeof(double))
+    for k in range(n):
+        for i in range(d * d):
+            within[i] += (weights[k] if n > 1 else 1) * covariances[k * d * d + i]
+    if invert_dense(within, d) == -INFINITY:
+        return False
+    for k in range(n):
+        if n > 1:
+            memcpy(spread, covariances + k * d * d, d * d * sizeof(double))
         else:
-            for j in range(size):
-                axes[j] = 1 / sqrt(axes[j])
-        axes += size
-        matrix += size
+            scatter_of_means(K, d, weights, means, values, spread)
+        in_axes(within, spread, d, axes, product)
+        if not principal_axes(axes, d, values, values + d):
+            return False
+        for i in range(d):
+            scale = 1 / sqrt(max(values[i], DBL_EPSILON * values[d - 1])) if n > 1 else 1
+            for j in range(d):
+                axes[i * d + j] *= scale
+        multiply_rows(axes, within, d, spread)
+        memcpy(axes, spread, d * d * sizeof(double))
+        axes += d * d
     return True
+
+
+cdef inline void scatter_of_means(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* means,
+    double* away,                                  # scratch (d,)
+    double* scatter,                               # OUT (d, d)
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    cdef double total = 0
+    memset(scatter, 0, d * d * sizeof(double))
+    for k in range(K):
+        total += weights[k]
+    for k in range(K):
+        for j in range(d):
+            away[j] = means[k * d + j]
+            for i in range(K):
+                away[j] -= weights[i] / total * means[i * d + j]
+        for i in range(d):
+            for j in range(d):
+                scatter[i * d + j] += weights[k] * away[i] * away[j]
 
 
 cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axis, double count) noexcept nogil:

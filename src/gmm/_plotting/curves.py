@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from gmm._em import views_of
+from gmm._em import CandidateRows
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
@@ -857,7 +857,7 @@ def plot_hierarchy(
         rng = check_random_state(random_state)
         sample = sampled(source, 1, rng)
         assert isinstance(sample, ArraySource)  # of whole rows in memory
-        seen = views_of(sample, FULL)[1].coordinates
+        seen = CandidateRows.of(sample, sample, FULL).views(FULL)[1].coordinates
         ward = Hierarchy.of_some(ArraySource(seen, sample.sample_weight), rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
         m = min(n, _MOST_LEAVES)
