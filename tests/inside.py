@@ -29,7 +29,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "sampled",
+    "gmm._fitting.sampling": "sample_by_weight sampled",
     "gmm._fitting.split_merge": "ComponentDiagnosis halves moves without split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (

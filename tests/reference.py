@@ -1153,11 +1153,36 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
         cause = 2 if few and by_one else 1 if least == np.inf else 3
         if not poor or (judge == "HELD_OUT" and cause > 1):
             cause = 4 if singular[k] else 5 if narrow(k, ridges) else 6 if narrow(k, rounded) else 0
-        variances = np.array([np.diag(s) for s in S])
-        far = np.delete((means - means[k]) ** 2 > 9 * (variances + rounded), k, axis=0).all(axis=0)
-        alone = m >= 6 * fewest and ((variances[k] <= rounded) & far).any()
-        causes.append(0 if judge == "START" and alone else cause)
+        causes.append(cause)
     return causes
+
+
+def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
+    """A lower bound of n distinct rows less what chance and rows that repeat give to it; −∞ if it has no meaning.
+
+    A row of a step h has h times a density that has h²/2π more variance there as its mass: N(0; 0, h²/2π) h = 1.
+    """
+    model, (K, d) = parameters.model, parameters.means.shape
+    letters, S = model.letters, model.layout.dense(parameters.covariances, K, d)
+    by_rows = degenerate_causes(parameters, n, steps, ridge, "LIKELIHOOD", S)
+    by_spread = degenerate_causes(parameters, 1e9 if K > 1 else n, steps, ridge, "HELD_OUT", S)
+    r = 1 if getattr(model, "n_factors", 0) or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
+    if K == 1 and not parameters.noise:
+        return -np.inf if by_spread[0] else bound
+    fewest, held = model.fewest_rows(d) - 0.5, n_copies * parameters.weights
+    few = held < 1.5 if "V" not in letters else held <= (fewest if getattr(model, "n_factors", 0) else r)
+    if few.any() or 4 in by_spread or (np.isin(by_spread, (5, 6)) & (held < 6 * fewest)).any():
+        return -np.inf
+    wider = np.diag(6 / np.pi * (2 * ridge + steps**2 / 12))
+    narrow = S if model.stored_whole else [np.diag(noise) for noise in parameters.covariances[:, 0]]
+    for k, w in enumerate(parameters.weights):
+        if by_spread[k] > 0:
+            bound -= w * np.linalg.slogdet(np.eye(d) + np.linalg.solve(narrow[k], wider))[1] / 2
+        if by_rows[k] == 3 and K > 1:
+            gain = n * _worth(k, parameters.weights, parameters.means, S, "V" not in letters, model.layout.code)
+            m = n * w
+            bound = -np.inf if gain < m * r / (m - r) * np.log(n / m) else bound
+    return bound
 
 
 def _worth(k, weights, means, S, by_one, layout):

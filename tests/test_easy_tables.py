@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm import BayesianGaussianMixture, DegenerateWarning, GaussianMixture
 
 TYPES = "full", "diag", "tied", "spherical"
 
@@ -114,3 +114,47 @@ def test_no_posterior_is_below_that_of_the_groups(kind):
         found = BayesianGaussianMixture(**asked).fit(X, **of_fit)
         given = BayesianGaussianMixture(**asked, init_params=np.eye(len(means))[near]).fit(X, **of_fit)
         assert found.lower_bound_ > given.lower_bound_ - 1
+
+
+def repeats(seed, step, value, d, constant, weighted=False):
+    """Two groups, and rows on one value of the first column (of all: `constant`); rounded to multiples of a step."""
+    rng = np.random.default_rng(seed)
+    groups = [
+        rng.normal((m, *d * [away])[:d], (s, *d * [1])[:d], (n, d))
+        for m, s, n, away in ((40, 3, 4000, 0), (80, 10, 800, 5))
+    ]
+    ties = np.column_stack(
+        [np.full(500, value), *(np.zeros(500) if constant else rng.normal(-3, 1, 500) for _ in range(d - 1))]
+    )
+    X = np.concatenate([*groups, ties])
+    X = np.round(X / step) * step if step else X
+    return np.unique(X, axis=0, return_counts=True) if weighted else (X, None)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["rows", "counts"])
+@pytest.mark.parametrize(("d", "constant"), [(1, True), (2, False), (3, True)])
+@pytest.mark.parametrize("value", [0.0, 60.0, 120.0])
+@pytest.mark.parametrize("step", [0, 0.1, 0.5, 1])
+def test_a_value_that_many_rows_have_is_a_group_beside_others(step, value, d, constant, weighted):
+    for seed in range(3):
+        X, counts = repeats(seed, step, value, d, constant, weighted)
+        for how in {"covariance_type": "full"}, {"covariance_type": "diag", "n_init": 2}:
+            mixture = GaussianMixture(3, random_state=seed, **how)
+            with pytest.warns(DegenerateWarning):
+                mixture.fit(X, sample_weight=counts)
+            np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), np.sort([40, 80, value]), atol=3)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@pytest.mark.parametrize(("d", "m"), [(20, 30), (25, 50)])
+def test_a_far_group_of_few_rows_in_many_columns_is_found(d, m, covariance_type):
+    rng = np.random.default_rng(d)
+    means = 9 * np.linalg.qr(rng.normal(size=(d, 3)))[0].T
+    shapes = [np.eye(d) + rng.normal(size=(d, d)) / (2 * d**0.5) for _ in means]
+    labels = np.repeat([0, 1, 2], [10 * m, 10 * m, m])
+    X = means[labels] + np.einsum("ni,nij->nj", rng.normal(size=(len(labels), d)), np.array(shapes)[labels])
+    for seed in range(5):
+        mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=seed)
+        found = mixture.fit(X).predict(X)[labels == 2]
+        assert np.bincount(found).max() == m
+        assert (mixture.predict(X) == found[0]).sum() == m

@@ -50,6 +50,21 @@ def test_many_rows_are_sampled_without_repeats_and_more_for_more_components_but_
     assert not (weighted.rows % 2).any()
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
+def test_a_row_that_stands_for_many_is_drawn_as_often(unit):
+    weight = np.r_[np.ones(900), 100.0, 50.0, 1e-3] * unit
+    rows, rng = ArraySource(np.arange(903.0)[:, None], weight), np.random.default_rng(0)
+    for _ in range(20):
+        part = inside.sample_by_weight(rows, 100, rng)
+        drawn = dict(zip(part.rows[:, 0], part.sample_weight, strict=True))
+        assert 99 <= sum(drawn.values()) <= 101
+        assert 9 <= drawn.pop(900.0) <= 10
+        assert 4 <= drawn.pop(901.0) <= 5
+        assert set(drawn.values()) == {1.0}
+    whole = inside.sample_by_weight(rows, 903, rng)
+    np.testing.assert_array_equal(whole.sample_weight, weight[whole.rows[:, 0].astype(int)])
+
+
 @pytest.mark.parametrize("scale", [5e-324, 1.0, 1e300, 1.7e308])
 @pytest.mark.parametrize("levels", [1, 2, 9, 10**6])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (7, 1), (64, 2), (1000, 3)])

@@ -241,12 +241,15 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
     # Fewer than six rows for each number of a mean: what is found is no better.
     assert planned(53, K) == (8, 2, 0, 1, 53)
     assert planned(53, K, name="tied") == (8, 3, 0, K, 53)
-    assert planned(54, K) == (6, 6, 0, K, 54)
-    assert planned(90, K) == (6, 6, 2, K, 90)
-    assert planned(90, K, 1) == (4, 4, 2, K, 90), "one column has one metric"
+    assert planned(53, K, 1, "tied") == (4, 4, 2, K, 53), "one column has one metric"
+    assert planned(54, K) == planned(90, K)._replace(part=54) == (4, 4, 2, K, 54)
     assert planned(1000, K, plain=False) == planned(30, K, plain=False)._replace(part=1000) == (4, 4, 0, K, 1000)
+    # Fewer rows than parameters: of small groups, a part has too few for a covariance.
+    assert planned(692, K, 20) == (12, 3, 2, K, 692)
+    assert planned(693, K, 20) == (4, 4, 2, K, 693)
+    assert planned(692, K, 20, "diag") == (4, 4, 2, K, 692)
     assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
-    assert [planned(9999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 6400]
+    assert [planned(99_999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 6400]
     assert planned(9999, 20, 40, "diag").part == 3000
 
 
@@ -264,7 +267,7 @@ def test_the_last_passes_see_all_rows():
 def race(fewest_rows=None, seeds=1):
     rows, rules = table(), (inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False)
     judged = fewest_rows is not None
-    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD) if judged else None
+    verdict = inside.Verdict(rules, N, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD) if judged else None
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
     return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
 

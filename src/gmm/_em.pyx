@@ -52,7 +52,7 @@ from gmm._kernel.candidate cimport (
 from gmm._kernel.crew cimport Crew, Hand, call_hands
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
-from gmm._kernel.family cimport NO_TAILS, Family, is_constrained
+from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.lanes cimport merge_siblings, take_nodes
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size,
@@ -109,21 +109,20 @@ cdef double SHRINKAGE = 0.03              # of the total variance, added to each
 cdef double LEAST_DEVIATION = 1e-50       # of a feature's reach: squares of rows in its units are then finite
 cdef double LEAST_VARIANCE = DBL_MIN / DBL_EPSILON
 cdef double SAME_CENTRE = 0.1             # of the spread of clusters
-cdef double SAME = 0.1                   # of a standard deviation, between components of candidates that are alike
+cdef double SAME = 0.25                  # of a standard deviation, between components of candidates that are alike
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
 cdef enum:
     ROOM = 1000                           # passes that the records of a run have room for at first
-    N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
+    N_LAST_DROPS = 3                      # ways in which it drops the last of its surplus
     N_LLOYD = 2                           # passes of k-means, …
     N_LLOYD_OF_MANY = 4                   # … of clusterings of which few become candidates, …
     N_LLOYD_LAST = 6                      # … and more of these
-    N_FIRST = 3                           # passes of its first mixture
+    N_FIRST = 2                           # passes of its first mixture
     N_LARGER = 6                          # passes between its splits and its drops
     N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
     N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
-    ROWS_OF_PARAMETER = 2                 # of a part, below which more passes describe its rows alone
     AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up
     N_LAST = 2                            # passes of the winner over all rows
     # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
@@ -1659,10 +1658,11 @@ cdef class Candidate:
         self.current = 0
 
     def run(self, Scratch scratch not None, CandidateRows rows not None, int n_passes):
-        """Make `n_passes` passes of EM over rows, with an update after each, until one fails."""
+        """Make `n_passes` passes of EM over rows, with an update after each, until one fails in float64 as well."""
         cdef const Family* family = &self.family.family
         cdef Layout layout = family.layout
         cdef Estimate* now
+        cdef double limit
         cdef int i
         expect("a row", rows.rows.shape[1], family.d)
         for i in range(n_passes):
@@ -1670,14 +1670,16 @@ cdef class Candidate:
                 self.lower_bound = -INFINITY
                 return
             now = &self.estimates[self.current]
-            rows.pass_over(scratch, family.K, layout, family.layout, now.log_offset, now.means, now.whiteners,
-                           False, i == n_passes - 1, rows.single_limit, &self.moments)
-            self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
-            self.lower_bound = self.moments.log_evidence / self.moments.weight
-            if is_constrained(family) or is_low_rank(layout):      # an update begins at the covariances before
-                self.current = 1 - self.current
-            self.failed = most_likely(&self.moments, family, 0, now, self.room,
-                                      &self.estimates[self.current]) >= 0
+            self.current = 1 - self.current
+            for limit in (rows.single_limit, 0):
+                rows.pass_over(scratch, family.K, layout, family.layout, now.log_offset, now.means, now.whiteners,
+                               False, i == n_passes - 1, limit, &self.moments)
+                self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
+                self.lower_bound = self.moments.log_evidence / self.moments.weight
+                self.failed = most_likely(&self.moments, family, 0, now, self.room,
+                                          &self.estimates[self.current]) >= 0
+                if limit == 0 or not self.failed:
+                    break
 
     def with_splits(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
         """Return a candidate of a family with more components: it splits those of this one's that gain most by it.
@@ -1853,6 +1855,7 @@ cdef class Race:
         cdef Scratch scratch
         cdef Clusters clusters
         cdef Candidate winner
+        cdef bint suffices
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
             self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY)
@@ -1867,9 +1870,12 @@ cdef class Race:
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
         others = self.best_of_other_views(found)
-        if len(self.families) > 1 and self.tells_ends() and (len(found) > 1 or self.is_degenerate(winner)):
+        suffices = self.part_suffices()
+        if not suffices:
+            self.part = self.rows
+        if len(self.families) > 1 and (len(found) > 1 or not isfinite(self.worth(winner))):
             winner = self.grown(winner, scratch)
-            if winner.has_grown:
+            if winner.has_grown and suffices:
                 winner = self.grown(winner, scratch)
         winner = self.settled([winner, *others])
         if self.rows is None:
@@ -1892,7 +1898,7 @@ cdef class Race:
         """
         cdef Candidate first, one
         cdef int _
-        for _ in range(N_SETTLED if self.tells_ends() else 0):
+        for _ in range(N_SETTLED):
             if len(field) == 1:
                 break
             self.each(field, self.run_on, (<MixtureFamily>self.families[0]).family.layout, 1)
@@ -1901,22 +1907,21 @@ cdef class Race:
             field = [first] + [one for one in field[1:] if self.may_pass(one, first)]
         return field[0]
 
-    cdef bint tells_ends(self):
-        """Return whether the part is not so few rows that more passes describe these alone."""
+    cdef bint part_suffices(self):
+        """Return whether the part is all rows, or enough that more passes do not describe these alone."""
         cdef const Family* family = &(<MixtureFamily>self.families[0]).family
         cdef double parameters = family.K * n_terms(family.layout, family.d)
-        return self.rows is None or self.part.n_rows >= ROWS_OF_PARAMETER * parameters
+        return self.rows is None or self.part.n_rows >= parameters
 
     cdef bint may_pass(self, Candidate one, Candidate first) except -1:
-        cdef double lead = first.lower_bound - one.lower_bound
-        return (not one.failed and not lead > AHEAD * one.gain and not one.is_like(first)
-                and self.is_degenerate(one) == self.is_degenerate(first))
+        cdef double lead = self.worth(first) - self.worth(one)
+        return not one.failed and lead <= AHEAD * one.gain and not one.is_like(first)
 
     def run_on(self, number, Candidate one not None, Scratch scratch not None):
         """Make one pass."""
-        cdef double before = one.lower_bound
+        cdef double before = self.worth(one)
         one.run(scratch, self.part, 1)
-        one.gain = one.lower_bound - before
+        one.gain = self.worth(one) - before
         return one
 
     cdef Candidate grown(self, Candidate one, Scratch scratch):
@@ -1934,16 +1939,18 @@ cdef class Race:
         for each in finalists:
             each.run(scratch, self.part, N_FINAL)
         each = self.ranked(finalists)[0]
-        each.has_grown = each is not one
+        each.has_grown = each is not one and not each.is_like(one)
         return each
 
     def ranked(self, list field):
-        """Return candidates by falling lower bounds, those with degenerate components behind the others."""
-        return sorted(field, key=lambda one: (self.is_degenerate(one), -one.lower_bound))
+        """Return candidates by what they are worth, and those that have no meaning by their lower bounds."""
+        return sorted(field, key=lambda one: (-self.worth(one), -one.lower_bound))
 
-    cdef bint is_degenerate(self, Candidate one) except -1:
-        return self.verdict is not None and (
-            one.failed or self.verdict.rejects(&one.family.family, &one.estimates[one.current]))
+    cdef double worth(self, Candidate one) except? -1:
+        if self.verdict is None:
+            return one.lower_bound
+        return -INFINITY if one.failed else self.verdict.worth_of(
+            &one.family.family, &one.estimates[one.current], one.lower_bound)
 
     cdef int each(self, list field, make, Layout layout, int n_passes) except -1:
         """Replace each of a field by what passes over the part make of it."""

@@ -54,19 +54,20 @@ class Judge(IntEnum):
     """What mixtures are compared by: with some, strays and chance make no component."""
 
     # As `_kernel/degenerate.pxd` has them.
-    START = 0  # of one fit, for which many rows of one value are a group where no other component is near
-    LIKELIHOOD = 1  # of as many components
-    CRITERION = 2  # of several numbers of components
-    HELD_OUT = 3  # rows, which need no such rules
+    LIKELIHOOD = 0  # of as many components
+    CRITERION = 1  # of several numbers of components
+    HELD_OUT = 2  # rows, which need no such rules
 
 
 class Resolution(NamedTuple):
     """What rows can tell of a component: so many distinct rows, columns of these `steps` (0 if continuous), the ridge.
 
-    `source` has the rows to look at, if these are in memory.
+    All rows are `n_copies`, or what they weigh if that is more. `source` has the rows to look at, if these are in
+    memory.
     """
 
     n_distinct: float
+    n_copies: float
     steps: Array
     ridge: float
     source: Source | None = None
@@ -77,11 +78,12 @@ class Resolution(NamedTuple):
         steps = np.zeros(source.n_features) if source.errors else source.survey.steps
         array = source.one_array
         n_distinct = source.survey.n_used if array is None or source.n_rows > _COUNTED else array.n_distinct
-        return cls(n_distinct, steps, ridge, None if source.errors or array is None else source)
+        n_copies = max(source.survey.n_used, source.survey.weight)
+        return cls(n_distinct, n_copies, steps, ridge, None if source.errors or array is None else source)
 
-    def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
+    def verdict(self, model: CovarianceModel, judge: Judge = Judge.LIKELIHOOD) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.steps, self.ridge, judge)
+        return Verdict(_of_model(model, len(self.steps)), *self[:4], judge)
 
 
 class Degeneracy:
@@ -178,6 +180,17 @@ class Degeneracy:
         """Tell which components are degenerate, (K,)."""
         return self.causes(parameters, statistics) > 0
 
+    def worth(self, result: SolverResult) -> tuple[bool, float]:
+        """Return by what fits of one K compare: whether their bounds have a meaning, and how much they are worth.
+
+        A bound without a meaning is worth what it is.
+        """
+        parameters, bound = result.parameters, result.lower_bound
+        if isinstance(parameters, MixturePosterior):
+            return True, bound
+        worth = self._verdict.worth(*_of_mixture(parameters), bound)
+        return (True, worth) if worth > -np.inf else (False, bound)
+
     def first(self, fit: SolverRun | SolverResult, *, of_mixture: bool = False) -> int:
         """Return a degenerate component of a fit, or of a run so far, the first that the mixture tells; −1 if none is.
 
@@ -250,7 +263,7 @@ def reasons_of(
 ) -> dict[int, str]:
     """Return in words why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    of_rounding = np.asarray(rows.verdict(parameters.model, Judge.LIKELIHOOD).variances)
+    of_rounding = np.asarray(rows.verdict(parameters.model).variances)
     for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
         narrow = np.flatnonzero(parameters.column_variances[k] <= of_rounding).tolist()
         names = [printable(feature_names[j]) for j in narrow[:_NAMED]]

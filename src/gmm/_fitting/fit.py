@@ -236,10 +236,9 @@ def fit_mixture(
     traces, failures = list[Trace](), list[SingularMatrixError]()
 
     def betters(one: SolverResult, other: SolverResult) -> bool:
-        degeneracy = Degeneracy.of_fits(settings.objective, source)
-        sound, before = (degeneracy.first(end) < 0 for end in (one, other))
-        higher = one.lower_bound > other.lower_bound + _ROUNDING * (1 + abs(other.lower_bound))
-        return higher if sound == before else sound
+        worth = Degeneracy.of_fits(settings.objective, source).worth
+        (sound, ours), (before, theirs) = worth(one), worth(other)
+        return sound > before or (sound == before and ours > theirs + _ROUNDING * (1 + abs(theirs)))
 
     def failed(number: int, error: SingularMatrixError) -> None:
         failures.append(error)

@@ -57,6 +57,20 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
 
+def sample_by_weight(rows: ArraySource, size: int, rng: Rng) -> ArraySource:
+    """Return at most `size` rows in random order, drawn by their weights; those drawn are counted.
+
+    A row that stands for many is not left out by chance.
+    """
+    order, weight = rng.permutation(rows.n_rows), rows.sample_weight
+    if weight is None or size >= rows.n_rows:
+        return rows.select_rows(order[:size])
+    reached = np.cumsum(weight[order] / weight.max())
+    reached = np.floor(reached * (size / reached[-1]) + rng.random())
+    counts = np.diff(reached, prepend=0.0)
+    return ArraySource(rows.rows[order[counts > 0]], counts[counts > 0])
+
+
 def _of_classes(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     """Return the indices of at most `size` rows of unknown class, and of a share of that for each class."""
     classes, has_weight, chosen = source.known, source.weights > 0, []

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,12 +30,13 @@ from gmm._em import (
     tightest,
     view_of,
 )
-from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
+from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import (
     Rng,
     generator,
     kmeans_plusplus,
+    sample_by_weight,
     sample_size,
     sampled,
     seeding_uniforms,
@@ -144,11 +144,9 @@ def short_runs(
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
-    """Return the highest result without degenerate components, or the highest if there is none."""
-    falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
-    degeneracy = Degeneracy.of_fits(problem.objective, problem.rows)
-    usable = (result for result in falling if result is not None and degeneracy.first(result) < 0)
-    return next(usable, falling[0])
+    """Return the result that is worth most."""
+    ended = (result for result in results if result is not None)
+    return max(ended, key=Degeneracy.of_fits(problem.objective, problem.rows).worth, default=None)
 
 
 # --- How much a start tries ------------------------------------------------------------------------
@@ -158,7 +156,7 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 _FEW = 6
 # There the tightest partition of each view begins best; elsewhere the likelihood of a mixture tells more of each than
 # how tight it is.
-_CLUSTERINGS_OF_FEW, _CLUSTERINGS = 8, 2  # in all, and in each view
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS_OF_WIDE, _CLUSTERINGS = 8, 12, 4
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
 _ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 8
@@ -194,15 +192,15 @@ def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool) -> Ef
     `plain` is whether a likelihood alone tells what components are worth: classes tell more than how tight clusters
     are, and the bound of a prior may prefer one component for all rows.
     """
-    few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
-    views = 2 if d == 1 or has_wide_views(model.layout, d) else 3
-    if plain and n < few * K:  # of which the metric within clusters is found for one covariance of all alone
-        return Effort(_CLUSTERINGS_OF_FEW, *((views, 0, K) if model.common else (2, 0, 1)), n)
-    n_clusterings = _CLUSTERINGS * (views if plain else 2)
+    n_means, within = K * (d + 1), d > 1 and not has_wide_views(model.layout, d)
+    more = min(K, max(_FEWEST_MORE, min(K // 2, _MOST_MORE))) if plain and model.stored_whole and K > 1 else 0
+    if plain and n < _FEW * n_means:
+        within = within and model.common
+        return Effort(_CLUSTERINGS_OF_FEW, 2 + within, 0, K if within else 1, n)
+    if plain and model.layout is FULL and 2 * n < n_means * (d + 2):  # fewer rows than parameters
+        return Effort(_CLUSTERINGS_OF_WIDE, 2 + within, more, K, n)
     part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
-    grows = plain and model.stored_whole and more <= K and n >= few * (K + more)
-    part = min(n, max(_ALL_ROWS, part)) if plain else n
-    return Effort(n_clusterings, n_clusterings, more if grows else 0, K, part)
+    return Effort(_CLUSTERINGS, _CLUSTERINGS, more, K, min(n, max(_ALL_ROWS, part)) if plain else n)
 
 
 def from_responsibilities(
@@ -250,12 +248,12 @@ def raced(
     assert isinstance(sample, ArraySource)
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, plain=not objective.prior)
-    part = sample.select_rows(rng.permutation(n)[: how.part])
+    part = sample_by_weight(sample, how.part, rng) if n > min(how.part, _SEEDING_ROWS * K) else sample
     single = _ROUGHLY if sample.survey.suits_single and n >= _FEW * (d + 1) * K else 0.0
     rows = CandidateRows.of(part, sample, model.layout, single)
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
-    draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d), how.n_groups
+    draws = uniforms.tobytes(), how.part, single, has_wide_views(model.layout, d), how.n_groups
     clusters = clusterings.get(draws)
     views = rows.views(model.layout, how.n_groups) if clusters is None else []
     whole: CandidateRows | None = None
@@ -266,14 +264,14 @@ def raced(
         race = Race(
             list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
             model.layout,
-            views[-2:] if objective.prior else views,  # whose scale is that of the rows, whatever their units
+            views,
             rows,
             whole,
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
             clusters=clusters,
-            verdict=None if objective.prior.variational else resolution.verdict(model, Judge.START),
+            verdict=None if objective.prior.variational else resolution.verdict(model),
             spread=None if e_step is None else partial(e_step.share_out, product=problem.family(K).work),
         )
         best = race.best()
@@ -436,7 +434,7 @@ def _precisions(rows: ArraySource, variances: Array) -> Array:
         shares = weights * precisions / (weights @ precisions)
         spread = shares @ np.square(rows.rows - shares @ rows.rows)
         with np.errstate(over="ignore"):
-            ratios = variances / np.where(spread > 0, spread, inf)
+            ratios = variances / np.where(spread > 0, spread, np.inf)
         precisions = 1 / (1 + np.minimum(ratios, 1e100).mean(axis=1))  # never 0, or all might be
     return precisions
 

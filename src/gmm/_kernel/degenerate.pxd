@@ -1,6 +1,6 @@
 """Degenerate components of a mixture, and the first cause of each; `gmm._fitting.degenerate` has the rules in words."""
 from libc.float cimport DBL_EPSILON
-from libc.math cimport INFINITY, exp, fabs, isnan, log, log1p, sqrt
+from libc.math cimport INFINITY, M_PI, exp, fabs, isnan, log, log1p, sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.axes cimport axes_workspace_size, in_axes, multiply_rows, principal_axes
@@ -16,10 +16,11 @@ cdef enum:
     RIDGES = 2                # of which one is in every covariance: a component has no more variance than the ridge
     STEPS_TO_AXIS = 30        # of the power method
     MOST_AXES = 8             # of a component whose axes are the columns
+    MANY = 6                  # times the fewest rows of a component, which may be a group on one value
     THINNER = 9               # times its variance have all rows where a component is thin
 
 cdef enum Judge:
-    START, LIKELIHOOD, CRITERION, HELD_OUT
+    LIKELIHOOD, CRITERION, HELD_OUT
 
 cdef enum Cause:
     SOUND, FEW_ROWS, STRAYS, CHANCE, DEPENDENT, NO_SPREAD, NARROW
@@ -33,7 +34,7 @@ cdef struct Case:
     double directions           # in which it may be thin by chance
     double n_parameters         # of one component more
     bint common, common_axes    # as `CovarianceModel` has them
-    double n                    # distinct rows
+    double n, n_copies          # distinct rows, and all of them
     double ridge                # variance up to which it is the ridge's
     const double* variances     # (d,) the same with that of rounding
     Judge judge
@@ -68,8 +69,35 @@ cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept n
         causes[k] = cause_in_rows(case, k)
         if causes[k] == SOUND:
             causes[k] = of_spread
-        if case.judge == START and has_own_place(case, k):
-            causes[k] = SOUND
+
+
+cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept nogil:
+    """Return a lower bound in nats per row, −∞ if it has no meaning: by this, mixtures of one K compare.
+
+    It has none where a component is worth less than the best one on m of n rows gains by chance, m r / (m − r) log n/m
+    (see `least_worth`, whose log n no group of few rows in many columns reaches), or is narrow and of few rows. Of many
+    rows it may be a group of one value: then the bound is less by what it owes to rows that repeat.
+    """
+    cdef Cause of_spread = SOUND
+    cdef Py_ssize_t k
+    cdef double m, share, r = case.directions
+    if case.K == 1 and case.noise == NULL:
+        return lower_bound if cause_of_all(case) == SOUND else -INFINITY
+    total_spread(case)
+    for k in range(case.K):
+        if k < n_matrices(case.layout, case.K):
+            of_spread = cause_in_spread(case, k)
+        share = case.mixture.weights[k]
+        m = case.n * share
+        if of_spread == DEPENDENT or least_worth(case, case.n_copies * share) == INFINITY:
+            return -INFINITY
+        if cause_in_rows(case, k) == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m):
+            return -INFINITY
+        if of_spread != SOUND and case.n_copies * share < MANY * case.fewest:
+            return -INFINITY
+        if of_spread != SOUND:
+            lower_bound -= lost_to_ties(case, k)
+    return lower_bound
 
 
 cdef inline Cause cause_of_all(const Case* case) noexcept nogil:
@@ -197,19 +225,22 @@ cdef inline double whiten_mean(const Case* case, Py_ssize_t k, Py_ssize_t j, dou
     return invert_dense(case.room, case.d)
 
 
-cdef inline bint has_own_place(const Case* case, Py_ssize_t k) noexcept nogil:
-    """Return whether six times the fewest rows are narrow in a column where no other is within three deviations."""
-    cdef Py_ssize_t d = case.d, i, j
-    cdef const double* means = case.mixture.means
-    cdef bint alone
+cdef inline double lost_to_ties(const Case* case, Py_ssize_t k) noexcept nogil:
+    """Return the nats per row by which the density of a narrow component exceeds the mass of rows that repeat.
+
+    A row of a step h has about the mass h times a density that has h²/2π more variance there: at the mean of one that
+    is on one value, its weight. There a density loses ½ log|Σ + H| / |Σ|, more than anywhere else.
+    """
+    cdef Py_ssize_t d = case.d, j
+    cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
+    cdef double* across = case.room + d * d
+    cdef double lost = 0, square
+    if is_dense(case.layout):
+        find_where_white(case, whitener, case.variances, 1, across)
     for j in range(d):
-        alone = case.n * case.mixture.weights[k] >= 6 * case.fewest and variance(case, k, j) <= case.variances[j]
-        for i in range(case.K):
-            alone = alone and (i == k or (means[k * d + j] - means[i * d + j]) ** 2
-                               > 9 * (variance(case, i, j) + case.variances[j]))
-        if alone:
-            return True
-    return False
+        square = across[j] if is_dense(case.layout) else case.variances[j] * whitener[j * axis_stride(case.layout)] ** 2
+        lost += log1p(6 / M_PI * square) / 2       # h²/12 are there
+    return case.mixture.weights[k] * lost
 
 
 # -------------------------------------------------------------------------------------------- spread
@@ -248,7 +279,7 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
     Of factors and noise, stored without a d × d matrix, some direction is narrow where more columns than there are
     factors have hardly any noise.
     """
-    cdef Py_ssize_t d = case.d, n = 0, i, j, r
+    cdef Py_ssize_t d = case.d, n = 0, i, j
     cdef const double* whitener = case.free + m * component_stride(case.layout, d)
     cdef double* axes = case.room
     cdef double* across = axes + d * d
@@ -262,13 +293,7 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
         return n > n_factors(case.layout)
     if trace_of_product(case, case.free, m, least, stride) < 1:
         return False
-    for i in range(d):                             # where the component is white, its variance is 1 in every direction
-        for j in range(i + 1):
-            square = 0
-            for r in range(j + 1):
-                square += whitener[i * d + r] * least[r * stride] * whitener[j * d + r]
-            axes[i * d + j] = axes[j * d + i] = clipped(square)
-    if not principal_axes(axes, d, across, room):
+    if not find_where_white(case, whitener, least, stride, across):
         return False
     while n < d and across[d - 1 - n] > 1:
         n += 1
@@ -277,6 +302,23 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
     for i in range(n * n):
         axes[i] = clipped(spread[(d - n + i // n) * d + d - n + i % n])
     return n > 0 and principal_axes(axes, n, across, room) and across[n - 1] > 4
+
+
+cdef inline bint find_where_white(
+    const Case* case, const double* whitener, const double* variances, Py_ssize_t stride,
+    double* across,                                # OUT (d,) ascending; the axes are left in `case.room`
+) noexcept nogil:
+    """Find variances of the columns where a dense component is white, of variance 1 in every direction."""
+    cdef Py_ssize_t d = case.d, i, j, r
+    cdef double* axes = case.room
+    cdef double square
+    for i in range(d):
+        for j in range(i + 1):
+            square = 0
+            for r in range(j + 1):
+                square += whitener[i * d + r] * variances[r * stride] * whitener[j * d + r]
+            axes[i * d + j] = axes[j * d + i] = clipped(square)
+    return principal_axes(axes, d, across, axes + 3 * d * d)
 
 
 cdef inline double thinnest(

@@ -50,7 +50,8 @@ cdef class Verdict:
 
     cdef judged(self, Case* case)
     cdef judged_by(self, Case* case, const Moments* moments)
-    cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1
+    cdef double worth_of(self, const Family* family, const Estimate* mixture, double lower_bound) except? -1
+    cdef double bound_of(self, Case* case, double lower_bound) except? -1
 
 
 cdef struct Step:

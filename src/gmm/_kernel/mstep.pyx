@@ -23,7 +23,7 @@ from gmm._kernel.arrays cimport (
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
     MOST_AXES, RIDGES, THINNER, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes,
-    total_spread,
+    total_spread, worth_of_bound,
 )
 from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -895,8 +895,8 @@ cdef class Verdict:
     ----------
     rules : tuple
         The first fields of a `Case`, from `layout` on.
-    n : float
-        Distinct rows.
+    n, n_copies : float
+        Distinct rows, and all of them.
     steps : array of shape (d,)
         Of which differences in a column are multiples; 0 of continuous columns.
     ridge : float
@@ -909,13 +909,13 @@ cdef class Verdict:
         Up to which a variance is that of the ridge and of rounding to the steps, h²/12 (Sheppard).
     """
 
-    def __cinit__(self, rules, double n, const double[:] steps, double ridge, Judge judge):
+    def __cinit__(self, rules, double n, double n_copies, const double[:] steps, double ridge, Judge judge):
         cdef Case* case = &self.case
         cdef Py_ssize_t j
         (case.layout, case.d, case.none, case.fewest, case.directions, case.n_parameters, case.common,
          case.common_axes) = rules
         expect("steps", steps.shape[0], case.d)
-        case.n, case.ridge, case.judge = n, RIDGES * ridge, judge
+        case.n, case.n_copies, case.ridge, case.judge = n, n_copies, RIDGES * ridge, judge
         self.variances = np.empty(case.d)
         for j in range(case.d):
             self.variances[j] = case.ridge + steps[j] * steps[j] / 12
@@ -1034,14 +1034,25 @@ cdef class Verdict:
             case.free = free.whiteners
         return self.judged(case)
 
-    cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
-        """Return whether a component of a mixture without noise is degenerate, if a bound does not rule that out."""
+    def worth(self, estimate, const double[::1] noise, double lower_bound):
+        """Return by how many nats per row mixtures of one K compare: see `worth_of_bound`. It is as in `causes`."""
+        cdef Case case = self.case
+        set_mixture(&case, estimate, noise)
+        return self.bound_of(&case, lower_bound)
+
+    cdef double worth_of(self, const Family* family, const Estimate* mixture, double lower_bound) except? -1:
+        """Return the same of a mixture without noise."""
         cdef Case case = self.case
         if family.layout != case.layout or family.d != case.d:
             raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
         case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
         case.noise, case.explained = NULL, False
-        return may_be_degenerate(&case) and self.judged(&case).any()
+        return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
+
+    cdef double bound_of(self, Case* case, double lower_bound) except? -1:
+        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        lay_out_case(case, &room[0])
+        return worth_of_bound(case, lower_bound)
 
     cdef judged(self, Case* case):
         cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
