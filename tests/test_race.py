@@ -249,7 +249,7 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
     assert planned(693, K, 20) == (4, 4, 2, K, 693)
     assert planned(692, K, 20, "diag") == (4, 4, 2, K, 692)
     assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
-    assert [planned(99_999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 6400]
+    assert [planned(99_999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 20 * 41 * 21]
     assert planned(9999, 20, 40, "diag").part == 3000
 
 

@@ -1855,7 +1855,6 @@ cdef class Race:
         cdef Scratch scratch
         cdef Clusters clusters
         cdef Candidate winner
-        cdef bint suffices
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
             self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY)
@@ -1870,12 +1869,9 @@ cdef class Race:
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
         others = self.best_of_other_views(found)
-        suffices = self.part_suffices()
-        if not suffices:
-            self.part = self.rows
         if len(self.families) > 1 and (len(found) > 1 or not isfinite(self.worth(winner))):
             winner = self.grown(winner, scratch)
-            if winner.has_grown and suffices:
+            if winner.has_grown:
                 winner = self.grown(winner, scratch)
         winner = self.settled([winner, *others])
         if self.rows is None:
@@ -1906,12 +1902,6 @@ cdef class Race:
             first = field[0]
             field = [first] + [one for one in field[1:] if self.may_pass(one, first)]
         return field[0]
-
-    cdef bint part_suffices(self):
-        """Return whether the part is all rows, or enough that more passes do not describe these alone."""
-        cdef const Family* family = &(<MixtureFamily>self.families[0]).family
-        cdef double parameters = family.K * n_terms(family.layout, family.d)
-        return self.rows is None or self.part.n_rows >= parameters
 
     cdef bint may_pass(self, Candidate one, Candidate first) except -1:
         cdef double lead = self.worth(first) - self.worth(one)

@@ -158,8 +158,8 @@ _FEW = 6
 # how tight it is.
 _CLUSTERINGS_OF_FEW, _CLUSTERINGS_OF_WIDE, _CLUSTERINGS = 8, 12, 4
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
-# Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
-_ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 8
+# Rows on which candidates are compared: all, or for each component, and one for each parameter.
+_ALL_ROWS, _ROWS_PER_COMPONENT = 800, 150
 
 
 class Effort(NamedTuple):
@@ -197,10 +197,11 @@ def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool) -> Ef
     if plain and n < _FEW * n_means:
         within = within and model.common
         return Effort(_CLUSTERINGS_OF_FEW, 2 + within, 0, K if within else 1, n)
-    if plain and model.layout is FULL and 2 * n < n_means * (d + 2):  # fewer rows than parameters
+    n_parameters = n_means + model.n_parameters(K, d)
+    if plain and n < n_parameters:
         return Effort(_CLUSTERINGS_OF_WIDE, 2 + within, more, K, n)
-    part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
-    return Effort(_CLUSTERINGS, _CLUSTERINGS, more, K, min(n, max(_ALL_ROWS, part)) if plain else n)
+    part = max(_ALL_ROWS, K * _ROWS_PER_COMPONENT, n_parameters) if plain else n
+    return Effort(_CLUSTERINGS, _CLUSTERINGS, more, K, min(n, part))
 
 
 def from_responsibilities(
@@ -362,7 +363,7 @@ def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
 
 # --- Rows with classes, gaps or errors, beside noise or heavy tails: runs of the solver ------------
 
-_OWN_ROWS, _OWN_LLOYD, _OWN_PASSES = 4000, 10, 10
+_OWN_ROWS, _OWN_PASSES = 4000, 10  # of k-means, and of EM
 # Shares of the rows, those nearest to their neighbours, of which candidates begin where far rows belong to no group.
 # Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
 # than a nat, nearly all of them where most rows are noise.
@@ -453,7 +454,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
         of_view = view_of(number, len(views))
         seen = ArraySource(views[of_view].coordinates, rows.sample_weight)
         seeds = _seeds(seen.with_changes(known=rows.known), K, rng)
-        found.append(Clusters(views[of_view], seeds, _OWN_LLOYD, scratch, of_view))
+        found.append(Clusters(views[of_view], seeds, _OWN_PASSES, scratch, of_view))
     chosen = []
     for clusters in tightest(found, how.n_clusterings, how.n_clusterings if rows.known else 1):
         candidate = Candidate(problem.family(K), moments)
