@@ -6,7 +6,8 @@ rows, the tightest of each view do. Where rows are enough, the best splits some 
 least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
 these may catch up.
 The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
-heavy tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
+heavy tails, in runs of the solver (`own_start`), since their passes are its own. They compare by what their bounds are
+worth (`Degeneracy.worth`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import FULL, SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
+from gmm._values.layouts import SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
