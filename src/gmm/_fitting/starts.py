@@ -145,9 +145,10 @@ def short_runs(
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
-    """Return the result that is worth most."""
+    """Return the result without degenerate components that is worth most, or of all if each has one."""
     ended = (result for result in results if result is not None)
-    return max(ended, key=Degeneracy.of_fits(problem.objective, problem.rows).worth, default=None)
+    degeneracy = Degeneracy.of_fits(problem.objective, problem.rows)
+    return max(ended, key=lambda result: (degeneracy.first(result) < 0, degeneracy.worth(result)), default=None)
 
 
 # --- How much a start tries ------------------------------------------------------------------------
