@@ -1171,7 +1171,7 @@ def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
         return -np.inf if by_spread[0] else bound
     fewest, held = model.fewest_rows(d) - 0.5, n_copies * parameters.weights
     few = held < 1.5 if "V" not in letters else held <= (fewest if getattr(model, "n_factors", 0) else r)
-    if few.any() or 4 in by_spread or (np.isin(by_spread, (5, 6)) & (held < 6 * fewest)).any():
+    if few.any() or 4 in by_spread or 2 in by_rows or (np.isin(by_spread, (5, 6)) & (held < 6 * fewest)).any():
         return -np.inf
     wider = np.diag(6 / np.pi * (2 * ridge + steps**2 / 12))
     narrow = S if model.stored_whole else [np.diag(noise) for noise in parameters.covariances[:, 0]]

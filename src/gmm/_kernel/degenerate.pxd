@@ -74,11 +74,11 @@ cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept n
 cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept nogil:
     """Return a lower bound in nats per row, −∞ if it has no meaning: by this, mixtures of one K compare.
 
-    It has none where a component is worth less than the best one on m of n rows gains by chance, m r / (m − r) log n/m
-    (see `least_worth`, whose log n no group of few rows in many columns reaches), or is narrow and of few rows. Of many
-    rows it may be a group of one value: then the bound is less by what it owes to rows that repeat.
+    It has none where a component has strays, is worth less than the best one on m of n rows gains by chance, which is
+    m r / (m − r) log n/m (no group of few rows in many columns reaches the log n of `least_worth`), or is narrow and of
+    few rows. Of many rows it may be a group of one value: then the bound is less by what it owes to rows that repeat.
     """
-    cdef Cause of_spread = SOUND
+    cdef Cause of_spread = SOUND, of_rows
     cdef Py_ssize_t k
     cdef double m, share, r = case.directions
     if case.K == 1 and case.noise == NULL:
@@ -91,7 +91,8 @@ cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept
         m = case.n * share
         if of_spread == DEPENDENT or least_worth(case, case.n_copies * share) == INFINITY:
             return -INFINITY
-        if cause_in_rows(case, k) == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m):
+        of_rows = cause_in_rows(case, k)
+        if of_rows == STRAYS or of_rows == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m):
             return -INFINITY
         if of_spread != SOUND and case.n_copies * share < MANY * case.fewest:
             return -INFINITY
