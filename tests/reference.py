@@ -1169,19 +1169,18 @@ def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
     r = 1 if getattr(model, "n_factors", 0) or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
     if K == 1 and not parameters.noise:
         return -np.inf if by_spread[0] else bound
-    fewest, held = model.fewest_rows(d) - 0.5, n_copies * parameters.weights
-    few = held < 1.5 if "V" not in letters else held <= (fewest if getattr(model, "n_factors", 0) else r)
-    if few.any() or 4 in by_spread or 2 in by_rows or (np.isin(by_spread, (5, 6)) & (held < 6 * fewest)).any():
-        return -np.inf
     wider = np.diag(6 / np.pi * (2 * ridge + steps**2 / 12))
     narrow = S if model.stored_whole else [np.diag(noise) for noise in parameters.covariances[:, 0]]
     for k, w in enumerate(parameters.weights):
-        if by_spread[k] > 0:
+        m, many = n * w, n_copies * w >= 6 * (model.fewest_rows(d) - 0.5)
+        if by_spread[k] in (5, 6) and many:
             bound -= w * np.linalg.slogdet(np.eye(d) + np.linalg.solve(narrow[k], wider))[1] / 2
-        if by_rows[k] == 3 and K > 1:
+        elif by_spread[k] or by_rows[k] in (1, 2) or ("V" not in letters and m < 1.5):
+            return -np.inf
+        elif by_rows[k] == 3 and K > 1:
             gain = n * _worth(k, parameters.weights, parameters.means, S, "V" not in letters, model.layout.code)
-            m = n * w
-            bound = -np.inf if gain < m * r / (m - r) * np.log(n / m) else bound
+            if gain < m * r / (m - r) * np.log(n / m):
+                return -np.inf
     return bound
 
 

@@ -1857,7 +1857,7 @@ cdef class Race:
         cdef Candidate winner
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY)
+            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY if self.of_many else N_LLOYD)
             self.clusters = tightest(found, self.n_candidates, self.n_of_view)
             if self.of_many:
                 self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)

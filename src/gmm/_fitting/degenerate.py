@@ -62,8 +62,8 @@ class Judge(IntEnum):
 class Resolution(NamedTuple):
     """What rows can tell of a component: so many distinct rows, columns of these `steps` (0 if continuous), the ridge.
 
-    All rows are `n_copies`, or what they weigh if that is more. `source` has the rows to look at, if these are in
-    memory.
+    All rows are `n_copies`, in units of what a distinct row weighs as a rule (the geometric mean: neither the scale of
+    weights nor copies of all rows change it). `source` has the rows to look at, if these are in memory.
     """
 
     n_distinct: float
@@ -78,7 +78,9 @@ class Resolution(NamedTuple):
         steps = np.zeros(source.n_features) if source.errors else source.survey.steps
         array = source.one_array
         n_distinct = source.survey.n_used if array is None or source.n_rows > _COUNTED else array.n_distinct
-        n_copies = max(source.survey.n_used, source.survey.weight)
+        merged = vars(source).get("distinct", source)
+        weight = merged.sample_weight if merged.n_rows == n_distinct else None
+        n_copies = n_distinct if weight is None else float(weight.sum() / np.exp(np.log(weight).mean()))
         return cls(n_distinct, n_copies, steps, ridge, None if source.errors or array is None else source)
 
     def verdict(self, model: CovarianceModel, judge: Judge = Judge.LIKELIHOOD) -> Verdict:
@@ -186,7 +188,7 @@ class Degeneracy:
         A bound without a meaning is worth what it is.
         """
         parameters, bound = result.parameters, result.lower_bound
-        if isinstance(parameters, MixturePosterior):
+        if isinstance(parameters, MixturePosterior) or (self._fixed and self._fixed.covariances.any()):
             return True, bound
         worth = self._verdict.worth(*_of_mixture(parameters), bound)
         return (True, worth) if worth > -np.inf else (False, bound)

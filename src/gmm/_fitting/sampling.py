@@ -58,17 +58,21 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
 
 
 def sample_by_weight(rows: ArraySource, size: int, rng: Rng) -> ArraySource:
-    """Return at most `size` rows in random order, drawn by their weights; those drawn are counted.
+    """Return at most `size` rows in random order, drawn in proportion to their weights, without replacement.
 
-    A row that stands for many is not left out by chance.
+    A row that stands for more than its share is drawn for sure and keeps its weight, and the others have the same: the
+    part is as many rows, whatever they weigh (Horvitz & Thompson 1952).
     """
     order, weight = rng.permutation(rows.n_rows), rows.sample_weight
-    if weight is None or size >= rows.n_rows:
+    if weight is None or size >= rows.n_rows or weight.min() == weight.max():
         return rows.select_rows(order[:size])
-    reached = np.cumsum(weight[order] / weight.max())
-    reached = np.floor(reached * (size / reached[-1]) + rng.random())
-    counts = np.diff(reached, prepend=0.0)
-    return ArraySource(rows.rows[order[counts > 0]], counts[counts > 0])
+    weight = weight[order] / weight.max()
+    falling = np.sort(weight)[::-1]
+    limits = np.cumsum(falling[::-1])[: -size - 1 : -1] / np.arange(size, 0, -1)
+    limit = limits[np.argmax(falling[:size] <= limits)]
+    reached = np.floor(np.cumsum(np.minimum(weight / limit, 1)) + rng.random())
+    chosen = np.diff(reached, prepend=0.0) > 0
+    return ArraySource(rows.rows[order[chosen]], np.maximum(weight[chosen], limit))
 
 
 def _of_classes(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:

@@ -6,8 +6,8 @@ rows, the tightest of each view do. Where rows are enough, the best splits some 
 least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
 these may catch up.
 The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
-heavy tails, in runs of the solver (`own_start`), since their passes are its own. They compare by what their bounds are
-worth (`Degeneracy.worth`).
+heavy tails, in runs of the solver (`own_start`), since their passes are its own; there, those with a degenerate
+component come last. Mixtures compare by what their bounds are worth (`Degeneracy.worth`).
 """
 
 from __future__ import annotations
@@ -156,9 +156,9 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 # Measured (docs/measurements.md, "How much a start tries"): with fewer rows for each number of the means, a higher
 # likelihood says nothing of rows held out, and looking for it finds components on two or three rows.
 _FEW = 6
-# There the tightest partition of each view begins best; elsewhere the likelihood of a mixture tells more of each than
-# how tight it is.
-_CLUSTERINGS_OF_FEW, _CLUSTERINGS_OF_WIDE, _CLUSTERINGS = 8, 12, 4
+# There the tightest partition of each view begins best, and also with fewer rows than parameters; elsewhere the
+# likelihood of a mixture tells more of each than how tight it is.
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS_BELOW_PARAMETERS, _CLUSTERINGS = 8, 12, 4
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and one for each parameter.
 _ALL_ROWS, _ROWS_PER_COMPONENT = 800, 150
@@ -195,13 +195,13 @@ def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool) -> Ef
     are, and the bound of a prior may prefer one component for all rows.
     """
     n_means, within = K * (d + 1), d > 1 and not has_wide_views(model.layout, d)
-    more = min(K, max(_FEWEST_MORE, min(K // 2, _MOST_MORE))) if plain and model.stored_whole and K > 1 else 0
+    more = min(K, max(_FEWEST_MORE, min(K // 2, _MOST_MORE))) if plain and K > 1 else 0
     if plain and n < _FEW * n_means:
         within = within and model.common
         return Effort(_CLUSTERINGS_OF_FEW, 2 + within, 0, K if within else 1, n)
     n_parameters = n_means + model.n_parameters(K, d)
     if plain and n < n_parameters:
-        return Effort(_CLUSTERINGS_OF_WIDE, 2 + within, more, K, n)
+        return Effort(_CLUSTERINGS_BELOW_PARAMETERS, 2 + within, more, K, n)
     part = max(_ALL_ROWS, K * _ROWS_PER_COMPONENT, n_parameters) if plain else n
     return Effort(_CLUSTERINGS, _CLUSTERINGS, more, K, min(n, part))
 

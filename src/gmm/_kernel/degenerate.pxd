@@ -34,7 +34,7 @@ cdef struct Case:
     double directions           # in which it may be thin by chance
     double n_parameters         # of one component more
     bint common, common_axes    # as `CovarianceModel` has them
-    double n, n_copies          # distinct rows, and all of them
+    double n, n_copies          # distinct rows, and all of them in units of a usual one's copies
     double ridge                # variance up to which it is the ridge's
     const double* variances     # (d,) the same with that of rounding
     Judge judge
@@ -74,9 +74,10 @@ cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept n
 cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept nogil:
     """Return a lower bound in nats per row, −∞ if it has no meaning: by this, mixtures of one K compare.
 
-    It has none where a component has strays, is worth less than the best one on m of n rows gains by chance, which is
-    m r / (m − r) log n/m (no group of few rows in many columns reaches the log n of `least_worth`), or is narrow and of
-    few rows. Of many rows it may be a group of one value: then the bound is less by what it owes to rows that repeat.
+    It has none where a component has too few rows or strays, or is worth less than the best one on m of n rows gains by
+    chance, m r / (m − r) log n/m: with the log n of `least_worth`, no small group in many columns is worth enough. A
+    narrow component has none, too, but on many rows it may be a group of one value: then the bound is less by what it
+    owes to rows that repeat.
     """
     cdef Cause of_spread = SOUND, of_rows
     cdef Py_ssize_t k
@@ -88,16 +89,13 @@ cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept
         if k < n_matrices(case.layout, case.K):
             of_spread = cause_in_spread(case, k)
         share = case.mixture.weights[k]
-        m = case.n * share
-        if of_spread == DEPENDENT or least_worth(case, case.n_copies * share) == INFINITY:
-            return -INFINITY
-        of_rows = cause_in_rows(case, k)
-        if of_rows == STRAYS or of_rows == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m):
-            return -INFINITY
-        if of_spread != SOUND and case.n_copies * share < MANY * case.fewest:
-            return -INFINITY
-        if of_spread != SOUND:
+        if of_spread > DEPENDENT and case.n_copies * share >= MANY * case.fewest:
             lower_bound -= lost_to_ties(case, k)
+            continue
+        m, of_rows = case.n * share, cause_in_rows(case, k)
+        if (of_spread != SOUND or of_rows != SOUND and of_rows != CHANCE or least_worth(case, m) == INFINITY
+                or of_rows == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m)):
+            return -INFINITY
     return lower_bound
 
 

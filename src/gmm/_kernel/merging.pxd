@@ -10,6 +10,9 @@ as soon as the bound is higher than the run foresees without it.  Merges are tri
 failure with a longer wait, and when the run has converged, without one.  Earlier ones would take components that would
 part: what a merge gains at once may be much less than what the passes to come do.
 
+A run that begins where all components are nearly equal has not left that saddle yet: its merges wait until it converges
+(`wait_if_together`).
+
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
 one for several groups.  So are components of different classes, where rows have classes.
 """

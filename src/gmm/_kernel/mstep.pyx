@@ -896,7 +896,7 @@ cdef class Verdict:
     rules : tuple
         The first fields of a `Case`, from `layout` on.
     n, n_copies : float
-        Distinct rows, and all of them.
+        Distinct rows, and all of them in units of a usual one's copies.
     steps : array of shape (d,)
         Of which differences in a column are multiples; 0 of continuous columns.
     ridge : float
