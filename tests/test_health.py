@@ -17,7 +17,7 @@ RIDGE = 1e-6
 
 def degenerate_of(parameters, n, ridge, steps=0.0):
     """Judge the components of a mixture of n rows, whose columns have these steps."""
-    rows = Resolution(float(n), float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
+    rows = Resolution(float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
     return Degeneracy(parameters.model, rows)(parameters)
 
 
@@ -75,7 +75,7 @@ def test_causes_are_those_of_the_twin(name):
             of_rows = model.layout.per_count(statistics.scatter, statistics.counts)
             free = model.layout.dense(of_rows, K, d) + ridge * np.eye(d)
         for judge in Judge:
-            judged = Degeneracy(model, Resolution(float(n), float(n), steps, ridge), judge)
+            judged = Degeneracy(model, Resolution(float(n), steps, ridge), judge)
             got = judged.causes(parameters, statistics).tolist()
             assert got == reference.degenerate_causes(parameters, n, steps, ridge, judge.name, free)
             told |= set(got)
@@ -94,11 +94,12 @@ def test_what_a_fit_is_worth_is_that_of_the_twin(name):
         except inside.SingularMatrixError:
             continue
         steps = rng.choice([0.0, 0.1, 1.0, 10.0], parameters.n_features)
-        copies = float(rng.choice([1, 20]))
-        verdict = Resolution(float(n), n * copies, steps, ridge).verdict(model)
+        weight = np.r_[np.full(n - 1, 2.0), rng.choice([2.0, 40.0 * n])]
+        n_copies = weight.sum() / np.exp(np.log(weight).mean())
+        verdict = Resolution(float(n), steps, ridge, weight=weight).verdict(model)
         noise = np.asarray(parameters.noise.variances) if parameters.noise else None
         got = verdict.worth(parameters.as_estimate(), noise, 1.0)
-        lost.append(1 - reference.worth_of_bound(parameters, n, n * copies, steps, ridge, 1.0))
+        lost.append(1 - reference.worth_of_bound(parameters, n, n_copies, steps, ridge, 1.0))
         assert 1 - got == pytest.approx(lost[-1], rel=1e-6, abs=1e-9)
     assert np.isinf(lost).any() or model.common
     assert (np.array(lost) == 0).any()
@@ -112,7 +113,7 @@ def test_values_of_a_rounded_normal_column_are_worth_no_more_as_components_than_
     variance = shares @ (values - shares @ values) ** 2
     parameters = of_diagonals("diag", shares, values[:, None], np.full((len(values), 1), ridge))
     bound = shares @ np.log(shares / np.sqrt(2 * np.pi * ridge))
-    verdict = Resolution(float(len(values)), 4000.0, np.ones(1), ridge).verdict(parameters.model)
+    verdict = Resolution(4000.0, np.ones(1), ridge).verdict(parameters.model)
     as_one = -np.log(2 * np.pi * np.e * variance) / 2
     assert as_one - 0.01 < verdict.worth(parameters.as_estimate(), None, bound) < as_one + 0.01 < bound - 5
 
@@ -121,7 +122,7 @@ OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
 
 
 def words_of(parameters, n):
-    rows = Resolution(float(n), float(n), np.zeros(parameters.n_features), RIDGE)
+    rows = Resolution(float(n), np.zeros(parameters.n_features), RIDGE)
     causes = Degeneracy(parameters.model, rows).causes(parameters)
     return inside.degenerate.reasons_of(causes, parameters, rows, ["x", "y"])
 
@@ -163,7 +164,7 @@ def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(cova
     covariance[1, 1] += ulps * np.finfo(float).eps
     stored = covariance if model.layout is TIED else np.stack([covariance] * K)
     mixture = MixtureParameters(np.full(K, 1 / K), np.eye(2)[:K], stored, model)
-    assert Degeneracy(model, Resolution(200.0, 200.0, np.zeros(2), 0.0)).causes(mixture).tolist() == [4] * K
+    assert Degeneracy(model, Resolution(200.0, np.zeros(2), 0.0)).causes(mixture).tolist() == [4] * K
     assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "LIKELIHOOD", None) == [4] * K
 
 

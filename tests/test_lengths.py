@@ -130,7 +130,7 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
 
 
 def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
-    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), float(N), steps, 1e-6, 1)
+    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), steps, 1e-6, 1)
 
 
 def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008

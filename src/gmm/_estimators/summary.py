@@ -71,7 +71,7 @@ class Figures(NamedTuple):
             return None
         loglik, p = record.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, record.weight), "aic": aic(loglik, p)}
-        rows = fitting.degenerate.Resolution(record.weight, record.weight, record.steps, ridge)
+        rows = fitting.degenerate.Resolution(record.weight, record.steps, ridge)
         reasons = fitting.degenerate.reasons_of(record.causes, parameters, rows, feature_names)
         return cls(record.weight, loglik, scores, reasons, weighted=not record.weight.is_integer())
 

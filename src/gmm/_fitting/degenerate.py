@@ -62,15 +62,15 @@ class Judge(IntEnum):
 class Resolution(NamedTuple):
     """What rows can tell of a component: so many distinct rows, columns of these `steps` (0 if continuous), the ridge.
 
-    All rows are `n_copies`, in units of what a distinct row weighs as a rule (the geometric mean: neither the scale of
-    weights nor copies of all rows change it). `source` has the rows to look at, if these are in memory.
+    `source` has the rows to look at, if these are in memory, and `weight` is that of the distinct ones, if it is known.
+    Copies are counted by it in units of their geometric mean, which no scale of weights nor copies of all rows change.
     """
 
     n_distinct: float
-    n_copies: float
     steps: Array
     ridge: float
     source: Source | None = None
+    weight: Array | None = None
 
     @classmethod
     def from_source(cls, source: Source, ridge: float) -> Resolution:
@@ -80,12 +80,11 @@ class Resolution(NamedTuple):
         n_distinct = source.survey.n_used if array is None or source.n_rows > _COUNTED else array.n_distinct
         merged = vars(source).get("distinct", source)
         weight = merged.sample_weight if merged.n_rows == n_distinct else None
-        n_copies = n_distinct if weight is None else float(weight.sum() / np.exp(np.log(weight).mean()))
-        return cls(n_distinct, n_copies, steps, ridge, None if source.errors or array is None else source)
+        return cls(n_distinct, steps, ridge, None if source.errors or array is None else source, weight)
 
     def verdict(self, model: CovarianceModel, judge: Judge = Judge.LIKELIHOOD) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), *self[:4], judge)
+        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.steps, self.ridge, judge, self.weight)
 
 
 class Degeneracy:

@@ -34,7 +34,8 @@ cdef struct Case:
     double directions           # in which it may be thin by chance
     double n_parameters         # of one component more
     bint common, common_axes    # as `CovarianceModel` has them
-    double n, n_copies          # distinct rows, and all of them in units of a usual one's copies
+    double n                    # distinct rows
+    double n_copies             # the weight of all rows over the geometric mean of their weights
     double ridge                # variance up to which it is the ridge's
     const double* variances     # (d,) the same with that of rounding
     Judge judge

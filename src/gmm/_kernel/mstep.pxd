@@ -46,6 +46,7 @@ cdef void take_pass(
 
 cdef class Verdict:
     cdef Case case
+    cdef const double[::1] weight
     cdef readonly double[::1] variances   # the case points into these
 
     cdef judged(self, Case* case)

@@ -895,13 +895,15 @@ cdef class Verdict:
     ----------
     rules : tuple
         The first fields of a `Case`, from `layout` on.
-    n, n_copies : float
-        Distinct rows, and all of them in units of a usual one's copies.
+    n : float
+        Distinct rows.
     steps : array of shape (d,)
         Of which differences in a column are multiples; 0 of continuous columns.
     ridge : float
     judge : int
         A `Judge`.
+    weight : array of shape (n,), optional
+        Above 0, of distinct rows.
 
     Attributes
     ----------
@@ -909,13 +911,15 @@ cdef class Verdict:
         Up to which a variance is that of the ridge and of rounding to the steps, h²/12 (Sheppard).
     """
 
-    def __cinit__(self, rules, double n, double n_copies, const double[:] steps, double ridge, Judge judge):
+    def __cinit__(
+        self, rules, double n, const double[:] steps, double ridge, Judge judge, const double[::1] weight=None,
+    ):
         cdef Case* case = &self.case
         cdef Py_ssize_t j
         (case.layout, case.d, case.none, case.fewest, case.directions, case.n_parameters, case.common,
          case.common_axes) = rules
         expect("steps", steps.shape[0], case.d)
-        case.n, case.n_copies, case.ridge, case.judge = n, n_copies, RIDGES * ridge, judge
+        case.n, case.ridge, case.judge, self.weight = n, RIDGES * ridge, judge, weight
         self.variances = np.empty(case.d)
         for j in range(case.d):
             self.variances[j] = case.ridge + steps[j] * steps[j] / 12
@@ -1051,6 +1055,11 @@ cdef class Verdict:
 
     cdef double bound_of(self, Case* case, double lower_bound) except? -1:
         cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        if self.case.n_copies == 0:                # not known yet
+            self.case.n_copies = case.n
+            if self.weight is not None:
+                self.case.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
+        case.n_copies = self.case.n_copies
         lay_out_case(case, &room[0])
         return worth_of_bound(case, lower_bound)
 
