@@ -143,7 +143,7 @@ def fisher_vector(
     --------
     >>> import numpy as np, gmm
     >>> rng = np.random.default_rng(0)
-    >>> mixture = gmm.GaussianMixture(3, covariance_type="diag", random_state=1).fit(rng.normal(size=(1000, 2)))
+    >>> mixture = gmm.GaussianMixture(3, covariance_type="diag", random_state=0).fit(rng.normal(size=(1000, 2)))
     >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
