@@ -109,7 +109,7 @@ cdef double SHRINKAGE = 0.03              # of the total variance, added to each
 cdef double LEAST_DEVIATION = 1e-50       # of a feature's reach: squares of rows in its units are then finite
 cdef double LEAST_VARIANCE = DBL_MIN / DBL_EPSILON
 cdef double SAME_CENTRE = 0.1             # of the spread of clusters
-cdef double SAME = 0.25                  # of a standard deviation, between components of candidates that are alike
+cdef double SAME = 0.25                   # of a standard deviation, between components of candidates that are alike
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
 cdef enum:
@@ -1835,7 +1835,7 @@ cdef class Race:
     cdef CandidateRows part, rows
     cdef list scratches
     cdef const double[:, ::1] uniforms
-    cdef int n_candidates, n_of_view
+    cdef int n_candidates, n_of_view, n_lloyd
     cdef Py_ssize_t n_seeding
     cdef bint of_many                     # candidates are the tightest of each view
 
@@ -1847,6 +1847,7 @@ cdef class Race:
         self.uniforms, self.n_seeding, self.n_candidates = uniforms, n_seeding, n_candidates
         self.of_many = uniforms.shape[0] > n_candidates
         self.n_of_view = 1 if self.of_many else n_candidates
+        self.n_lloyd = N_LLOYD_OF_MANY if self.of_many else N_LLOYD
         self.clusters, self.verdict, self.spread, self.scratches = clusters, verdict, spread, []
 
     def best(self):
@@ -1857,7 +1858,7 @@ cdef class Race:
         cdef Candidate winner
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, SPHERICAL, N_LLOYD_OF_MANY if self.of_many else N_LLOYD)
+            self.each(found, self.find_clusters, SPHERICAL, self.n_lloyd)
             self.clusters = tightest(found, self.n_candidates, self.n_of_view)
             if self.of_many:
                 self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
@@ -1975,8 +1976,7 @@ cdef class Race:
         choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
         for k in range(K):
             into[k] = view.rows.rows[chosen[k]]
-        n_passes = N_LLOYD_OF_MANY if self.of_many else N_LLOYD
-        return Clusters(view, seeds, n_passes, scratch, place)
+        return Clusters(view, seeds, self.n_lloyd, scratch, place)
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
         """Make more passes."""
