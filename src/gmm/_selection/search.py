@@ -195,6 +195,9 @@ def select(
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
     folds = requested_folds(n_splits, criterion)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
+    names = column_names(features, given.n_features)
+    all_rows = as_one_array(given, select.__name__, gaps=True)
+    all_rows.look(column_notes.check_extremes, names)
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
     opened = informative(given)
@@ -210,8 +213,7 @@ def select(
     held_out = held_out_deviances(request, clock, reports)
     selection = Search(request, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
-    names = column_names(features, given.n_features)
-    all_rows, used = (as_one_array(each, select.__name__, gaps=True) for each in (given, opened))
+    used = as_one_array(opened, select.__name__, gaps=True)
     notes = (
         *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
         *all_rows.look(column_notes.singular_columns, names),

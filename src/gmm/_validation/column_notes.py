@@ -27,6 +27,7 @@ _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
 _LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges beside it
 _MOST_ERRORS = 3  # such values of a column
+_EXTREME, _TOO_FAR = 1e3, 1e8  # interquartile ranges from the median: of a value to tell, and to search no further
 _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
 # Share of a sum that rounding may take; values in it that are not 0; and how often it holds the largest of these, which
 # 1, 2, 4, … hold twice.
@@ -193,7 +194,7 @@ def notes_of(found: Mapping[Kind, Mapping[str, str]]) -> tuple[ColumnNote, ...]:
 
 
 def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out columns, in their own units, in which rows share a value far from all others: a code such as -999."""
+    """Point out values, in their own units, that rows share far from all others, as codes are, and single ones."""
     found: dict[str, dict[str, int]] = {}
     for name, column in zip(names, rows.T, strict=True):
         for value, n in _end_values(column):
@@ -212,7 +213,79 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, 
         )
         each = {name: f" ({counted(n, 'row')})" if len(counts) > 1 else "" for name, n in counts.items()}
         notes[kind] = {name: f"{name!r}{of_rows}" for name, of_rows in each.items()}
-    return notes_of(notes)
+    told = {name for columns in notes.values() for name in columns}
+    return notes_of(notes) + _extreme_values(rows, names, told)
+
+
+def _extreme_values(rows: NDArray[Any], names: Sequence[str], told: Collection[str]) -> tuple[ColumnNote, ...]:
+    """Point out values that are farther from the bulk of their column than any tail, with their rows."""
+    return notes_of(
+        {
+            Kind(
+                "error value",
+                f" holds {each.text}",
+                "",
+                "; if it is no measurement, put numpy.nan in its place and fit with missing='em'",
+                f"; if it is no measurement, use --na {each.value:.17g} --missing em",
+            ): {names[each.column]: repr(names[each.column])}
+            for each in extremes(rows)
+            if names[each.column] not in told and not _is_long_tailed(rows[:, each.column])
+        }
+    )
+
+
+def check_extremes(rows: NDArray[Any], names: Sequence[str]) -> None:
+    """Raise ValueError if a value is so far from the others that floating point leaves these no digits beside it."""
+    if found := [each for each in extremes(rows) if each.distance > _TOO_FAR]:
+        worst = max(found, key=lambda each: each.distance)
+        raise ValueError(
+            f"expected values up to {_TOO_FAR:g} interquartile ranges from the median of their column, got "
+            f"{names[worst.column]!r} with {worst.text}: beside it the others differ by rounding alone. Leave the row "
+            "out or, if it is no measurement, put numpy.nan in its place and fit with missing='em'"
+        )
+
+
+class Extreme(NamedTuple):
+    """The farthest value of a column, the row that has it, and how many rows have values as far away as to be told."""
+
+    column: int
+    value: float
+    row: int
+    n_rows: int
+    distance: float  # interquartile ranges
+
+    @property
+    def text(self) -> str:
+        """The value, its row and its distance in words."""
+        more = f" and others as far in {counted(self.n_rows - 1, 'more row')}" if self.n_rows > 1 else ""
+        far = f"{self.distance:.2g} interquartile ranges from the median"
+        return f"{self.value:g} in row {self.row} (from 0), {far}{more}"
+
+
+def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
+    """Return the farthest values of columns that hold values farther than `_EXTREME` interquartile ranges.
+
+    Where half of the rows have one value, the range is that of the others.
+    """
+    found = []
+    for j, column in enumerate(rows.T):
+        some = column[:: max(1, len(column) // _LOOKED_AT)].astype(np.float64)
+        some = some[~np.isnan(some)]
+        middle = float(np.median(some)) if len(some) else 0.0
+        spread = next((float(r) for r in map(_range, (some, some[some != middle])) if r > 0), 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = np.abs(column - middle) / spread if spread else np.zeros(1)
+        far = np.flatnonzero(away > _EXTREME)
+        if len(far):
+            row = int(far[away[far].argmax()])
+            found.append(Extreme(j, float(column[row]), row, len(far), float(away[row])))
+    return tuple(found)
+
+
+def _range(values: NDArray[np.float64]) -> float:
+    """Return the interquartile range, 0 of no values."""
+    low, high = np.quantile(values, [0.25, 0.75]) if len(values) else (0.0, 0.0)
+    return float(high - low)
 
 
 def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
@@ -589,8 +662,9 @@ def _sums(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
     rank = int((np.abs(np.diag(upper)) > _LIKELY).sum())
     slopes = solve_triangular(upper[:rank, :rank], upper[:rank, rank : len(order)])
     for column, slope in zip(varied[order[rank:]], slopes.T, strict=True):
-        others = varied[order[:rank]][np.abs(slope) > _UNIT]
-        weights = slope[np.abs(slope) > _UNIT] * scales[column] / scales[others]
+        weights = slope * scales[column] / scales[varied[order[:rank]]]
+        adds = (np.abs(slope) > _UNIT) | (np.abs(np.abs(weights) - 1) < _UNIT)  # in its own units, a rare part, too
+        others, weights = varied[order[:rank]][adds], weights[adds]
         if len(others) > 1:
             yield from _note_on_sum(rows, names, np.append(others, column), np.append(-weights, 1.0))
 
