@@ -1116,7 +1116,7 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
     ]
     if K == 1 and not parameters.noise:
         thin = model.layout.code < 2 and n < d + 1 and np.linalg.eigvalsh(S[0])[0] <= 2 * ridge
-        return [4 if singular[0] else 1 if thin else 0]
+        return [3 if singular[0] else 1 if thin else 0]
     share = weights / weights.sum()
     away = means - share @ means
     away[np.abs(away) <= K * np.finfo(float).eps * np.abs(means).max(axis=0)] = 0
@@ -1134,53 +1134,58 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
         across = (axes / r[:, None])[:, values > 1]
         return bool(across.size) and np.linalg.eigvalsh(across.T @ total @ across)[-1] > 4
 
-    counts, fewest, log_n, causes = n * weights, model.fewest_rows(d) - 0.5, np.log(n), []
-    p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
-    letters, factor = model.letters, getattr(model, "n_factors", 0)
-    r = 1 if factor or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
-    for k, m in enumerate(counts):
-        least, few, by_one = 0.0, m < fewest, "V" not in letters
-        if by_one:
-            least = 0.0 if not few else (m + p / 2) * log_n if m >= 1.5 else np.inf
-        elif m <= (fewest if factor else r):
-            least = np.inf
-        else:
-            shared = letters[2] == "E" and d > 1 and judge == "CRITERION"
-            least = max(m * r / (m - r) * log_n, 2.5 * p * shared, (p / 2 + 1) * log_n * few)
-            least *= least > p / 2 * log_n
-        poor = least == np.inf or (least > 0 and (parameters.noise or parameters.tails))
-        poor = poor or (least > 0 and n * _worth(k, weights, means, S, by_one, model.layout.code) < least)
-        cause = 2 if few and by_one else 1 if least == np.inf else 3
-        if not poor or (judge == "HELD_OUT" and cause > 1):
-            cause = 4 if singular[k] else 5 if narrow(k, ridges) else 6 if narrow(k, rounded) else 0
+    causes = []
+    for k, w in enumerate(weights):
+        least = _least_worth(model, n, d, K, n * w, judge)
+        cause = 1 if least == np.inf else 2
+        gain = n * _worth(k, weights, means, S, "V" not in model.letters, model.layout.code)
+        if gain >= least and least < np.inf:
+            cause = 3 if singular[k] else 4 if narrow(k, ridges) else 5 if narrow(k, rounded) else 0
         causes.append(cause)
     return causes
 
 
+def _least_worth(model, n, d, K, m, judge):
+    """What a component of m of n rows has to be worth in nats: 0 of many rows, infinite where none is enough."""
+    letters, factor = model.letters, getattr(model, "n_factors", 0)
+    r = 1 if factor or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
+    N, by_one = n * d, "V" not in letters
+    if by_one and judge == "HELD_OUT":
+        return 0
+    if m <= (1.5 if by_one else factor + 1.5 + d * model.stored_whole if factor else r):
+        return np.inf
+    p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+    if m * d > (8 if judge == "CRITERION" else 2) * p or m >= n or judge == "HELD_OUT":
+        return 0
+    choice = m * np.log(n / m) + (n - m) * np.log(n / (n - m)) if by_one else m * r / (m - r) * np.log(n / m)
+    if judge != "CRITERION":
+        return choice
+    prices = []
+    for number in (K, K - 1):
+        of_covariances, of_means = model.n_parameters(number, d), number - 1 + number * d
+        rest = N - of_means - 2 * of_covariances  # Bedrick & Tsai 1994
+        prices.append((of_means + of_covariances) * N / rest if rest > 0 else np.inf)
+    return np.inf if prices[0] == np.inf else choice + np.log(n) / 2 * (1 + prices[0] - prices[1])
+
+
 def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
-    """A lower bound of n distinct rows less what chance and rows that repeat give to it; −∞ if it has no meaning.
+    """A lower bound of n distinct rows less what rows that repeat give to it; −∞ if a component is degenerate.
 
     A row of a step h has h times a density that has h²/2π more variance there as its mass: N(0; 0, h²/2π) h = 1.
     """
     model, (K, d) = parameters.model, parameters.means.shape
-    letters, S = model.letters, model.layout.dense(parameters.covariances, K, d)
-    by_rows = degenerate_causes(parameters, n, steps, ridge, "LIKELIHOOD", S)
+    S, p = model.layout.dense(parameters.covariances, K, d), 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+    causes = degenerate_causes(parameters, n, steps, ridge, "ONE_NUMBER", S)
     by_spread = degenerate_causes(parameters, 1e9 if K > 1 else n, steps, ridge, "HELD_OUT", S)
-    r = 1 if getattr(model, "n_factors", 0) or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
     if K == 1 and not parameters.noise:
         return -np.inf if by_spread[0] else bound
     wider = np.diag(6 / np.pi * (2 * ridge + steps**2 / 12))
     narrow = S if model.stored_whole else [np.diag(noise) for noise in parameters.covariances[:, 0]]
     for k, w in enumerate(parameters.weights):
-        m, many = n * w, n_copies * w >= 6 * (model.fewest_rows(d) - 0.5)
-        if by_spread[k] in (5, 6) and many:
+        if by_spread[k] in (4, 5) and n_copies * w * d > 2 * p:
             bound -= w * np.linalg.slogdet(np.eye(d) + np.linalg.solve(narrow[k], wider))[1] / 2
-        elif by_spread[k] or by_rows[k] in (1, 2) or ("V" not in letters and m < 1.5):
+        elif causes[k]:
             return -np.inf
-        elif by_rows[k] == 3 and K > 1:
-            gain = n * _worth(k, parameters.weights, parameters.means, S, "V" not in letters, model.layout.code)
-            if gain < m * r / (m - r) * np.log(n / m):
-                return -np.inf
     return bound
 
 
@@ -1197,11 +1202,14 @@ def _worth(k, weights, means, S, by_one, layout):
             merged = np.diag(np.diag(merged) if layout == 2 else np.full(len(away), np.trace(merged) / len(away)))
         B = (s * size(merged) - weights[j] * size(S[j]) - weights[k] * size(S[k])) / 2
         if by_one:  # the one covariance widens
-            B = (size(S[k] + gone / s * np.outer(away, away)) - size(S[k])) / 2
+            wider = gone / s * np.outer(away, away)
+            if layout in (2, 3):
+                wider = np.diag(np.diag(wider) if layout == 2 else np.full(len(away), np.trace(wider) / len(away)))
+            B = (size(S[k] + wider) - size(S[k])) / 2
         H = -sum(w * np.log(w / s) for w in (weights[j], weights[k]))
         log_c = (size(S[j]) + size(S[k])) / 4 - size(mean) / 2 - away @ np.linalg.solve(mean, away) / 8
         told.append(B - H + 2 * np.log(2) * np.sqrt(gone) * np.exp(log_c))
-    return min(told)
+    return min(told, default=np.inf)
 
 
 def mixture_wasserstein(one, other):

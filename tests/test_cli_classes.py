@@ -99,7 +99,7 @@ def test_several_components_and_their_spikes_are_told(rows, tmp_path):
     how = "--class-column", "species", "--components", "2", "--covariance", "VVI,VVE"
     done = ok("fit", tmp_path / "same.csv", *how)
     assert "6 components" in done.stdout
-    assert "note: A component of class 'setosa' has collapsed" in done.stderr
+    assert "note: A component of class 'setosa' is degenerate" in done.stderr
     found = json_of("fit", rows, "--class-column", "species", "--components", "1,2", "--quiet")
     assert [one["columns"] for one in found["best"]["classes"]] == [list("abcd")] * 3
 

@@ -130,7 +130,7 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
 
 
 def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
-    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), steps, 1e-6, 1)
+    return mstep.Verdict((layout, D, 4.5, 1.0, 6.0, 6.0, False), float(N), steps, 1e-6, 1)
 
 
 def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
@@ -163,15 +163,9 @@ def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, t
     return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(target=target, first=2)).n_passes
 
 
-def narrow(**changed):
-    axes, owners, labels = np.ones((1, D)), np.zeros(1, np.intp), np.zeros(N, np.intp)
-    given = {"rows": ROWS, "weight": None, "labels": labels, "axes": axes, "owners": owners, "mass": np.ones(1)}
-    return mstep.narrowest(**given | changed)
-
-
-def doubt(layout=FULL, noise=None, **changed):
-    given = {"causes": np.zeros(K, np.uint8), "rows": ROWS, "weight": None, "few": 1.0} | changed
-    return a_verdict(layout).doubts(an_estimate(), noise, **given)
+def ties(layout=FULL, noise=None, **changed):
+    given = {"causes": np.zeros(K, np.uint8), "rows": ROWS, "weight": None, "repeated": np.ones(D, np.uint8)} | changed
+    return a_verdict(layout).ties(an_estimate(), noise, **given)
 
 
 def update(layout=FULL, **changed):
@@ -315,10 +309,8 @@ ALL = [
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
     *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
     *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
-    *arguments(narrow, rows=[np.ones((N, D + 1))], weight=[np.ones(N - 1)], labels=[np.zeros(N - 1, np.intp)]),
-    *arguments(narrow, owners=[np.zeros(2, np.intp)], mass=flat(1)),
-    *arguments(doubt, rows=[np.ones((N, D + 1)), np.ones((N, D - 1))], weight=[np.ones(N - 1)], noise=[np.ones(D - 1)]),
-    *arguments(doubt, causes=[np.zeros(K - 1, np.uint8)]),
+    *arguments(ties, rows=[np.ones((N, D + 1)), np.ones((N, D - 1))], weight=[np.ones(N - 1)], noise=[np.ones(D - 1)]),
+    *arguments(ties, causes=[np.zeros(K - 1, np.uint8)], repeated=[np.ones(D - 1, np.uint8)]),
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=lengths(N)),
@@ -422,5 +414,4 @@ def test_right_lengths_are_taken():
     assert seeds().shape == (3,)
     restored()
     refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
-    narrow()
-    doubt()
+    ties()

@@ -19,7 +19,7 @@ from tables import refused
 pytestmark = pytest.mark.usefixtures("figures")
 
 RNG = np.random.default_rng(0)
-ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
+ROWS = np.concatenate([RNG.normal(-3, 1, (300, 2)), RNG.normal(3, 1, (450, 2)) * [1, 0.3]])
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
 
 
 def test_what_lies_above_the_axes_is_marked_at_the_top():
-    X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
+    X = np.repeat([[0.0], [300.0]], 500, axis=0) + np.random.default_rng(0).normal(size=(1000, 1))
     found = select(X, range(1, 5), ["VVV"], random_state=0)
     ax = plot_selection(found)
     (low, high), values = ax.get_ylim(), ax.lines[0].get_ydata()
@@ -209,7 +209,7 @@ def test_what_lies_above_the_axes_is_marked_at_the_top():
 
 
 def test_types_that_mean_the_same_share_a_line():
-    found = select(ROWS[:, :1], range(1, 4), PARSIMONIOUS, random_state=0)
+    found = select(ROWS[:, :1], range(1, 3), PARSIMONIOUS, random_state=0)
     ax = plot_selection(found)
     assert len(line_data(ax)) == 2
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}

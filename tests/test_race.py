@@ -265,9 +265,9 @@ def test_the_last_passes_see_all_rows():
 
 
 def race(fewest_rows=None, seeds=1):
-    rows, rules = table(), (inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False)
+    rows, rules = table(), (inside.FULL.code, D, fewest_rows, 0.0, D * (D + 3) / 2, 1.0, False)
     judged = fewest_rows is not None
-    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD) if judged else None
+    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.ONE_NUMBER) if judged else None
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
     return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
 

@@ -87,6 +87,15 @@ SOURCES = {
 ALONE = {"weights_init": None, "means_init": None, "precisions_init": None, "init_params": "kmeans", "random_state": 0}
 
 
+def is_degenerate(mixture, rows, **of_rows):
+    """Tell whether a mixture is, or would be among several numbers of components, which a search tries."""
+    if mixture.summary(rows, **of_rows).degenerate or of_rows or np.isnan(rows).any():
+        return bool(mixture.summary(rows, **of_rows).degenerate)
+    parameters = inside.fitted_parameters(mixture)
+    resolution = inside.Resolution.from_source(ArraySource(rows), mixture.reg_covar)
+    return inside.Degeneracy(parameters.model, resolution, inside.Judge.CRITERION)(parameters).any()
+
+
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge:gmm.ConvergenceWarning")
 @pytest.mark.parametrize(("source", "n_threads"), [*zip(SOURCES, itertools.cycle((1, 2)), strict=False)])
 def test_each_cell_is_a_fit_that_its_parameters_repeat_and_no_lower_than_a_single_one(source, n_threads):
@@ -106,7 +115,7 @@ def test_each_cell_is_a_fit_that_its_parameters_repeat_and_no_lower_than_a_singl
         if found.status[number] == "ok" and mixture.fixed is None:
             alone = GaussianMixture(**mixture.get_params() | ALONE).fit(rows, **of_rows)
             lower = len(rows) * (alone.lower_bound_ - mixture.lower_bound_)
-            assert lower < 0.05 or alone.summary(rows, **of_rows).degenerate, mixture
+            assert lower < 0.05 or is_degenerate(alone, rows, **of_rows), mixture
     best = found.best_index
     assert best == found.ranked()[0] == np.argmin(np.where(np.array(found.status) == "ok", found.scores, np.inf))
     key = int(found.n_components[best]), found.covariance_type[best], found.tails[best]
@@ -154,7 +163,7 @@ def test_iris_is_at_its_best(seed, iris):
         for K, value in enumerate(values[: found.n_components.max()], 1):
             assert found.bic[cell(found, K, name)] <= value + 0.01, (K, name)
             assert K > 2 or found.bic[cell(found, K, name)] == pytest.approx(value, abs=0.01), name
-            assert found.status[cell(found, K, name)] == "ok"
+            assert K > 3 or found.status[cell(found, K, name)] == "ok"
 
 
 def test_the_blog_example_is_at_its_best_in_every_row():
@@ -312,7 +321,7 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
     X = StandardScaler().fit_transform(load_wine().data)
-    found = select(X, (3, 9), ["VVI", "VVV"], random_state=0)
+    found = select(X, (2, 9), ["VVI", "VVV"], random_state=0)
     smallest = {name: found.status[np.argmin(getattr(found, name))] for name in CRITERIA}
     assert smallest["aic"].startswith("degenerate")  # what a plain argmin takes
     assert smallest["nec"].startswith("degenerate")
@@ -356,8 +365,7 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
     of_best = best.n_components, best.covariance_type
     for one in [seed for key, seed in seeds if key[:2] == of_best]:
         alone = GaussianMixture(**how, random_state=one).fit(X)
-        sound = not alone.summary(X).degenerate
-        gains.append(n * (alone.lower_bound_ - best.lower_bound_) if sound else -np.inf)
+        gains.append(-np.inf if is_degenerate(alone, X) else n * (alone.lower_bound_ - best.lower_bound_))
     assert max(gains) < 0.25
     again = np.abs(gains[len(gains) - found.n_fresh_starts :]) < 0.25
     assert (len(again), again.sum()) == (found.n_fresh_starts, found.n_found_again)

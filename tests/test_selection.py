@@ -1,5 +1,6 @@
 """The search: every cell is a fit of its own, the best is the smallest, failures are told."""
 
+import re
 from dataclasses import replace
 from importlib.resources import files
 from math import inf, isnan, nan
@@ -9,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.metrics import adjusted_rand_score
 
 import gmm
 from gmm import GaussianMixture, NormalInverseWishart, Selection, select
-from inside import COVARIANCE_TYPES, CRITERIA, PARSIMONIOUS, ArraySource, Scorer, copies, criteria
+from inside import COVARIANCE_TYPES, CRITERIA, PARSIMONIOUS, ArraySource, Ending, Scorer, copies, criteria
 from tables import interrupt, refused, reloaded
 
 rng = np.random.default_rng(0)
@@ -74,7 +76,7 @@ def test_a_degenerate_fit_is_marked_and_not_chosen_unless_it_is_alone():
     assert found.status[1].startswith("degenerate: component")
     assert found.best_index == 0
     assert found.bic[1] < found.bic[0]
-    assert "^ a component is degenerate (few rows or thin): not chosen" in repr(found)
+    assert "^ a component is degenerate: not chosen" in repr(found)
     alone = select(rows, [3], "full", **how)
     assert alone.status[0].startswith("degenerate: component")
     assert alone.best.n_components == 3
@@ -82,8 +84,8 @@ def test_a_degenerate_fit_is_marked_and_not_chosen_unless_it_is_alone():
 
 def test_ties_in_a_table_hide_no_sound_mixture():
     """Thirty equal rows beside two groups: alone, they would be a component of no spread."""
-    found = select(np.concatenate([X, np.tile([[0.0, 9.0]], (30, 1))]), [1, 3], "full", random_state=0)
-    assert (found.best.n_components, found.status[1]) == (3, "ok")
+    found = select(np.concatenate([X, np.tile([[0.0, 9.0]], (30, 1))]), range(1, 4), "full", random_state=0)
+    assert (found.best.n_components, found.status[1]) == (2, "ok")
     assert np.linalg.eigvalsh(found.best.covariances_).min() > 0.1
 
 
@@ -254,6 +256,7 @@ def test_columns_that_can_drive_the_choice_are_noted(name):
 
 
 SHARES = np.random.default_rng(1).dirichlet([3, 4, 5], 300)
+RARE = np.random.default_rng(1).gamma([4, 3, 0.4], [10, 7, 0.1], (300, 3))
 SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for rounding, which can drive the choice: leave"
 
 
@@ -262,19 +265,20 @@ SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for round
     ("columns", "note"),
     [
         (100 * SHARES, f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
+        (RARE / RARE.sum(axis=1, keepdims=True), f"columns 'a', 'b', 'c' add up to 1{SINGULAR}"),
         (np.where(np.arange(300)[:, None] % 9 == [1, 2, 3], np.nan, SHARES), f"'a', 'b', 'c' add up to 1{SINGULAR}"),
         ((100 * SHARES).round(), f"columns 'a', 'b', 'c' add up to 100{ROUNDED}"),
         (SHARES @ [[1, 0, 1], [0, 1, 1], [0, 0, 0]], f"column 'c' is the sum of columns 'a', 'b'{SINGULAR}"),
         (SHARES @ [[1, 0, 2], [0, 1, 3], [0, 0, 0]], f"columns 'a', 'b', 'c' depend on each other{SINGULAR}"),
         (SHARES + np.random.default_rng(2).normal(0, 0.1, (300, 3)), ""),
     ],
-    ids=["shares", "gaps", "rounded", "total", "combination", "noisy"],
+    ids=["shares", "a rare part", "gaps", "rounded", "total", "combination", "noisy"],
 )
 def test_columns_that_add_up_are_noted(columns, note, standardize):
     table = pd.DataFrame(columns, columns=list("abc")).assign(other=np.random.default_rng(0).normal(size=300))
     notes = select(table, 1, "diag", missing="em", standardize=standardize).notes
     assert [text for text in notes if note in text and "leave" in text] == [*notes][: bool(note)]
-    assert len(notes) == bool(note)
+    assert len([text for text in notes if "long tail" not in text]) == bool(note)
 
 
 def test_a_component_of_error_values_is_doubted():
@@ -316,6 +320,51 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
     notes = "\n".join(select(table, 1, "diag", **how).notes)
     assert f"columns 'hum' (32 rows), 'dew' (32 rows) hold {value}, far from all" in notes
     assert "column 'temp' holds 12345 in 6 rows" in notes
+
+
+def two_groups(value, n_rows, seed=0):
+    """Some rows have a value, each in some column."""
+    rng = np.random.default_rng(seed)
+    X = 100 + 10 * rng.normal(size=(500, 3)) + 60 * np.repeat([0, 1], 250)[:, None]
+    rows = rng.choice(500, n_rows, replace=False)
+    X[rows, rng.integers(0, 3, n_rows)] = value
+    return X, rows
+
+
+@pytest.mark.parametrize("value", [1e6, -1e8])
+@pytest.mark.parametrize("n_rows", [1, 2, 4])
+@pytest.mark.parametrize("covariance_type", ["all", "EEE"])
+def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covariance_type, n_rows, value):
+    X, rows = two_groups(value, n_rows)
+    found = select(X, range(1, 6), covariance_type, random_state=0)
+    notes = [note for note in found.notes if "interquartile ranges" in note]
+    assert len(notes) == len({int(np.argmax(np.abs(X[row]))) for row in rows})
+    assert any(f"holds {value:g} in row {rows[0]} (from 0)" in note for note in notes) or n_rows > 1
+    labels = found.best.predict(X)
+    assert adjusted_rand_score(np.repeat([0, 1], 250), labels) > 0.96
+    assert found.status[found.best_index] == "ok"
+
+
+@pytest.mark.parametrize("value", [1e12, 1e20, 9.97e36, -1e100])
+@pytest.mark.parametrize("n_rows", [1, 6])
+def test_no_search_begins_beside_a_value_that_leaves_others_no_digits(n_rows, value):
+    X, rows = two_groups(value, n_rows)
+    for how in ({}, {"standardize": True}):
+        with pytest.raises(ValueError, match=rf"got 'x\d' with {re.escape(f'{value:g}')} in row \d+ \(from 0\)"):
+            select(X, range(1, 4), **how)
+    X[rows] = np.where(X[rows] == value, np.nan, X[rows])
+    assert select(X, range(1, 4), "full", missing="em", random_state=0).best.n_components == 2
+
+
+def test_an_end_of_lowered_objective_is_not_chosen_beside_one_that_converged(found):
+    number = found.best_index
+    status = tuple(str(Ending.LOWERED) if n == number else text for n, text in enumerate(found.status))
+    turned = replace(found, status=status)
+    assert turned.ranked().index(number) >= sum(text == "ok" for text in status)
+    assert f"! {Ending.LOWERED}" in repr(turned)
+    alone = replace(select(X, 1, "full", random_state=0), status=(str(Ending.LOWERED),))
+    assert f"the best {Ending.LOWERED}, by rounding: bring" in repr(alone)
+    assert "max_iter" not in repr(alone)
 
 
 def test_values_that_are_no_codes_are_not_noted():

@@ -99,10 +99,10 @@ def test_a_summary_is_a_table_of_components(mixture):
 def test_why_a_component_is_degenerate_is_told():
     few = np.vstack([X[60:], [[90.0, 90.0]]])
     mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
-    told = "degenerate: component 1 (fewer rows than its covariance needs)"
+    told = "degenerate: component 1 (too few rows for its covariance)"
     assert told in str(mixture)
     assert told in repr(mixture.summary(few))
-    assert mixture.summary(few).degenerate == {1: "fewer rows than its covariance needs"}
+    assert mixture.summary(few).degenerate == {1: "too few rows for its covariance"}
     with pytest.warns(gmm.ConvergenceWarning):
         assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
     copied = np.column_stack([X[:, 0], X[:, 0]])
@@ -242,7 +242,7 @@ def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
 @pytest.mark.parametrize("constant", [1e8, 1e20, 1e308])
 def test_means_that_differ_by_rounding_are_no_spread(constant):
     fit = GaussianMixture(3, random_state=0).fit(np.full((5, 1), constant))
-    assert str(fit).splitlines()[-1].strip() == "degenerate: components 0, 1, 2 (fewer rows than its covariance needs)"
+    assert str(fit).splitlines()[-1].strip() == "degenerate: components 0, 1, 2 (too few rows for its covariance)"
 
 
 # --- A search -------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_every_cell_is_in_the_grid(found, width, decimals):
             grid |= {(words[0], K): text for K, text in zip(heading, words[1:], strict=True)}
     cells = zip(found.covariance_type, found.n_components, found.scores, strict=True)
     for number, (name, K, score) in enumerate(cells):
-        star = "★" if number == found.best_index else ""
+        star = "★" if number == found.best_index else "^" if found.status[number].startswith("degenerate") else ""
         assert grid[name, f"K={K}"] == f"{star}{score:.{decimals}f}"
     assert len(grid) == len(found.scores)
 

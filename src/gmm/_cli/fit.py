@@ -76,6 +76,8 @@ def fit(options: argparse.Namespace) -> None:
             for line in written:
                 (screen.note if options.json else screen.line)(line)
     if isinstance(result, MixtureOutcome) and not result.converged:
+        if result.model.n_iter_ < options.max_iter:
+            raise CommandError(f"no fit converged: {result.model.history_.reason}; leave out rows far from all others")
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
             "pass: raise --max-iter or --tol"

@@ -108,12 +108,15 @@ def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimato
         return
     rows = fitting.degenerate.Resolution.from_source(source, ridge)
     reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(estimator))
-    n, weights = rows.n_distinct, parameters.weights
-    each = [f"component {k}, about {n * weights[k]:.3g} rows ({reason})" for k, reason in sorted(reasons.items())]
+    counts = [counted(round(rows.n_distinct * weight), "row") for weight in parameters.weights.tolist()]
+    each = [
+        f"Component {k} has about {counts[k]}: {reason.replace('too few rows', 'too few')}."
+        for k, reason in sorted(reasons.items())
+    ]
+    more = f" {len(each) - _NAMED} more are degenerate." if len(each) > _NAMED else ""
     warn(
-        f"The likelihood says nothing of {listed(each, _NAMED)}, of {n:g} distinct rows. bic() and aic() reward such "
-        "components, so that a loop over them ends there; gmm.select leaves these fits out. Try fewer components, a "
-        "covariance type of fewer parameters, or a prior.",
+        f"{' '.join(each[:_NAMED])}{more} bic() and aic() reward such components: compare fits by gmm.select, or try "
+        "fewer components, a covariance type of fewer parameters, or a prior.",
         DegenerateWarning,
     )
 

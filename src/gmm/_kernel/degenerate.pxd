@@ -14,26 +14,24 @@ from gmm._kernel.whitener cimport half_square
 
 cdef enum:
     RIDGES = 2                # of which one is in every covariance: a component has no more variance than the ridge
+    FEW = 8                   # numbers for each parameter of a component, with fewer of which chance may make it, …
+    FEWEST = 2                # where one number of components is tried
     STEPS_TO_AXIS = 30        # of the power method
-    MOST_AXES = 8             # of a component whose axes are the columns
-    MANY = 6                  # times the fewest rows of a component, which may be a group on one value
-    THINNER = 9               # times its variance have all rows where a component is thin
 
 cdef enum Judge:
-    LIKELIHOOD, CRITERION, HELD_OUT
+    ONE_NUMBER, CRITERION, HELD_OUT
 
 cdef enum Cause:
-    SOUND, FEW_ROWS, STRAYS, CHANCE, DEPENDENT, NO_SPREAD, NARROW
+    SOUND, FEW_ROWS, CHANCE, DEPENDENT, NO_SPREAD, NARROW, TIES
 
 
 cdef struct Case:
     Layout layout
     Py_ssize_t d
     double none                 # rows of a component, up to which its covariance has no bound
-    double fewest               # rows below which chance may surpass what a criterion takes for its parameters
     double directions           # in which it may be thin by chance
-    double n_parameters         # of one component more
-    bint common, common_axes    # as `CovarianceModel` has them
+    double of_one, of_another   # parameters of a component alone, and of one more
+    bint common                 # as `CovarianceModel` has it
     double n                    # distinct rows
     double n_copies             # the weight of all rows over the geometric mean of their weights
     double ridge                # variance up to which it is the ridge's
@@ -43,7 +41,6 @@ cdef struct Case:
     Estimate mixture
     const double* free          # whiteners of the covariances before they were scaled to one volume
     const double* noise         # (d,) variances of uniform noise; NULL: there is none
-    bint explained              # far rows need no component: there is noise, or tails are heavy
     double* total               # covariance of the whole mixture, (d, d), or its variances, (d,), if not dense
     double* room                # scratch
 
@@ -75,27 +72,20 @@ cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept n
 cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept nogil:
     """Return a lower bound in nats per row, −∞ if it has no meaning: by this, mixtures of one K compare.
 
-    It has none where a component has too few rows or strays, or is worth less than the best one on m of n rows gains by
-    chance, m r / (m − r) log n/m: with the log n of `least_worth`, no small group in many columns is worth enough. A
-    narrow component has none, too, but on many rows it may be a group of one value: then the bound is less by what it
-    owes to rows that repeat.
+    It has none where a component is degenerate. But a narrow one on many rows may be a group of one value: then the
+    bound is less by what it owes to rows that repeat.
     """
-    cdef Cause of_spread = SOUND, of_rows
+    cdef Cause of_spread = SOUND
     cdef Py_ssize_t k
-    cdef double m, share, r = case.directions
     if case.K == 1 and case.noise == NULL:
         return lower_bound if cause_of_all(case) == SOUND else -INFINITY
     total_spread(case)
     for k in range(case.K):
         if k < n_matrices(case.layout, case.K):
             of_spread = cause_in_spread(case, k)
-        share = case.mixture.weights[k]
-        if of_spread > DEPENDENT and case.n_copies * share >= MANY * case.fewest:
+        if of_spread > DEPENDENT and case.n_copies * case.mixture.weights[k] * case.d > FEWEST * case.of_another:
             lower_bound -= lost_to_ties(case, k)
-            continue
-        m, of_rows = case.n * share, cause_in_rows(case, k)
-        if (of_spread != SOUND or of_rows != SOUND and of_rows != CHANCE or least_worth(case, m) == INFINITY
-                or of_rows == CHANCE and worth(case, k) < m * r / (m - r) * log(case.n / m)):
+        elif of_spread != SOUND or cause_in_rows(case, k) != SOUND:
             return -INFINITY
     return lower_bound
 
@@ -126,37 +116,46 @@ cdef inline bint may_be_degenerate(const Case* case) noexcept nogil:
 # ---------------------------------------------------------------------------------------------- rows
 
 cdef inline Cause cause_in_rows(const Case* case, Py_ssize_t k) noexcept nogil:
-    cdef double count = case.n * case.mixture.weights[k], least = least_worth(case, count)
-    cdef bint few = count < case.fewest
-    if case.judge == HELD_OUT and (case.common or least < INFINITY):
-        return SOUND
-    if not (least == INFINITY or least > 0 and (case.explained or worth(case, k) < least)):
-        return SOUND
-    return STRAYS if few and case.common else FEW_ROWS if least == INFINITY else CHANCE
+    cdef double least = least_worth(case, case.n * case.mixture.weights[k])
+    if least == INFINITY:
+        return FEW_ROWS
+    return CHANCE if least > 0 and worth(case, k) < least else SOUND
 
 
 cdef inline double least_worth(const Case* case, double m) noexcept nogil:
-    """Return the nats that a component of m rows has to be worth; 0 where a criterion tells, infinite where none may.
+    """Return the nats that a component of m rows has to be worth; 0 where these are many, infinite where none may be.
 
-    Of n rows, the best component on m of them gains m r / (m − r) log n by chance, with r = d if it has a shape along
-    axes that it turns as it needs, less 1 for a given volume, else 1. So it has where axes are shared: they turn for
-    each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component; along shared axes
-    chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer than 149 rows. Of few
-    rows, chance gives as much as BIC takes, and at times log n more. Where all share one covariance, a component of few
-    rows costs its weight, about m log n, and its mean, (d + 1) / 2 log n. A row by itself, or half a row more, may be
-    the end of a long tail.
+    To choose m of n rows, chance has as many ways as they have entropy: n H(m / n) nats, which it gains where all share
+    one covariance. With a shape of its own along axes that it turns as it needs, the best component on m of n rows
+    gains m r / (m − r) log n/m, r = d, less 1 for a given volume; else r = 1. Where several numbers of components
+    compare, it also pays for its parameters and one more.
     """
-    cdef double p = case.n_parameters, log_n = log(case.n), r = case.directions, least
+    cdef double r = case.directions, least
+    cdef int few = FEW if case.judge == CRITERION else FEWEST
+    if m <= (1.5 if case.common else case.none):   # half a row more may be the end of a long tail
+        return 0 if case.common and case.judge == HELD_OUT else INFINITY
+    if m * case.d > few * case.of_another or m >= case.n or case.judge == HELD_OUT:
+        return 0
     if case.common:
-        return 0 if m >= case.fewest else (m + p / 2) * log_n if m >= 1.5 else INFINITY
-    if m <= case.none:
-        return INFINITY
-    least = m * r / (m - r) * log_n
-    if case.common_axes and case.d > 1 and case.judge == CRITERION:
-        least = max(least, 2.5 * p)
-    if m < case.fewest:
-        least = max(least, (p / 2 + 1) * log_n)
-    return least if least > p / 2 * log_n else 0
+        least = m * log(case.n / m) + (case.n - m) * log(case.n / (case.n - m))
+    else:
+        least = m * r / (m - r) * log(case.n / m)
+    if case.judge == CRITERION:
+        if price(case, case.K) == INFINITY:
+            return INFINITY
+        least += (1 + price(case, case.K) - price(case, case.K - 1)) / 2 * log(case.n)
+    return least
+
+
+cdef inline double price(const Case* case, Py_ssize_t K) noexcept nogil:
+    """Return as how many parameters those of K components count, as they fit few rows better than others.
+
+    P of them count as P N / (N − P'), N the numbers in the rows, with those of covariances twice in P' (Bedrick & Tsai
+    1994).
+    """
+    cdef Py_ssize_t d = case.d
+    cdef double N = case.n * d, P = case.of_one + (K - 1) * case.of_another, rest = N - 2 * P + K * (d + 1) - 1
+    return P * N / rest if rest > 0 else INFINITY
 
 
 cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
@@ -180,8 +179,8 @@ cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
         if j == k:
             continue
         if case.common:
-            square = 2 * half_square(case.layout, d, case.mixture.whiteners, own_mean, their_mean)
-            apart, overlap = log1p(own * their / both * square) / 2, -square / 8
+            apart = widened(case, own * their / both, own_mean, their_mean, &square) / 2
+            overlap = -square / 8
         elif is_dense(case.layout):
             overlap = whiten_mean(case, k, j, 0.5) - (sizes[k] + sizes[j]) / 2
             overlap -= half_square(FULL, d, case.room, own_mean, their_mean) / 4
@@ -196,6 +195,22 @@ cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
         loss = case.n * (loss + 2 * log(2) * sqrt(own * their) * exp(overlap))
         least = loss if loss < least or isnan(loss) else least
     return least
+
+
+cdef inline double widened(
+    const Case* case, double share, const double* mean, const double* other, double* square,    # OUT of their distance
+) noexcept nogil:
+    """Return by how much log|Σ| of one covariance for all grows by the distance of two means."""
+    cdef Py_ssize_t d = case.d, j
+    cdef double log_size = 0
+    square[0] = 2 * half_square(case.layout, d, case.mixture.whiteners, mean, other)
+    if case.layout == SPHERICAL:
+        return d * log1p(share * square[0] / d)
+    if is_dense(case.layout):
+        return log1p(share * square[0])
+    for j in range(d):
+        log_size += log1p(share * ((mean[j] - other[j]) * case.mixture.whiteners[j]) ** 2)
+    return log_size
 
 
 cdef inline double log_size_along_axes(
@@ -325,7 +340,7 @@ cdef inline double thinnest(
     const Case* case, Py_ssize_t k,
     double* axis,                                  # OUT (d,) along which the component has variance 1
 ) noexcept nogil:
-    """Find where a dense component is thinnest, in units of the columns; return its share of the variance there."""
+    """Find where a dense component is thinnest, in units of the columns; return its variance in all rows."""
     cdef Py_ssize_t d = case.d, i, j, best = 0, _
     cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
     cdef double* white = case.room
@@ -351,7 +366,7 @@ cdef inline double thinnest(
                 axis[j] += whitener[i * d + j] * white[i]
             size += axis[j] ** 2 * case.total[j * (d + 1)]
         if not (0 < size < INFINITY):
-            return 1
+            return 0
         for j in range(d):
             axis[j] /= sqrt(size)
     share = 0
@@ -360,43 +375,10 @@ cdef inline double thinnest(
             share += axis[i] * axis[j] * case.mixture.covariances[k * component_stride(case.layout, d) + i * d + j]
             all_rows += axis[i] * axis[j] * case.total[i * d + j]
     if not (share > 0 and all_rows > 0):
-        return 1
-    for j in range(d):
-        axis[j] /= sqrt(share)
-    return share / all_rows
-
-
-cdef inline Py_ssize_t thin_axes(
-    const Case* case, Py_ssize_t k,
-    double* axes,                                  # OUT (n, d) along which the component has variance 1
-) noexcept nogil:
-    """Find the axes along which a component is thin beside all rows; return how many.
-
-    Of dense covariances, that is the thinnest one, of others at most some columns, and of factors none.
-    """
-    cdef Py_ssize_t d = case.d, n = 0, i, j, place
-    cdef Py_ssize_t[MOST_AXES] columns
-    cdef double[MOST_AXES] shares
-    cdef double share
-    if is_dense(case.layout):
-        return thinnest(case, k, axes) < 1. / THINNER
-    if is_low_rank(case.layout):
         return 0
     for j in range(d):
-        share = variance(case, k, j) / case.total[j]
-        if not share < 1. / THINNER or n == MOST_AXES and share >= shares[n - 1]:
-            continue
-        n = min(n + 1, MOST_AXES)
-        place = n - 1
-        while place > 0 and share < shares[place - 1]:
-            shares[place], columns[place] = shares[place - 1], columns[place - 1]
-            place -= 1
-        shares[place], columns[place] = share, j
-    for i in range(n):
-        for j in range(d):
-            axes[i * d + j] = 0
-        axes[i * d + columns[i]] = 1 / sqrt(variance(case, k, columns[i]))
-    return n
+        axis[j] /= sqrt(share)
+    return all_rows / share
 
 
 cdef inline double clipped(double x) noexcept nogil:

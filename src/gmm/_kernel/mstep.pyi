@@ -13,10 +13,8 @@ _Array = NDArray[np.float64]
 _Moments = tuple[Layout, _Array, _Array, _Array, _Array, float, float, _Array]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 
-_Rules = tuple[int, int, float, float, float, int, bool, bool]
+_Rules = tuple[int, int, float, float, float, float, bool]
 _Prior = tuple[_Array, _Array, float, float, float]
-
-THIN: float
 
 _T = TypeVar("_T")
 
@@ -185,15 +183,15 @@ class Verdict:
         cls, rules: _Rules, n: float, steps: _Array, ridge: float, judge: int, weight: _Array | None = None
     ) -> Self: ...
     def causes(self, estimate: _Estimate, noise: _Array | None = None, of_pass: Any = None) -> NDArray[np.uint8]: ...
-    def doubts(
+    def ties(
         self,
         estimate: _Estimate,
         noise: _Array | None,
         causes: NDArray[np.uint8],
         rows: _Array,
         weight: _Array | None,
-        few: float,
-    ) -> tuple[_Array, NDArray[np.intp]]: ...
+        repeated: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]: ...
     def first(self, state: QuasiNewtonState, noise: object) -> int: ...
     def worth(self, estimate: _Estimate, noise: _Array | None, lower_bound: float) -> float: ...
 
@@ -203,12 +201,4 @@ class Line:
         cls, rows: _Array, weight: _Array | None, labels: NDArray[np.intp] | None = None, n_labels: int = 0
     ) -> Self: ...
 
-def narrowest(
-    rows: _Array,
-    weight: _Array | None,
-    labels: NDArray[np.intp],
-    axes: _Array,
-    owners: NDArray[np.intp],
-    mass: _Array,
-) -> tuple[_Array, _Array]: ...
 def total_variances(layout: int, estimate: _Estimate, noise: _Array | None = None) -> _Array: ...

@@ -5,7 +5,7 @@ and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
-from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
+from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, log1p, rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -22,8 +22,8 @@ from gmm._kernel.arrays cimport (
 )
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    MOST_AXES, RIDGES, THINNER, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes,
-    total_spread, worth_of_bound,
+    RIDGES, SOUND, TIES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
+    variance, worth_of_bound,
 )
 from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -54,9 +54,9 @@ from copy import copy
 import numpy as np
 
 
-THIN = 1. / THINNER                   # of the variance of all rows: a component with less is thin there
-cdef double NEARLY_ALL = 0.75         # of the rows of a component
-cdef double ROUNDING_OF_TIES = 8 * DBL_EPSILON        # of a value along an axis
+cdef double LEAST_TIES = log(1 + 6 / M_PI) / 2         # nats per row, with which a component is as narrow as a step
+cdef double ON_A_PLANE = 0.01         # deviations of a component that rows lie apart, but for the rounding of an axis
+cdef double NEAREST = 0.1             # times the rows on a value, and rows beside it tell its step
 cdef double LEAST_WEIGHT = 1e-300     # of a component in a constraint: its share of a covariance may be divided by it
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
@@ -916,8 +916,7 @@ cdef class Verdict:
     ):
         cdef Case* case = &self.case
         cdef Py_ssize_t j
-        (case.layout, case.d, case.none, case.fewest, case.directions, case.n_parameters, case.common,
-         case.common_axes) = rules
+        case.layout, case.d, case.none, case.directions, case.of_one, case.of_another, case.common = rules
         expect("steps", steps.shape[0], case.d)
         case.n, case.ridge, case.judge, self.weight = n, RIDGES * ridge, judge, weight
         self.variances = np.empty(case.d)
@@ -942,14 +941,17 @@ cdef class Verdict:
         copy_statistics(of_pass, &family, room, &moments)
         return self.judged_by(&case, &moments)
 
-    def doubts(
+    def ties(
         self, estimate, const double[::1] noise, const unsigned char[::1] causes not None,
-        const double[:, ::1] rows not None, const double[::1] weight, double few,
+        const double[:, ::1] rows not None, const double[::1] weight, const unsigned char[::1] repeated not None,
     ):
-        """Return axes along which components without a cause may have one value, but for a few of their rows.
+        """Return the causes, and `TIES` of components without one whose density owes too much to rows that repeat.
 
-        They are thin there beside all rows, and among some rows one of their deviations holds nearly as many as they
-        have, or they have fewer than `few`. Rows belong to the most probable component, but for noise and heavy tails.
+        Rows of a step h have h times a density that has h²/2π more variance there as their mass (`lost_to_ties`). Where
+        no step is known, it is the distance from the value that most rows of a component have to the nearest others, a
+        tenth as many. This is asked of columns, and of the axis along which a dense component is thinnest. A covariance
+        that all share owes to them if most components do. Rows belong to the most probable component, but for noise and
+        heavy tails.
 
         Parameters
         ----------
@@ -958,54 +960,43 @@ cdef class Verdict:
         causes : array of shape (K,)
         rows : array of shape (n, d)
         weight : array of shape (n,), optional
-        few : float
-
-        Returns
-        -------
-        axes : array of shape (A, d)
-            Along which components have variance 1.
-        owners : array of shape (A,)
-            Which components.
+        repeated : array of shape (d,)
+            Whether a column has equal values.
         """
         cdef Case case = self.case
-        cdef Py_ssize_t A = 0, n_thin = 0, n_axes, k, a, j, most
-        cdef double expected
+        cdef Py_ssize_t k, j, d = case.d
+        cdef double times, share, held = 0
         cdef Line line = Line(rows, weight)
         set_mixture(&case, estimate, noise)
         expect("causes", causes.shape[0], case.K)
-        expect("a row", rows.shape[1], case.d)
-        most = case.K * (1 if is_dense(case.layout) else min(case.d, MOST_AXES))
-        axes, owners = np.empty((most, case.d)), np.empty(most, np.intp)
-        cdef double[:, ::1] into = axes
-        cdef Py_ssize_t[::1] owner = owners, labels
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
-        cdef bint has_labels = not (case.explained or is_low_rank(case.layout))   # of normal densities alone
+        expect("repeated", repeated.shape[0], d)
+        expect("a row", rows.shape[1], d)
+        cdef unsigned char[::1] found = np.array(causes)
+        cdef Py_ssize_t[::1] labels = np.empty(rows.shape[0], np.intp)
+        cdef double[::1] axis = np.empty(d), room = np.empty(case_size(case.layout, case.K, d))
+        if is_low_rank(case.layout):
+            return found.base
+        choose_components(&case, rows, labels, np.empty(case.K))
+        line.sort_by(labels, case.K)
         lay_out_case(&case, &room[0])
         with nogil:
             total_spread(&case)
             for k in range(case.K):
-                if causes[k] > 0:
-                    continue
-                n_axes = thin_axes(&case, k, &into[n_thin, 0])
-                for a in range(n_thin, n_thin + n_axes):
-                    owner[a] = k
-                n_thin += n_axes
-        if has_labels and n_thin > 0:
-            labels = np.empty(rows.shape[0], np.intp)
-            choose_components(&case, rows, labels, np.empty(case.K))
-            line.sort_by(labels, case.K)
-        with nogil:
-            for a in range(n_thin):
-                k = owner[a]
-                expected = case.mixture.weights[k] * line.weight_of_all
-                if has_labels:
-                    expected = min(expected, line.weight_of(k))
-                if expected < few or line.width(&into[a, 0], k if has_labels else -1, NEARLY_ALL * expected) < 1:
-                    owner[A] = k
-                    for j in range(case.d):
-                        into[A, j] = into[a, j]
-                    A += 1
-        return axes[:A], owners[:A]
+                share = case.mixture.weights[k]
+                for j in range(d):
+                    times = case.total[j * (d + 1 if is_dense(case.layout) else 1)] / variance(&case, k, j)
+                    if found[k] == SOUND and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
+                        axis[:] = 0
+                        axis[j] = 1 / sqrt(variance(&case, k, j))
+                        if line.ties(&axis[0], k, share, times, 0) > LEAST_TIES:
+                            found[k] = TIES
+                if found[k] == SOUND and is_dense(case.layout):
+                    times = thinnest(&case, k, &axis[0])
+                    if (owed_to_ties(1, INFINITY, times) > LEAST_TIES
+                            and line.ties(&axis[0], k, share, times, ON_A_PLANE) > LEAST_TIES):
+                        found[k] = TIES
+                held += share * (found[k] == TIES)
+        return np.array(causes) if case.common and held < 0.5 else found.base
 
     def first(self, QuasiNewtonState state not None, noise):
         """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
@@ -1050,7 +1041,7 @@ cdef class Verdict:
         if family.layout != case.layout or family.d != case.d:
             raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
         case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
-        case.noise, case.explained = NULL, False
+        case.noise = NULL
         return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
 
     cdef double bound_of(self, Case* case, double lower_bound) except? -1:
@@ -1112,95 +1103,69 @@ cdef class Line:
                 self.starts[labels[i] + 1] += 1
         return 0
 
-    cdef double weight_of(self, Py_ssize_t label) noexcept nogil:
-        cdef Py_ssize_t number
-        cdef double weight = 0
-        for number in range(self.starts[label], self.starts[label + 1]):
-            weight += 1 if self.weight is None else self.weight[self.order[number]]
-        return weight
-
-    cdef double width(self, const double* axis, Py_ssize_t label, double mass, double* deviation=NULL) noexcept nogil:
-        """Return how wide the narrowest interval is that holds so much weight of rows of a label, of all if −1.
-
-        Infinite if there is not so much. Rows that are not finite along the axis are left out. The `deviation` of these
-        rows is at least what rounding leaves in their values.
-        """
-        cdef Py_ssize_t n = self.rows.shape[0], d = self.rows.shape[1], m = 0, last = 0, first, i, j, number
-        cdef Py_ssize_t start = 0 if label < 0 else self.starts[label], end = n if label < 0 else self.starts[label + 1]
-        cdef double value, held = 0, least = mass * (1 - 1e-9), width = INFINITY, total = 0, mean = 0, square = 0
-        cdef double largest = 0
-        cdef Item* items = <Item*>&self.room[0]
+    cdef Py_ssize_t lay(self, const double* axis, Py_ssize_t start, Py_ssize_t end, Item* items) noexcept nogil:
+        """Sort rows from `start` to `end` of `order` along an axis, but those that are not finite; return how many."""
+        cdef Py_ssize_t m = 0, d = self.rows.shape[1], i, j, number
+        cdef double value
         for number in range(start, end):
-            i = number if label < 0 else self.order[number]
+            i = self.order[number]
             value = 0
             for j in range(d):
                 value += self.rows[i, j] * axis[j]
-            if not isfinite(value):
-                continue
-            self.along[m], self.held[m] = value, 1 if self.weight is None else self.weight[i]
-            largest = max(largest, fabs(value))
-            m += 1
-        if deviation != NULL:
-            for i in range(m):
-                total += self.held[i]
-                mean += self.held[i] * self.along[i]
-            mean /= total
-            for i in range(m):
-                square += self.held[i] * (self.along[i] - mean) ** 2
-            deviation[0] = max(sqrt(square / total), ROUNDING_OF_TIES * largest)
+            if isfinite(value):
+                self.along[m], self.held[m] = value, 1 if self.weight is None else self.weight[i]
+                m += 1
         if m > 0:
-            sort_by_value(&self.along[0], m, 1, items, items + n, <Py_ssize_t*>(items + 2 * n))
+            sort_by_value(&self.along[0], m, 1, items, items + self.along.shape[0],
+                          <Py_ssize_t*>(items + 2 * self.along.shape[0]))
+        return m
+
+    cdef double ties(
+        self, const double* axis, Py_ssize_t label, double share, double times, double width,
+    ) noexcept nogil:
+        """Return what the density of a component owes to equal rows of a label, in nats per row.
+
+        Along the axis the component has variance 1, and all rows have `times` as much. Rows are equal that lie in an
+        interval of this `width`.
+        """
+        cdef Py_ssize_t first, last = 0, m
+        cdef double mass = 0, most = 0, low = 0, high = 0, needed
+        cdef Item* items = <Item*>&self.room[0]
+        m = self.lay(axis, self.starts[label], self.starts[label + 1], items)
         for first in range(m):
-            while last < m and (last <= first or held < least):
-                held += self.held[items[last].row]
+            while last < m and items[last].key - items[first].key <= width:
+                mass += self.held[items[last].row]
                 last += 1
-            if held < least:
-                break
-            width = min(width, items[last - 1].key - items[first].key)
-            held -= self.held[items[first].row]
-        return width
+            if mass > most:
+                most, low, high = mass, items[first].key, items[last - 1].key
+            mass -= self.held[items[first].row]
+        share = min(1., most / (share * self.weight_of_all))
+        if owed_to_ties(share, INFINITY, times) <= LEAST_TIES:
+            return 0
+        m, first, last = self.lay(axis, 0, self.starts[self.starts.shape[0] - 1], items), 0, 0
+        while first < m and items[first].key < low:
+            first += 1
+        last, mass = first, 0
+        while last < m and items[last].key <= high:
+            mass += self.held[items[last].row]
+            last += 1
+        needed, mass = NEAREST * mass, 0
+        width = INFINITY
+        while mass < needed and (first > 0 or last < m):
+            if last == m or first > 0 and low - items[first - 1].key < items[last].key - high:
+                first -= 1
+                width = low - items[first].key
+                mass += self.held[items[first].row]
+            else:
+                width = items[last].key - high
+                mass += self.held[items[last].row]
+                last += 1
+        return owed_to_ties(share, width if mass >= needed else INFINITY, times)
 
 
-def narrowest(
-    const double[:, ::1] rows, const double[::1] weight, const Py_ssize_t[::1] labels not None,
-    const double[:, ::1] axes, const Py_ssize_t[::1] owners, const double[::1] mass,
-):
-    """Find how wide the narrowest intervals are that hold so much weight of rows along axes.
-
-    Parameters
-    ----------
-    rows : array of shape (n, d)
-        Those that are not finite along an axis are left out there.
-    weight : array of shape (n,), optional
-    labels : array of shape (n,)
-        Only rows whose label is the owner of an axis count there.
-    axes : array of shape (A, d)
-    owners : array of shape (A,)
-    mass : array of shape (A,)
-
-    Returns
-    -------
-    widths : array of shape (A,)
-        Infinite where there is not so much weight.
-    deviations : array of shape (A,)
-        Of the rows of the owner along the axis, or what rounding leaves; NaN without rows.
-    """
-    cdef Py_ssize_t d = rows.shape[1], A = axes.shape[0], n_labels = 0, a
-    expect_matrix("axes", axes, A, d)
-    expect("owners", owners.shape[0], A)
-    expect("mass", mass.shape[0], A)
-    for a in range(A):
-        if owners[a] < 0:
-            raise ValueError(f"expected owners from 0 on, got {owners[a]}")
-        n_labels = max(n_labels, owners[a] + 1)
-    cdef Line line = Line(rows, weight)
-    line.sort_by(labels, n_labels)
-    widths, deviations = np.empty(A), np.empty(A)
-    cdef double[::1] width = widths, deviation = deviations
-    with nogil:
-        for a in range(A):
-            width[a] = line.width(&axes[a, 0], owners[a], mass[a], &deviation[a])
-    return widths, deviations
+cdef inline double owed_to_ties(double share, double step, double times) noexcept nogil:
+    """Return what a density of variance 1 owes to a share of its rows that repeat, on steps as wide as all at most."""
+    return share * log1p(min(step * step, 3 * times) / (2 * M_PI)) / 2
 
 
 cdef void choose_components(
@@ -1244,13 +1209,9 @@ cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
 
 
 cdef int set_noise(Case* case, const double[::1] noise) except -1:
-    cdef Py_ssize_t k
     if noise is not None:
         expect("noise", noise.shape[0], case.d)
     case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]
-    case.explained = noise is not None
-    for k in range(case.K):
-        case.explained = case.explained or case.mixture.tails[k] > 0
     return 0
 
 

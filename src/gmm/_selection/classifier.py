@@ -49,9 +49,9 @@ _REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = options_with("classes")
 _COLLAPSED = (
-    "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, less "
-    "variance in some direction than rounding or reg_covar leaves, so that its likelihood and BIC mean little. Use a "
-    "conjugate prior, {} or more rows."
+    "A component of {} is degenerate: it has too few rows to tell it from chance or, as on rounded columns or copies "
+    "of columns, less variance in some direction than rounding or reg_covar leaves. Use a conjugate prior, {} or more "
+    "rows."
 )
 
 

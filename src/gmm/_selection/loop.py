@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm._blas import single_threaded_blas
-from gmm._em import Outlook
+from gmm._em import LOWERED, Outlook
 from gmm._estimators import criteria
 from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
@@ -80,6 +80,11 @@ class End(NamedTuple):
     score: float
     behind: float | None = None
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether no component is degenerate, and no update lowered the objective, which ends a run anywhere."""
+        return self.degenerate < 0 and LOWERED not in self.result.trace.reason
+
 
 class Cell:
     """One number of components, covariance type and tails, and the best of its fits so far.
@@ -88,7 +93,7 @@ class Cell:
     ----------
     key : Key
     end, sound : End or None
-        The best one; the same if none of its components is degenerate.
+        The best one; the same if it is sound.
     error : Exception or None
         Why there is none.
     n_seeds : int
@@ -192,7 +197,10 @@ class Cell:
         if degenerate >= 0 and (self.sound or not is_higher):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.keep(End(result, start, degenerate, self._score(result), behind))
+        end = End(result, start, degenerate, self._score(result), behind)
+        if not end.is_sound and (self.sound or not is_higher):
+            return
+        self.keep(end)
         self.error, self.n_fresh, self.n_again = None, 0, 0
         if LOGGER.isEnabledFor(INFO):
             of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
@@ -200,7 +208,7 @@ class Cell:
 
     def keep(self, end: End) -> None:
         """Make an end the best one."""
-        self.end, self.sound = end, end if end.degenerate < 0 else None
+        self.end, self.sound = end, end if end.is_sound else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -216,6 +224,8 @@ class Cell:
         if self.end.behind is not None:
             criterion = criteria.title(self._request.criterion)
             return Status(Ending.LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
+        if not self.end.is_sound:
+            return Status(Ending.LOWERED)
         return Status(Ending.OK if self.end.result.trace.converged else Ending.NOT_CONVERGED)
 
     def entry(self) -> Entry:

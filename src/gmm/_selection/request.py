@@ -223,7 +223,7 @@ class Request(NamedTuple):
         """What mixtures are compared by."""
         if self.criterion == HELD_OUT:
             return Judge.HELD_OUT
-        return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
+        return Judge.CRITERION if len(self.n_components) > 1 else Judge.ONE_NUMBER
 
     def log_likelihood_of_one(self, parameters: MixtureParameters) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""

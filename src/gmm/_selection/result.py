@@ -44,6 +44,7 @@ class Ending(StrEnum):
 
     OK = "ok"
     NOT_CONVERGED = "not converged"
+    LOWERED = "ended since an update lowered the objective"
     NOT_TRIED = "not tried"
     DEGENERATE = "degenerate"
     FAILED = "failed"
@@ -86,8 +87,8 @@ class Status(NamedTuple):
         return self.kind not in (Ending.FAILED, Ending.NOT_TRIED)
 
     def is_eligible(self, criterion: str) -> bool:
-        """Return whether this criterion of a cell with a fit may choose it: rows held out judge degenerate ones too."""
-        return criterion == HELD_OUT or self.kind != Ending.DEGENERATE
+        """Return whether this criterion of a cell with a fit may choose it: rows held out judge all."""
+        return criterion == HELD_OUT or self.kind not in (Ending.DEGENERATE, Ending.LOWERED)
 
 
 def is_fault(error: Exception) -> bool:
@@ -229,11 +230,12 @@ class Selection:
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
-        ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
-        before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
-        with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
-        component has too few rows or too little spread, so that all criteria but that of rows held out are
-        meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
+        ``"ok"``; ``"not converged"``; ``"ended since an update lowered the objective"``, as rounding does where values
+        are far from each other, so that it is not chosen; ``"left: at least 452 BIC behind the best"`` if, on many
+        rows, the cell was left before it converged, since its projected gain does not bring it within 40 of the best
+        criterion: it would end with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in
+        every fit of the cell a component has too few rows or too little spread, so that all criteria but that of rows
+        held out are meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
         Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
         `gmm.em.Trace`.
@@ -241,7 +243,8 @@ class Selection:
         The fitted mixtures; None where there is no fit. The `fit` of each repeats it: see `select`.
     best_index : int
         Index of the cell with the smallest criterion, among cells that have not failed and, unless rows held out judge
-        them, are not degenerate; among the degenerate ones if there are no others. The first in case of a tie.
+        them, are not degenerate and did not end since an update lowered the objective; among these if there are no
+        others. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_fresh_starts, n_found_again : int
@@ -308,8 +311,8 @@ class Selection:
         >>> from gmm import GaussianMixture, select
         >>> X = np.random.default_rng(0).normal(size=(50, 2))
         >>> found = select(X, (1, 2), ["EII", "VVV"], random_state=0)
-        >>> again = GaussianMixture(**found[2, "VVV"].get_params()).fit(X)
-        >>> bool((again.means_ == found[2, "VVV"].means_).all())
+        >>> again = GaussianMixture(**found[2, "EII"].get_params()).fit(X)
+        >>> bool((again.means_ == found[2, "EII"].means_).all())
         True
         """
         called: Any = cell
@@ -449,8 +452,9 @@ class Selection:
         BIC by covariance model and number of components
           K      EII      VVV
           1  ★286.83   292.96
-          2   295.93   310.84
+          2   295.93  ^307.94
           ★ best (smallest)
+          ^ a component is degenerate: not chosen
         """
         width = None if width is None else check_whole(width, "width")
         kinds, sizes, word = self.kinds, self.n_components.tolist(), check_text(word, "word")
@@ -770,7 +774,7 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
     )
 
 
-_MARKS: dict[str, str] = {Ending.NOT_CONVERGED: "~", Ending.LEFT: "≤", Ending.DEGENERATE: "^"}
+_MARKS: dict[str, str] = {Ending.NOT_CONVERGED: "~", Ending.LOWERED: "!", Ending.LEFT: "≤", Ending.DEGENERATE: "^"}
 
 
 def _mark(selection: Selection, number: int) -> str:
@@ -799,15 +803,17 @@ def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "★ best (smallest)"
     if Ending.NOT_CONVERGED in kinds:
         yield "~ not converged"
+    if Ending.LOWERED in kinds:
+        yield f"! {Ending.LOWERED}"
     if Ending.LEFT in kinds:
         yield f"≤ left: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
     if Ending.DEGENERATE in kinds:
         yield "^ " + (
-            "a component is degenerate (few rows or thin): judged by rows held out"
+            "a component is degenerate: judged by rows held out"
             if selection.criterion == HELD_OUT
-            else "every fit has a degenerate component (few rows or thin): do not use these criteria"
+            else "every fit has a degenerate component: do not use these criteria"
             if states[selection.best_index].kind == Ending.DEGENERATE
-            else "a component is degenerate (few rows or thin): not chosen"
+            else "a component is degenerate: not chosen"
         )
     if of_grid and Ending.NOT_TRIED in kinds:
         yield "– not tried"
@@ -832,6 +838,8 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
     if states[number].kind == Ending.NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
+    if states[number].kind == Ending.LOWERED:
+        yield f"the best {Ending.LOWERED}, by rounding: bring the columns, or rows far from all others, nearer to zero"
     if states[number].kind == Ending.DEGENERATE and criterion == HELD_OUT:
         yield f"the best is {verdict(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
     elif states[number].kind == Ending.DEGENERATE:

@@ -57,7 +57,6 @@ class CovarianceModel:
         self.stored_whole = layout.whole  # covariances, not factors and noise
         self.common = _OWN not in letters  # one covariance for all components
         self.joint = layout.pooled or bool(constraint and not n_factors)  # those of components depend on each other
-        self.common_axes = self.orientation == COMMON  # which the rows turn
         self.own_shapes = self.shape == _OWN
         self.scales_shapes = self.own_shapes and self.volume == COMMON  # to one volume, …
         self.depends_on_moments = self.scales_shapes and layout.whole  # which say more of degenerate components
@@ -94,15 +93,6 @@ class CovarianceModel:
         d, copies = n_features, (0, 1, n_components)
         volumes, shapes, orientations = [copies[_FREEDOM[part]] for part in self.letters]
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
-
-    def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component may overfit its rows.
-
-        Of n rows, the best component on m of them, with p parameters more than one component less has, gains about
-        m r / (m − r) log n nats: see `thin_directions`. From as many rows as these on, this is at most what BIC takes
-        for the parameters, p / 2 log n.
-        """
-        return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
 
     def thin_directions(self, n_features: int) -> int:
         """Number r of directions in which a component may be thin: of at most r rows, its likelihood has no bound.
@@ -208,20 +198,16 @@ class FactorModel(CovarianceModel):
         each = d * q - q * (q - 1) // 2 + (1 if self.isotropic else d)
         return n_components * min(each, d * (d + 1) // 2)
 
-    def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component overfits its rows: between those of VVI and of VVV.
-
-        Of many columns, as many as one has parameters.
-        """
-        return (n_features if self.stored_whole else 0) + 2 + self.n_factors
-
     def thin_directions(self, n_features: int) -> int:
         """One: what noise and factors may do by chance is only told by the number of rows."""
         return 1
 
     def unbounded_rows(self, n_features: int) -> float:
-        """Number of rows of a component up to which the likelihood has no bound, or is taken to have none."""
-        return self.fewest_rows(n_features) - 0.5
+        """Number of rows of a component up to which the likelihood is taken to have no bound: between VVI's and VVV's.
+
+        Of many columns, as many as one has parameters. Half a row is rounded up.
+        """
+        return (n_features if self.stored_whole else 0) + 1.5 + self.n_factors
 
     def nearest(self, covariances: Array, counts: Array) -> Array:
         """Return the covariances of this model that are nearest to some: themselves, if they are of it."""
