@@ -32,6 +32,7 @@ TIMED = (
     "cluster",
     "following",
     "how-many",
+    "worth",
     "clusterings",
 )
 QUESTIONS = (*TIMED, "instructions")

@@ -1155,9 +1155,12 @@ def _least_worth(model, n, d, K, m, judge):
     if m <= (1.5 if by_one else factor + 1.5 + d * model.stored_whole if factor else r):
         return np.inf
     p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
-    if m * d > (8 if judge == "CRITERION" else 2) * p or m >= n or judge == "HELD_OUT":
+    times, is_many = 0 if by_one else m * r / (m - r), m * d > (8 if judge == "CRITERION" else 2) * p
+    if m >= n or judge == "HELD_OUT":
         return 0
-    choice = m * np.log(n / m) + (n - m) * np.log(n / (n - m)) if by_one else m * r / (m - r) * np.log(n / m)
+    if is_many:
+        return times * np.log(n) if judge == "CRITERION" and times > p / 2 else 0
+    choice = m * np.log(n / m) + (n - m) * np.log(n / (n - m)) if by_one else times * np.log(n / m)
     if judge != "CRITERION":
         return choice
     prices = []

@@ -39,8 +39,8 @@ plot_selection(found)
 # %%
 # BIC chooses three components with different variances: a small near group, a
 # small far one, and most galaxies in one broad component, which covers two
-# modes. The table marks fits in which a component has so few galaxies that they
-# are strays, or no more than chance gives. Such fits are never chosen.
+# modes. The table marks fits in which a component has so few galaxies that
+# chance may have made it. Such fits are never chosen.
 
 plot_clusters(found.best, galaxies)
 

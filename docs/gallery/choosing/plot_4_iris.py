@@ -44,7 +44,7 @@ table["adjusted Rand"] = [
     adjusted_rand_score(species, fit.predict(flowers))
     for fit in found.estimators
 ]
-print(table.sort_values("bic").head(8).round(3).to_string(index=False))
+print(table.iloc[found.ranked()[:8]].round(3).to_string(index=False))
 
 # %%
 # Two groups and three are almost equally good: their BIC differs by less than
@@ -52,7 +52,7 @@ print(table.sort_values("bic").head(8).round(3).to_string(index=False))
 # one group or two; a botanist knows that they are two. The picture shows the
 # second-best fit in the plane in which its components differ most:
 
-three = found.estimators[table["bic"].argsort()[1]]
+three = found.estimators[found.ranked()[1]]
 plot_clusters(three, flowers)
 
 # %%

@@ -128,18 +128,20 @@ cdef inline double least_worth(const Case* case, double m) noexcept nogil:
     To choose m of n rows, chance has as many ways as they have entropy: n H(m / n) nats, which it gains where all share
     one covariance. With a shape of its own along axes that it turns as it needs, the best component on m of n rows
     gains m r / (m − r) log n/m, r = d, less 1 for a given volume; else r = 1. Where several numbers of components
-    compare, it also pays for its parameters and one more.
+    compare, it also pays for its parameters and one more. Where all share axes, which turn for each of them, chance may
+    give more than a criterion takes from many rows, too, up to m r / (m − r) log n.
     """
-    cdef double r = case.directions, least
-    cdef int few = FEW if case.judge == CRITERION else FEWEST
+    cdef double r = case.directions, times, least
     if m <= (1.5 if case.common else case.none):   # half a row more may be the end of a long tail
         return 0 if case.common and case.judge == HELD_OUT else INFINITY
-    if m * case.d > few * case.of_another or m >= case.n or case.judge == HELD_OUT:
+    if m >= case.n or case.judge == HELD_OUT:
         return 0
+    times = 0 if case.common else m * r / (m - r)
+    if m * case.d > (FEW if case.judge == CRITERION else FEWEST) * case.of_another:
+        return times * log(case.n) if case.judge == CRITERION and times > case.of_another / 2 else 0
+    least = times * log(case.n / m)
     if case.common:
         least = m * log(case.n / m) + (case.n - m) * log(case.n / (case.n - m))
-    else:
-        least = m * r / (m - r) * log(case.n / m)
     if case.judge == CRITERION:
         if price(case, case.K) == INFINITY:
             return INFINITY

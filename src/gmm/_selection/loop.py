@@ -71,19 +71,17 @@ class Start(NamedTuple):
 class End(NamedTuple):
     """A fit of a cell: where it ended and began, a degenerate component or −1, and its criterion.
 
-    One that was left on its way is `behind` the best criterion, by as much at least, or has a degenerate component.
+    Its `rank` is 0 if it is sound, 1 if it is only by the stricter rule for several numbers of components that one is
+    degenerate, and 2 if one is anyway, or an update lowered the objective, which ends a run anywhere. One that was left
+    on its way is `behind` the best criterion, by as much at least, or has a degenerate component.
     """
 
     result: SolverResult
     start: Start
     degenerate: int
+    rank: int
     score: float
     behind: float | None = None
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether no component is degenerate, and no update lowered the objective, which ends a run anywhere."""
-        return self.degenerate < 0 and LOWERED not in self.result.trace.reason
 
 
 class Cell:
@@ -139,6 +137,13 @@ class Cell:
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
 
+    def _degenerate(self, fit: SolverRun | SolverResult, reason: str) -> tuple[int, int]:
+        """Return a degenerate component of a fit or −1, and the rank of it as an `End`."""
+        component, source = self._degeneracy.first(fit), self._request.source
+        if component < 0:
+            return component, 2 if LOWERED in reason else 0
+        return component, 1 if Degeneracy.of_fits(self.settings.objective, source).first(fit) < 0 else 2
+
     @cached_property
     def n_parameters(self) -> int:
         """How many parameters are free."""
@@ -193,14 +198,11 @@ class Cell:
         is_higher = self.end is None or fit.lower_bound > self.end.result.lower_bound + self.accuracy
         if self.sound and not is_higher:
             return
-        degenerate = self._degeneracy.first(fit)
-        if degenerate >= 0 and (self.sound or not is_higher):
+        degenerate, rank = self._degenerate(fit, fit.why if isinstance(fit, SolverRun) else fit.trace.reason)
+        if self.end and (rank > self.end.rank or (rank == self.end.rank and not is_higher)):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        end = End(result, start, degenerate, self._score(result), behind)
-        if not end.is_sound and (self.sound or not is_higher):
-            return
-        self.keep(end)
+        self.keep(End(result, start, degenerate, rank, self._score(result), behind))
         self.error, self.n_fresh, self.n_again = None, 0, 0
         if LOGGER.isEnabledFor(INFO):
             of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
@@ -208,7 +210,7 @@ class Cell:
 
     def keep(self, end: End) -> None:
         """Make an end the best one."""
-        self.end, self.sound = end, end if end.is_sound else None
+        self.end, self.sound = end, end if end.rank == 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -224,7 +226,7 @@ class Cell:
         if self.end.behind is not None:
             criterion = criteria.title(self._request.criterion)
             return Status(Ending.LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
-        if not self.end.is_sound:
+        if self.end.rank > 0:
             return Status(Ending.LOWERED)
         return Status(Ending.OK if self.end.result.trace.converged else Ending.NOT_CONVERGED)
 
@@ -385,7 +387,7 @@ class Search:
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
         if first.end and cell.end and self._same(cell.end.result, first.end.result):
-            cell.keep(cell.end._replace(degenerate=first.end.degenerate))  # one model is judged by one rule
+            cell.keep(cell.end._replace(degenerate=first.end.degenerate, rank=first.end.rank))  # one model, one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):

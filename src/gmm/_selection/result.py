@@ -452,7 +452,7 @@ class Selection:
         BIC by covariance model and number of components
           K      EII      VVV
           1  ★286.83   292.96
-          2   295.93  ^307.94
+          2   295.93  ^310.84
           ★ best (smallest)
           ^ a component is degenerate: not chosen
         """
