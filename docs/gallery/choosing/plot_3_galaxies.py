@@ -55,7 +55,7 @@ for k in order:
     print(f"{n:2} galaxies, {mean:.1f} ± {deviation:.1f} thousand km/s")
 
 # %%
-# Four components separate the two modes, and BIC is not much larger.
+# Four components separate the two modes, but BIC is larger.
 
 table = found.to_frame()
 four = table.query("n_components == 4 and covariance_type == 'V'").index[0]
