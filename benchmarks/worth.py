@@ -249,7 +249,9 @@ def run(settings: Settings, report: Report) -> bool:
                     warnings.simplefilter("ignore")
                     fits = list(fits_of(X))
                     found = gmm.select(X, range(1, MOST + 1), random_state=0).best.n_components
-                answers.append([np.sign(each - K) for each in (*(chosen(fits, rule) for rule in RULES.values()), found)])
+                answers.append(
+                    [np.sign(each - K) for each in (*(chosen(fits, rule) for rule in RULES.values()), found)]
+                )
         signs = np.array(answers)
         report.row(name, str(len(signs)), *(f"{(each == 0).sum()}, {(each > 0).sum()}" for each in signs.T))
         if settings.smoke:

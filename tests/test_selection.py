@@ -352,6 +352,8 @@ def test_no_search_begins_beside_a_value_that_leaves_others_no_digits(n_rows, va
     for how in ({}, {"standardize": True}):
         with pytest.raises(ValueError, match=rf"got 'x\d' with {re.escape(f'{value:g}')} in row \d+ \(from 0\)"):
             select(X, range(1, 4), **how)
+    weight = np.where(np.isin(np.arange(500), rows), 0.0, 1.0)
+    assert select(X, range(1, 4), "full", sample_weight=weight, random_state=0).best.n_components == 2
     X[rows] = np.where(X[rows] == value, np.nan, X[rows])
     assert select(X, range(1, 4), "full", missing="em", random_state=0).best.n_components == 2
 

@@ -197,7 +197,7 @@ def select(
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
     names = column_names(features, given.n_features)
     all_rows = as_one_array(given, select.__name__, gaps=True)
-    all_rows.look(column_notes.check_extremes, names)
+    column_notes.check_extremes(all_rows.rows, names, given.sample_weight)
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
     opened = informative(given)

@@ -234,10 +234,13 @@ def _extreme_values(rows: NDArray[Any], names: Sequence[str], told: Collection[s
     )
 
 
-def check_extremes(rows: NDArray[Any], names: Sequence[str]) -> None:
+def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any] | None = None) -> None:
     """Raise ValueError if a value is so far from the others that floating point leaves these no digits beside it."""
-    if found := [each for each in extremes(rows) if each.distance > _TOO_FAR]:
+    there = rows if weight is None else rows[weight > 0]
+    if found := [each for each in extremes(there) if each.distance > _TOO_FAR]:
         worst = max(found, key=lambda each: each.distance)
+        if weight is not None:
+            worst = worst._replace(row=int(np.flatnonzero(weight > 0)[worst.row]))
         raise ValueError(
             f"expected values up to {_TOO_FAR:g} interquartile ranges from the median of their column, got "
             f"{names[worst.column]!r} with {worst.text}: beside it the others differ by rounding alone. Leave the row "
@@ -272,20 +275,18 @@ def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
         some = column[:: max(1, len(column) // _LOOKED_AT)].astype(np.float64)
         some = some[~np.isnan(some)]
         middle = float(np.median(some)) if len(some) else 0.0
-        spread = next((float(r) for r in map(_range, (some, some[some != middle])) if r > 0), 0.0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            away = np.abs(column - middle) / spread if spread else np.zeros(1)
-        far = np.flatnonzero(away > _EXTREME)
-        if len(far):
-            row = int(far[away[far].argmax()])
-            found.append(Extreme(j, float(column[row]), row, len(far), float(away[row])))
+        others = some[some != middle]
+        low, high = (
+            np.quantile(some if 2 * len(others) > len(some) else others, [0.25, 0.75]) if len(others) else (0, 0)
+        )
+        if high > low:
+            with np.errstate(over="ignore", invalid="ignore"):
+                away = np.abs(column - middle) / (high - low)
+            far = np.flatnonzero(away > _EXTREME)
+            if len(far):
+                row = int(far[away[far].argmax()])
+                found.append(Extreme(j, float(column[row]), row, len(far), float(away[row])))
     return tuple(found)
-
-
-def _range(values: NDArray[np.float64]) -> float:
-    """Return the interquartile range, 0 of no values."""
-    low, high = np.quantile(values, [0.25, 0.75]) if len(values) else (0.0, 0.0)
-    return float(high - low)
 
 
 def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
