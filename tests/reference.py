@@ -1155,11 +1155,13 @@ def _least_worth(model, n, d, K, m, judge):
     if m <= (1.5 if by_one else factor + 1.5 + d * model.stored_whole if factor else r):
         return np.inf
     p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
-    times, is_many = 0 if by_one else m * r / (m - r), m * d > (8 if judge == "CRITERION" else 2) * p
+    times = 0 if by_one else m * r / (m - r)
     if m >= n or judge == "HELD_OUT":
         return 0
-    if is_many:
-        return times * np.log(n) if judge == "CRITERION" and times > p / 2 else 0
+    if judge != "CRITERION" and m >= 2 * (r + 1) and m * d > 2 * p:
+        return 0
+    if judge == "CRITERION" and m * d > 8 * p:
+        return times * np.log(n) if times > p / 2 else 0
     choice = m * np.log(n / m) + (n - m) * np.log(n / (n - m)) if by_one else times * np.log(n / m)
     if judge != "CRITERION":
         return choice

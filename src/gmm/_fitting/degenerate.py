@@ -14,7 +14,7 @@ from gmm._kernel import mstep
 from gmm._kernel.mstep import Verdict
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.solver import SolverResult
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
@@ -33,7 +33,7 @@ _CAUSES = (  # from 1 on, as `_kernel/degenerate.pxd` has them
 )
 _NAMED = 3  # columns at most
 _RIDGES = 2  # of which one is in every covariance, as the kernel has it
-_LOOKED_AT = 300, 20_000  # rows, first and at last
+_LOOKED_AT, _FIRST_LOOKED_AT = 20_000, 300  # rows
 _COUNTED = 100_000  # rows, of which the distinct ones are counted
 
 
@@ -132,14 +132,18 @@ class Degeneracy:
         source = self.rows.source
         if len(causes) == 1 or source is None or (array := source.one_array) is None:
             return causes
-        for n in _LOOKED_AT:
-            weight = None if array.sample_weight is None else _some(array.sample_weight, n)
-            found = self._verdict.ties(*of_mixture, causes, array.look(_some, n), weight, array.look(_repeats, n))
-            if fixed := self._fixed or parameters.fixed:
-                found[fixed.covariances] = 0
-            if source.n_rows <= n or not found.any():
-                break
+        found = self._ties(of_mixture, causes, array, _FIRST_LOOKED_AT)
+        if source.n_rows > _FIRST_LOOKED_AT and (doubted := found != causes).any():
+            others = np.where(doubted, causes, 1).astype(np.uint8)  # of which nothing is asked
+            found = np.where(doubted, self._ties(of_mixture, others, array, _LOOKED_AT), causes)
+        if fixed := self._fixed or parameters.fixed:
+            found[fixed.covariances] = 0
         return found
+
+    def _ties(self, of_mixture: _OfMixture, causes: NDArray[np.uint8], array: ArraySource, n: int) -> NDArray[np.uint8]:
+        """Return the causes with those that at most n of the rows tell."""
+        weight = None if array.sample_weight is None else _some(array.sample_weight, n)
+        return self._verdict.ties(*of_mixture, causes, array.look(_some, n), weight, array.look(_repeats))
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
@@ -188,9 +192,10 @@ def _some(numbers: NDArray[Any], n: int) -> Array:
     return np.ascontiguousarray(numbers[:: -(-len(numbers) // n)], np.float64)
 
 
-def _repeats(rows: NDArray[Any], n: int) -> NDArray[np.uint8]:
-    """Tell which columns have equal values in at most n rows, (d,)."""
-    return (np.diff(np.sort(_some(rows, n), axis=0), axis=0) == 0).any(axis=0).view(np.uint8)
+def _repeats(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    """Tell which columns have equal values in some rows, (d,): continuous ones have no step."""
+    values = np.sort(_some(rows, _FIRST_LOOKED_AT), axis=0)
+    return (values[1:] == values[:-1]).any(axis=0).view(np.uint8)
 
 
 def reasons_of(

@@ -137,8 +137,10 @@ cdef inline double least_worth(const Case* case, double m) noexcept nogil:
     if m >= case.n or case.judge == HELD_OUT:
         return 0
     times = 0 if case.common else m * r / (m - r)
-    if m * case.d > (FEW if case.judge == CRITERION else FEWEST) * case.of_another:
-        return times * log(case.n) if case.judge == CRITERION and times > case.of_another / 2 else 0
+    if case.judge != CRITERION and m >= 2 * (r + 1) and m * case.d > FEWEST * case.of_another:
+        return 0
+    if case.judge == CRITERION and m * case.d > FEW * case.of_another:
+        return times * log(case.n) if times > case.of_another / 2 else 0
     least = times * log(case.n / m)
     if case.common:
         least = m * log(case.n / m) + (case.n - m) * log(case.n / (case.n - m))

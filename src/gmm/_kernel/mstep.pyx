@@ -986,14 +986,13 @@ cdef class Verdict:
                 for j in range(d):
                     times = case.total[j * (d + 1 if is_dense(case.layout) else 1)] / variance(&case, k, j)
                     if found[k] == SOUND and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
-                        axis[:] = 0
-                        axis[j] = 1 / sqrt(variance(&case, k, j))
-                        if line.ties(&axis[0], k, share, times, 0) > LEAST_TIES:
+                        axis[0] = 1 / sqrt(variance(&case, k, j))
+                        if line.ties(&axis[0], j, k, share, times, 0) > LEAST_TIES:
                             found[k] = TIES
                 if found[k] == SOUND and is_dense(case.layout):
                     times = thinnest(&case, k, &axis[0])
                     if (owed_to_ties(1, INFINITY, times) > LEAST_TIES
-                            and line.ties(&axis[0], k, share, times, ON_A_PLANE) > LEAST_TIES):
+                            and line.ties(&axis[0], -1, k, share, times, ON_A_PLANE) > LEAST_TIES):
                         found[k] = TIES
                 held += share * (found[k] == TIES)
         return np.array(causes) if case.common and held < 0.5 else found.base
@@ -1103,14 +1102,19 @@ cdef class Line:
                 self.starts[labels[i] + 1] += 1
         return 0
 
-    cdef Py_ssize_t lay(self, const double* axis, Py_ssize_t start, Py_ssize_t end, Item* items) noexcept nogil:
-        """Sort rows from `start` to `end` of `order` along an axis, but those that are not finite; return how many."""
+    cdef Py_ssize_t lay(
+        self, const double* axis, Py_ssize_t column, Py_ssize_t start, Py_ssize_t end, Item* items,
+    ) noexcept nogil:
+        """Sort rows from `start` to `end` of `order` along an axis, but those that are not finite; return how many.
+
+        It may be a `column`, by which the one number of `axis` is multiplied, else −1.
+        """
         cdef Py_ssize_t m = 0, d = self.rows.shape[1], i, j, number
         cdef double value
         for number in range(start, end):
             i = self.order[number]
-            value = 0
-            for j in range(d):
+            value = 0 if column < 0 else self.rows[i, column] * axis[0]
+            for j in range(d if column < 0 else 0):
                 value += self.rows[i, j] * axis[j]
             if isfinite(value):
                 self.along[m], self.held[m] = value, 1 if self.weight is None else self.weight[i]
@@ -1121,7 +1125,7 @@ cdef class Line:
         return m
 
     cdef double ties(
-        self, const double* axis, Py_ssize_t label, double share, double times, double width,
+        self, const double* axis, Py_ssize_t column, Py_ssize_t label, double share, double times, double width,
     ) noexcept nogil:
         """Return what the density of a component owes to equal rows of a label, in nats per row.
 
@@ -1131,7 +1135,7 @@ cdef class Line:
         cdef Py_ssize_t first, last = 0, m
         cdef double mass = 0, most = 0, low = 0, high = 0, needed
         cdef Item* items = <Item*>&self.room[0]
-        m = self.lay(axis, self.starts[label], self.starts[label + 1], items)
+        m = self.lay(axis, column, self.starts[label], self.starts[label + 1], items)
         for first in range(m):
             while last < m and items[last].key - items[first].key <= width:
                 mass += self.held[items[last].row]
@@ -1142,7 +1146,7 @@ cdef class Line:
         share = min(1., most / (share * self.weight_of_all))
         if owed_to_ties(share, INFINITY, times) <= LEAST_TIES:
             return 0
-        m, first, last = self.lay(axis, 0, self.starts[self.starts.shape[0] - 1], items), 0, 0
+        m, first, last = self.lay(axis, column, 0, self.starts[self.starts.shape[0] - 1], items), 0, 0
         while first < m and items[first].key < low:
             first += 1
         last, mass = first, 0
