@@ -40,10 +40,9 @@ print(table.iloc[found.ranked()[:6]].round(3).to_string(index=False))
 
 # %%
 # The three components are the three cultivars, without a single error. Four
-# VVE components have a better BIC, but that is weak evidence: with 185
-# parameters for 178 wines, one component fits its few wines no better than
-# chance allows where the axes that all share turn for it. So that cell is
-# degenerate, and not chosen.
+# VVE components have 185 parameters for 178 wines: one component fits its few
+# wines no better than chance allows where the axes that all share turn for it.
+# So that cell is degenerate, and not chosen.
 
 cultivar = wine.target_names[wine.target]
 print(
