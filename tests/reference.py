@@ -1194,6 +1194,34 @@ def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
     return bound
 
 
+def owed_to_ties(parameters, rows, weight):
+    """What the density of each component owes to rows that repeat, in nats a row, in the column where that is most.
+
+    Of rows of the component a share has the most frequent value; h is the distance to the nearest others, in weight a
+    tenth of all that have it. Beside factors, the columns have the variances of the whole mixture.
+    """
+    (K, d), w = parameters.means.shape, parameters.weights
+    S = parameters.model.layout.dense(parameters.covariances, K, d)
+    log_joint = [np.log(w[k]) + log_gaussian(rows, parameters.means[k], S[k]) for k in range(K)]
+    labels, owed = np.argmax(log_joint, axis=0), np.zeros(K)
+    _, total = moments_of_mixture(w / w.sum(), parameters.means, S)
+    for k in range(K):
+        for j, column in enumerate(rows.T):
+            own, of_own = column[labels == k], weight[labels == k]
+            held = {value: of_own[own == value].sum() for value in np.unique(own)}
+            value = max(held, key=held.get, default=0.0)
+            away, step = np.abs(column - value), np.inf
+            order = np.argsort(away)
+            order = order[away[order] > 0]
+            enough = np.cumsum(weight[order]) >= 0.1 * weight[away == 0].sum()
+            if enough.any():
+                step = away[order][enough.argmax()]
+            h2 = min(step**2, 3 * total[j, j]) / (2 * np.pi * S[k][j, j])
+            share = min(1, held.get(value, 0) / (w[k] * weight.sum()))
+            owed[k] = max(owed[k], share * np.log1p(h2) / 2)
+    return owed
+
+
 def _worth(k, weights, means, S, by_one, layout):
     """What is lost by row, at most, if a component and the other that is nearest become one."""
     if layout > 3:  # of few factors in many columns, which are not merged

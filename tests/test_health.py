@@ -117,6 +117,34 @@ def test_values_of_a_rounded_normal_column_are_worth_no_more_as_components_than_
     assert as_one - 0.01 < verdict.worth(parameters.as_estimate(), None, bound) < as_one + 0.01 < bound - 5
 
 
+@pytest.mark.parametrize("name", ["VVI", "VEI", "VII", "EEI", "EII", "VVV"])
+def test_what_densities_owe_to_rows_that_repeat_is_that_of_the_twin(name):
+    """Of the variance h²/12, a component owes log(1 + 6/π) / 2 nats a row; one for all does if most owe so much."""
+    rng, model, found = np.random.default_rng(0), covariance_model(name), []
+    for _ in range(60):
+        K, d, n = 3, int(rng.integers(2, 5)), int(rng.choice([40, 200]))
+        labels = rng.integers(0, K, n)
+        rows = rng.normal(size=(n, d)) + 4 * rng.normal(size=(K, d))[labels]
+        repeated = rng.random(n) < rng.choice([0.2, 0.6, 1.0])
+        repeated &= labels <= rng.choice([0, 2])
+        rows[repeated, 0] = 9.0 * labels[repeated]
+        rows[:, 1] = rng.choice([rows[:, 1], np.round(rows[:, 1] * rng.choice([0.5, 1, 2]))])
+        weight = rng.integers(1, 4, n).astype(float)
+        moments = _moments(rows, np.eye(K)[labels] * weight[:, None])
+        statistics = inside.SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, weight.sum())
+        parameters = inside.Objective(model, 1e-6).update(statistics.reduced(model.layout))
+        owed = reference.owed_to_ties(parameters, rows, weight)
+        limit = np.log1p(6 / np.pi) / 2
+        expected = (owed > limit) & (not model.common or parameters.weights[owed > limit].sum() >= 0.5)
+        verdict = Resolution(float(n), np.zeros(d), 1e-6).verdict(model)
+        flags = np.array([len(np.unique(column)) < n for column in rows.T], np.uint8)
+        got = verdict.ties(parameters.as_estimate(), None, np.zeros(K, np.uint8), rows, weight, flags)
+        if name != "VVV" or not (got > expected * 6).any():  # where it is thinnest, it may owe more
+            np.testing.assert_array_equal(got, expected * 6)
+        found += got.tolist()
+    assert set(found) == {0, 6}
+
+
 OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
 
 
