@@ -370,7 +370,7 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
     again = np.abs(gains[len(gains) - found.n_fresh_starts :]) < 0.25
     assert (len(again), again.sum()) == (found.n_fresh_starts, found.n_found_again)
     told = f"found again by {again.sum()} of" if again.any() else f"all of {len(again)} fresh starts ended lower"
-    assert told in repr(found)
+    assert told in repr(found) or not len(again)
 
 
 @pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])

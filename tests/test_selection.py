@@ -339,7 +339,7 @@ def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covari
     found = select(X, range(1, 6), covariance_type, random_state=0)
     notes = [note for note in found.notes if "interquartile ranges" in note]
     assert len(notes) == len({int(np.argmax(np.abs(X[row]))) for row in rows})
-    assert any(f"holds {value:g} in row {rows[0]} (from 0)" in note for note in notes) or n_rows > 1
+    assert any(f"holds {value:g} in row {rows[0]} (of those fitted, from 0)" in note for note in notes) or n_rows > 1
     labels = found.best.predict(X)
     assert adjusted_rand_score(np.repeat([0, 1], 250), labels) > 0.96
     assert found.status[found.best_index] == "ok"
@@ -350,12 +350,27 @@ def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covari
 def test_no_search_begins_beside_a_value_that_leaves_others_no_digits(n_rows, value):
     X, rows = two_groups(value, n_rows)
     for how in ({}, {"standardize": True}):
-        with pytest.raises(ValueError, match=rf"got 'x\d' with {re.escape(f'{value:g}')} in row \d+ \(from 0\)"):
+        with pytest.raises(
+            ValueError, match=rf"got 'x\d' with {re.escape(f'{value:g}')} in row \d+ \(of those fitted, from 0\)"
+        ):
             select(X, range(1, 4), **how)
     weight = np.where(np.isin(np.arange(500), rows), 0.0, 1.0)
     assert select(X, range(1, 4), "full", sample_weight=weight, random_state=0).best.n_components == 2
     X[rows] = np.where(X[rows] == value, np.nan, X[rows])
     assert select(X, range(1, 4), "full", missing="em", random_state=0).best.n_components == 2
+
+
+def test_many_values_far_away_are_a_group_or_a_tail():
+    draws = np.random.default_rng(0)
+    narrow, wide = 1 + 1e-9 * draws.normal(size=(60, 1)), 10 * draws.normal(size=(40, 1))
+    turns = np.stack([1e-6 * draws.normal(size=1000), 1e3 + draws.normal(size=1000)], axis=1).reshape(-1, 1)
+    tables = np.r_[narrow, wide], turns, 10 ** draws.uniform(-20, 20, (500, 1)), draws.standard_t(0.4, (3000, 1))
+    for table in tables:
+        assert "interquartile" not in "".join(select(table, 1, "E").notes)
+    alike = np.c_[np.arange(200) % 21, np.arange(200) * 5 % 21].astype(float)
+    alike[0] = 1e6
+    (note,) = (note for note in select(alike, 1, "diag").notes if "interquartile" in note)
+    assert set(note.columns) == {"x0", "x1"}
 
 
 def test_an_end_of_lowered_objective_is_not_chosen_beside_one_that_converged(found):

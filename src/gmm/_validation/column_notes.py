@@ -214,24 +214,18 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, 
         each = {name: f" ({counted(n, 'row')})" if len(counts) > 1 else "" for name, n in counts.items()}
         notes[kind] = {name: f"{name!r}{of_rows}" for name, of_rows in each.items()}
     told = {name for columns in notes.values() for name in columns}
-    return notes_of(notes) + _extreme_values(rows, names, told)
-
-
-def _extreme_values(rows: NDArray[Any], names: Sequence[str], told: Collection[str]) -> tuple[ColumnNote, ...]:
-    """Point out values that are farther from the bulk of their column than any tail, with their rows."""
-    return notes_of(
-        {
-            Kind(
+    for extreme in extremes(rows):
+        name = names[extreme.column]
+        if name not in told and not _is_long_tailed(rows[:, extreme.column]):
+            kind = Kind(
                 "error value",
-                f" holds {each.text}",
-                "",
+                f" holds {extreme.text}",
+                f" hold {extreme.text}",
                 "; if it is no measurement, put numpy.nan in its place and fit with missing='em'",
-                f"; if it is no measurement, use --na {each.value:.17g} --missing em",
-            ): {names[each.column]: repr(names[each.column])}
-            for each in extremes(rows)
-            if names[each.column] not in told and not _is_long_tailed(rows[:, each.column])
-        }
-    )
+                f"; if it is no measurement, use --na {extreme.value:.17g} --missing em",
+            )
+            notes.setdefault(kind, {})[name] = repr(name)
+    return notes_of(notes)
 
 
 def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any] | None = None) -> None:
@@ -243,13 +237,13 @@ def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any
             worst = worst._replace(row=int(np.flatnonzero(weight > 0)[worst.row]))
         raise ValueError(
             f"expected values up to {_TOO_FAR:g} interquartile ranges from the median of their column, got "
-            f"{names[worst.column]!r} with {worst.text}: beside it the others differ by rounding alone. Leave the row "
-            "out or, if it is no measurement, put numpy.nan in its place and fit with missing='em'"
+            f"{names[worst.column]!r} with {worst.text}: a sum of squares with it has no digits left for the others. "
+            "Leave the row out or, if it is no measurement, put numpy.nan in its place and fit with missing='em'"
         )
 
 
 class Extreme(NamedTuple):
-    """The farthest value of a column, the row that has it, and how many rows have values as far away as to be told."""
+    """The farthest value of a column, a row that has it, and how many rows have a value to tell."""
 
     column: int
     value: float
@@ -260,15 +254,15 @@ class Extreme(NamedTuple):
     @property
     def text(self) -> str:
         """The value, its row and its distance in words."""
-        more = f" and others as far in {counted(self.n_rows - 1, 'more row')}" if self.n_rows > 1 else ""
+        more = f", and one to check in {counted(self.n_rows - 1, 'more row')}" if self.n_rows > 1 else ""
         far = f"{self.distance:.2g} interquartile ranges from the median"
-        return f"{self.value:g} in row {self.row} (from 0), {far}{more}"
+        return f"{self.value:g} in row {self.row} (of those fitted, from 0), {far}{more}"
 
 
 def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
-    """Return the farthest values of columns that hold values farther than `_EXTREME` interquartile ranges.
+    """Return the farthest values of columns of which few values are farther than `_EXTREME` interquartile ranges.
 
-    Where half of the rows have one value, the range is that of the others.
+    Many different ones are a group, or a tail. Where half of the rows have the median, the range is that of the others.
     """
     found = []
     for j, column in enumerate(rows.T):
@@ -283,7 +277,7 @@ def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
             with np.errstate(over="ignore", invalid="ignore"):
                 away = np.abs(column - middle) / (high - low)
             far = np.flatnonzero(away > _EXTREME)
-            if len(far):
+            if len(far) > 0 and len(np.unique(column[far])) <= max(_MOST_CODES, len(column) // 100):
                 row = int(far[away[far].argmax()])
                 found.append(Extreme(j, float(column[row]), row, len(far), float(away[row])))
     return tuple(found)
