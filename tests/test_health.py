@@ -421,3 +421,13 @@ def test_no_component_of_a_search_is_a_plane_of_turned_codes(covariance_type, se
     vectors, lengths, _ = np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)
     best = select(vectors * lengths, range(1, 7), covariance_type, random_state=0).best
     assert np.linalg.eigvalsh(dense(best)).min() > 0.005**2
+
+
+@pytest.mark.parametrize("gap", [1e3, 5e3, 1e5])
+def test_groups_far_apart_at_equal_distances_are_no_rounded_values(gap):
+    """Whatever the order of rows, which once told how far a value may be from a multiple."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = (rng.normal(size=300) + gap * rng.integers(0, 4, 300))[:, None]
+        assert inside.ArraySource(X).survey.steps.tolist() == [0]
+        assert GaussianMixture(4, random_state=0).fit(X).summary(X).degenerate == {}

@@ -1233,9 +1233,9 @@ cdef struct Place:
     uint64_t hash
     Py_ssize_t code  # from 1 on; 0 where none is
 
-# Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than
-# the last says nothing that a ridge does not.
-cdef double OFF_STEP = 1e-3, LEAST_STEP = 1e-6
+# Of a step that values have: how far from a multiple a value may be, in single and in double precision, where groups
+# far apart at equal distances are no multiples. A smaller part of the range says nothing that a ridge does not.
+cdef double OFF_STEP = 1e-3, OFF_STEP_OF_DOUBLE = 1e-6, LEAST_STEP = 1e-6
 cdef double NO_STEP_YET = -1
 cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
 
@@ -1304,13 +1304,13 @@ cdef Py_ssize_t step_to(
 ) noexcept nogil:
     """Let steps reach a row as well; return how many columns may still have some."""
     cdef Py_ssize_t i, j, left = 0
-    cdef double x, multiple
+    cdef double x, multiple, off = OFF_STEP if epsilon > DBL_EPSILON else OFF_STEP_OF_DOUBLE
     for i in range(n_columns):
         j = columns[i]
         x = row[j * column_stride]
         multiple = (x - origin[j]) * steps[j].inverse
-        if fabs(multiple - nearest(multiple)) > OFF_STEP or fabs(multiple) > 2 * steps[j].farthest:
-            join_step(&steps[j], fabs(x - origin[j]), 4 * epsilon * max(fabs(x), fabs(origin[j])))
+        if fabs(multiple - nearest(multiple)) > off or fabs(multiple) > 2 * steps[j].farthest:
+            join_step(&steps[j], fabs(x - origin[j]), 4 * epsilon * max(fabs(x), fabs(origin[j])), off)
             if 0 <= steps[j].size <= LEAST_STEP * (high[j] - low[j]):
                 steps[j].size = 0
                 continue
@@ -1319,14 +1319,14 @@ cdef Py_ssize_t step_to(
     return left
 
 
-cdef void join_step(Step* step, double distance, double rounding) noexcept nogil:
-    """Let a step be the largest of which the distance is a multiple as well, to rounding (Euclid)."""
+cdef void join_step(Step* step, double distance, double rounding, double off=OFF_STEP) noexcept nogil:
+    """Let a step be the largest of which the distance is a multiple as well, to rounding or a part `off` (Euclid)."""
     cdef double size = step.size, rest = distance, larger, multiple
     if distance <= rounding:
         return
     if size == NO_STEP_YET:
         size = distance
-    while rest > max(rounding, OFF_STEP * size):
+    while rest > max(rounding, off * size):
         larger, size = (size, rest) if size > rest else (rest, size)
         rest = fabs(larger - size * rint(larger / size))
     multiple = rint(distance / size)
