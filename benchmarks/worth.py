@@ -16,11 +16,11 @@ from math import lgamma
 import numpy as np
 
 import gmm
+from benchmarks.mclust import MODELS
 from benchmarks.report import Report, Settings
 from gmm import GaussianMixture
 
 PEERS, THREADS = ("gmm",), (1,)
-MODELS = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 MOST, SEEDS = 4, 3
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, int]]
 
@@ -150,16 +150,20 @@ def dense(mixture: GaussianMixture) -> np.ndarray:
 def worth(k: int, w: np.ndarray, means: np.ndarray, S: np.ndarray, name: str) -> float:
     """Return the most nats per row that are lost if a component and another one become one (equation 16)."""
     told, d = [], len(means[0])
+
+    def size(matrix: np.ndarray) -> float:
+        return float(np.linalg.slogdet(matrix)[1])
+
     for j in set(range(len(w))) - {k}:
         both, apart = w[j] + w[k], means[j] - means[k]
         far = w[j] * w[k] / both * np.outer(apart, apart)
-        of_two = [w[j] * S[j] + w[k] * S[k] + far, (S[j] + S[k]) / 2]
-        merged = S[k] + far if "V" not in name else of_two[0] / both
+        mean, merged = (S[j] + S[k]) / 2, S[k] + far
+        if "V" in name:
+            merged = (w[j] * S[j] + w[k] * S[k] + far) / both
         if name[1:] == "II":
             merged = np.trace(merged) / d * np.eye(d)
         elif name[2] == "I":
             merged = np.diag(np.diag(merged))
-        size, mean = (lambda matrix: np.linalg.slogdet(matrix)[1]), of_two[1]
         lost = (both * size(merged) - w[j] * size(S[j]) - w[k] * size(S[k])) / 2
         if "V" not in name:
             lost = (size(merged) - size(S[k])) / 2

@@ -89,8 +89,9 @@ ALONE = {"weights_init": None, "means_init": None, "precisions_init": None, "ini
 
 def is_degenerate(mixture, rows, **of_rows):
     """Tell whether a mixture is, or would be among several numbers of components, which a search tries."""
-    if mixture.summary(rows, **of_rows).degenerate or of_rows or np.isnan(rows).any():
-        return bool(mixture.summary(rows, **of_rows).degenerate)
+    alone = bool(mixture.summary(rows, **of_rows).degenerate)
+    if alone or of_rows or np.isnan(rows).any():
+        return alone
     parameters = inside.fitted_parameters(mixture)
     resolution = inside.Resolution.from_source(ArraySource(rows), mixture.reg_covar)
     return inside.Degeneracy(parameters.model, resolution, inside.Judge.CRITERION)(parameters).any()

@@ -256,7 +256,7 @@ def test_columns_that_can_drive_the_choice_are_noted(name):
 
 
 SHARES = np.random.default_rng(1).dirichlet([3, 4, 5], 300)
-RARE = np.random.default_rng(1).gamma([4, 3, 0.4], [10, 7, 0.1], (300, 3))
+RARE = np.random.default_rng(1).gamma([4, 3, 9], [10, 7, 0.02], (300, 3))
 SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for rounding, which can drive the choice: leave"
 
 
@@ -278,7 +278,7 @@ def test_columns_that_add_up_are_noted(columns, note, standardize):
     table = pd.DataFrame(columns, columns=list("abc")).assign(other=np.random.default_rng(0).normal(size=300))
     notes = select(table, 1, "diag", missing="em", standardize=standardize).notes
     assert [text for text in notes if note in text and "leave" in text] == [*notes][: bool(note)]
-    assert len([text for text in notes if "long tail" not in text]) == bool(note)
+    assert len(notes) == bool(note)
 
 
 def test_a_component_of_error_values_is_doubted():

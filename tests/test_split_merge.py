@@ -84,8 +84,9 @@ def test_never_lower_and_no_new_spike(covariance_type, seed):
     plain = GaussianMixture(5, max_iter=2000, **asked).fit(X, sample_weight=weight)
     refined = GaussianMixture(5, max_iter=2000, refine="split-merge", **asked).fit(X, sample_weight=weight)
     assert refined.lower_bound_ >= plain.lower_bound_
-    if not collapsed(refined, X, weight):  # a spike's own rounding is larger, and so is that of a narrow component
-        assert refined.lower_bound_ == pytest.approx(refined.score(X, sample_weight=weight), rel=1e-6)
+    narrow = reference.shape_of(covariance_type) == "full" and np.linalg.cond(refined.covariances_).max() > 1e6
+    if not (narrow or collapsed(refined, X, weight)):  # a spike's own rounding is larger
+        assert refined.lower_bound_ == pytest.approx(refined.score(X, sample_weight=weight), rel=1e-9)
     if refined.history_.refinement.moves:
         assert not collapsed(refined, X, weight)
     else:

@@ -137,12 +137,16 @@ class Cell:
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
 
+    @cached_property
+    def _degeneracy_alone(self) -> Degeneracy:
+        return Degeneracy.of_fits(self.settings.objective, self._request.source)
+
     def _degenerate(self, fit: SolverRun | SolverResult, reason: str) -> tuple[int, int]:
-        """Return a degenerate component of a fit or −1, and the rank of it as an `End`."""
-        component, source = self._degeneracy.first(fit), self._request.source
+        """Return a degenerate component of a fit or −1, and the rank of the fit, as an `End` has them."""
+        component = self._degeneracy.first(fit)
         if component < 0:
             return component, 2 if LOWERED in reason else 0
-        return component, 1 if Degeneracy.of_fits(self.settings.objective, source).first(fit) < 0 else 2
+        return component, 1 if self._degeneracy_alone.first(fit) < 0 else 2
 
     @cached_property
     def n_parameters(self) -> int:
