@@ -46,7 +46,7 @@ ROOMS = {
         loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
         | state | crew lanes update | arrays objective workspace spare prepared ratio
         | constraint degenerate diagnostics far few low_rank sums | tails
-        | block factors moments orientation plan seeding volumes whitener within
+        | block factors moments neighbours orientation plan seeding volumes whitener within
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
     "_text": "frames table | html | words",

@@ -349,7 +349,7 @@ def test_columns_that_no_row_has_together_are_told():
 @pytest.mark.parametrize("acceleration", [None, "auto"])
 def test_labels_and_gaps_go_together(acceleration):
     """The bound is the mean over rows of log Σ_k π_k N(x_o) over the components that a row may belong to."""
-    X = with_gaps(n=220, d=3, share=0.2)
+    X = with_gaps(n=220, d=3, share=0.2, seed=1)
     labels = np.where(np.arange(220) % 5 < 2, 3 + 2 * (X[:, 0] > 2), -1)
     mixture = GaussianMixture(3, missing="em", acceleration=acceleration, tol=1e-9, max_iter=1000, random_state=0)
     mixture.fit(X, labels=labels)

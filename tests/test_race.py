@@ -193,6 +193,59 @@ def test_components_split_as_in_the_twin(covariance_type, weight, n_more):
     np.testing.assert_allclose(ours.covariances, theirs.covariances, rtol=exact, atol=exact)
 
 
+BESIDE = {
+    "noise": {"noise": inside.Noise(X.min(axis=0) - 1, X.max(axis=0) + 1, 0.05)},
+    "tails": {"tails": inside.StudentTails(4.0, estimated=True)},
+    "given tails": {"tails": inside.StudentTails(4.0)},
+    "both": {"noise": inside.Noise(X.min(axis=0), X.max(axis=0), 0.05), "tails": inside.StudentTails(2.5, True, False)},
+}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_candidate_makes_the_passes_of_a_fit_beside_noise_and_of_heavy_tails(covariance_type, beside, single):
+    """It leaves noise a share where it begins, and has the degrees of freedom of which a fit begins."""
+    model = covariance_model(covariance_type)
+    objective, (view, Y), scratch = Objective(model, RIDGE, **BESIDE[beside]), a_view(), inside._em.Scratch()
+    rows, one = table(X, WEIGHT, single_limit=single), inside.Candidate(objective.family((K, D)), model.layout)
+    one.begin(scratch, rows, inside.Clusters(view, Y[:K], 2, scratch), 0.3)
+    first = MixtureParameters.from_estimate(one.estimate, objective)
+    assert 1 - first.weights.sum() == pytest.approx(0.3 if objective.noise else 0)
+    if objective.tails:
+        np.testing.assert_allclose(first.tails.degrees, objective.tails.degrees, rtol=1e-9)
+    for _ in range(3):
+        before = MixtureParameters.from_estimate(one.estimate, objective)
+        one.run(scratch, rows, 1)
+        with inside.EStep(ArraySource(X, WEIGHT), model.layout) as e_step:
+            expected = e_step(before.whitened())
+        exact = 1e-5 if single else 1e-9
+        found = one.statistics.recentred(expected.origins)
+        for name in ("counts", "first", "second", "precisions", "log_evidence", "weight"):
+            numbers = getattr(expected, name)
+            scale = np.abs(numbers).max() or 1.0
+            np.testing.assert_allclose(getattr(found, name), numbers, rtol=0, atol=exact * scale, err_msg=name)
+        assert one.lower_bound == found.mean_log_evidence
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize(
+    ("n", "n_others", "number", "d"), [(2, 2, 1, 1), (40, 33, 32, 3), (300, 200, 10, 2), (90, 90, 40, 5)]
+)
+def test_the_distance_to_a_neighbour_tells_how_dense_a_place_is(n, n_others, number, d):
+    rows = np.random.default_rng(n).normal(size=(n, d))
+    squares = np.square(rows[:, None] - rows[:n_others]).sum(axis=2)
+    squares[np.arange(n_others), np.arange(n_others)] = np.inf
+    found = inside._em.neighbour_distances(rows, n_others, number)
+    np.testing.assert_allclose(found, np.sort(squares, axis=1)[:, number - 1], atol=1e-12)
+
+
+def test_so_many_neighbours_are_not_found_in_so_few_rows():
+    for n_others, number in ((N, 0), (N + 1, 3), (3, 3)):
+        refused("to find so many neighbours in", inside._em.neighbour_distances, X, n_others, number)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 @pytest.mark.parametrize("size", [0.0, 1e-200])
 def test_a_column_without_spread_changes_no_split(covariance_type, size):
@@ -218,8 +271,8 @@ def test_other_numbers_of_components_are_refused():
 
 def best(rows, covariance_type, n_components=K, seed=0):
     """The statistics of the winner of a race."""
-    problem = Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE), 1)
-    return inside.starts.raced(problem, n_components, np.random.default_rng(seed))
+    settings = inside.starts.FitSettings(n_components, Objective(covariance_model(covariance_type), RIDGE), 1)
+    return inside.starts.raced(settings, ArraySource(rows), np.random.default_rng(seed)).statistics
 
 
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
@@ -234,8 +287,9 @@ def test_splits_and_drops_end_higher(covariance_type, monkeypatch):
 
 
 def test_more_is_tried_where_rows_suffice_and_without_a_prior():
-    def planned(n, n_components=K, d=2, name="full", plain=True):
-        return inside.starts.effort(covariance_model(name), n, d, n_components, plain=plain)
+    def planned(n, n_components=K, d=2, name="full", plain=True, classes=False, mixed=False):
+        how = {"plain": plain, "classes": classes, "mixed": mixed}
+        return inside.starts.effort(covariance_model(name), n, d, n_components, **how)
 
     assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [0, 2, 2, 4, 4, 10]
     # Fewer than six rows for each number of a mean: what is found is no better.
@@ -251,6 +305,9 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
     assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
     assert [planned(99_999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 20 * 41 * 21]
     assert planned(9999, 20, 40, "diag").part == 3000
+    # Classes have seeds of their own, and beside noise candidates begin in dense places, too.
+    assert planned(1000, plain=False, classes=True) == (6, 6, 0, K, 1000)
+    assert planned(5000, mixed=True) == planned(30, mixed=True)._replace(part=1500) == (4, 3, 0, K, 1500)
 
 
 def test_more_components_find_a_cluster_that_none_begins_in():
@@ -269,7 +326,7 @@ def race(fewest_rows=None, seeds=1):
     judged = fewest_rows is not None
     verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.ONE_NUMBER) if judged else None
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
-    return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
+    return inside.Race([], inside.FULL, [], [rows], rows, np.zeros((seeds, 1)), **how)
 
 
 def test_clusters_that_were_finished_rest_where_they_are():

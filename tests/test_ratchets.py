@@ -17,8 +17,23 @@ from tables import python
 PLACE = str(Path(gmm.__file__).parent)
 ROWS = np.concatenate([np.random.default_rng(0).normal(mean, 1, (150, 2)) for mean in (0, 4)])
 FIT = GaussianMixture(3, random_state=0).fit(ROWS)
+GAPS = np.where(np.random.default_rng(1).random(ROWS.shape) < 0.1, np.nan, ROWS)
+LABELS = np.where(np.arange(300) % 5 == 0, np.arange(300) // 150, -1)
+ERRORS = np.array([[0.1, 0.2], [0.4, 0.1], [0.3, 0.3]])[np.arange(300) % 3]
+
+
+def fit_of(rows, labels=None, error_covariance=None, **how):
+    """Fit three components."""
+    return GaussianMixture(3, random_state=0, **how).fit(rows, labels=labels, error_covariance=error_covariance)
+
+
 USES = {  # at most so many calls of the package's Python, in so many of its modules
     "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 114, 26),
+    "fit beside noise": (lambda: fit_of(ROWS, noise=True), 218, 29),
+    "fit of heavy tails": (lambda: fit_of(ROWS, tails="t"), 180, 29),
+    "fit of rows with labels": (lambda: fit_of(ROWS, LABELS), 224, 29),
+    "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 2950, 35),
+    "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 3570, 36),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 83, 25),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
     "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_780, 39),

@@ -68,7 +68,8 @@ from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_mean
 from gmm._kernel.mstep cimport (
     MixtureFamily, QuasiNewtonState, Survey, Verdict, most_likely, parameter_term, update_workspace_size,
 )
-from gmm._kernel.objective cimport log_noise
+from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
+from gmm._kernel.objective cimport begin_beside, log_noise
 from gmm._kernel.plan cimport (
     N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
     same_workspace, set_noise, set_tails, work_of,
@@ -123,7 +124,8 @@ cdef enum:
     N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
     N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
-    AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up
+    AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up, …
+    AHEAD_OF_ALL = 10                     # … and where all run on
     N_LAST = 2                            # passes of the winner over all rows
     # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
     # n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten
@@ -1292,25 +1294,37 @@ cdef class CandidateRows:
                              allowed=self.allowed)
         return CandidateView(seen, layout, whitener, self.origin)
 
-    cdef int pass_over(
+    cdef int assign(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
-        const double* centres, const double* whiteners, bint hard, bint measured, double single_limit, Moments* out,
+        const double* centres, const double* whiteners, double single_limit, Moments* out,
+    ) except -1:
+        """Assign each row to its likeliest component; the moments go into `out`, with the log evidence."""
+        cdef PassPlan plan = self.plan_of(K, layout, moments)
+        plan.hard, plan.skips_evidence = True, False
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
+        return self.add_up(&plan, scratch, whiteners, out)
+
+    cdef int pass_over(
+        self, Scratch scratch, const Family* family, const Estimate* mixture, bint measured, double single_limit,
+        Moments* out,
     ) except -1:
         """Pass over the rows with a mixture; its moments go into `out`, with the log evidence if that is measured."""
-        cdef PassPlan plan
-        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, hard, not measured
-        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, NULL, single_limit)
-        return self.add_up(&plan, scratch, whiteners, out)
+        cdef PassPlan plan = self.plan_of(family.K, family.layout, family.layout)
+        plan.skips_evidence = not measured
+        set_noise(&plan, log_noise(&family.objective, family.K, mixture.weights))
+        set_tails(&plan, mixture.tails, family.objective.free_tails == NO_TAILS)
+        self.prepare_plan(&plan, scratch, mixture.log_offset, mixture.means, mixture.whiteners, single_limit)
+        return self.add_up(&plan, scratch, mixture.whiteners, out)
 
     cdef int diagnose(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
         const double* centres, const double* whiteners, const double* axes, Moments* out, double* powers,
     ) except -1:
         """Pass over the rows in float64, and add up powers of their coordinates along axes too, (K, `N_POWERS`, d)."""
-        cdef PassPlan plan
+        cdef PassPlan plan = self.plan_of(K, layout, moments)
         cdef Py_ssize_t size = K * N_POWERS * self.rows.shape[1]
-        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, False, True
-        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, axes, 0)
+        plan.axes = axes
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, 0)
         self.add_up(&plan, scratch, whiteners, out)
         memcpy(powers, scratch.workspace.node + plan.n_sums - 2 - size, size * sizeof(double))
         return 0
@@ -1335,10 +1349,9 @@ cdef class CandidateRows:
         const double* whiteners, double* out,
     ) except -1:
         """Write the responsibilities of a mixture, (n, K)."""
-        cdef PassPlan plan
+        cdef PassPlan plan = self.plan_of(K, layout, layout)
         cdef Rows table = describe_rows[double](self.rows, None)
-        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, layout, False, False
-        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, NULL, self.single_limit)
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
         scratch.make_ready(&plan, table.n)
         table.responsibility = out
         with nogil:
@@ -1346,18 +1359,24 @@ cdef class CandidateRows:
         scratch.owner = None                       # the block in the workspace has no weights
         return 0
 
-    cdef int prepare_plan(
-        self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
-        const double* whiteners, const double* axes, double single_limit,
-    ) except -1:
-        cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(plan.layout, plan.moments, plan.n_all, d)
-        cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
-        plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), axes
-        plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+    cdef PassPlan plan_of(self, Py_ssize_t K, Layout layout, Layout moments) except *:
+        """Return what a pass with so many normal components, of soft assignments, has in common with the others."""
+        cdef PassPlan plan
+        plan.n_all, plan.n_features, plan.layout, plan.moments = K, self.rows.shape[1], layout, moments
+        plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+        plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()
         plan.tails, plan.power, plan.allowed = NULL, 0, NULL
         if self.allowed is not None:
-            expect("owners of components", self.allowed.shape[0], plan.n_all)
+            expect("owners of components", self.allowed.shape[0], K)
             plan.allowed, plan.n_codes = &self.allowed[0, 0], self.allowed.shape[1]
+        return plan
+
+    cdef int prepare_plan(
+        self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
+        const double* whiteners, double single_limit,
+    ) except -1:
+        cdef Py_ssize_t needed = prepared_size(plan.layout, plan.moments, plan.n_all, plan.n_features)
+        cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
@@ -1485,8 +1504,8 @@ cdef class Clusters:
         In the coordinates of the view.
     n_passes : int
     scratch : Scratch
-    number : int
-        Of the view among others.
+    number, part : int
+        Of the view among others, and of the rows that it shows.
 
     Attributes
     ----------
@@ -1503,16 +1522,16 @@ cdef class Clusters:
     cdef double spread                    # root mean square of a feature of y about the centres
     cdef double[:, ::1] seen, points      # centres in the coordinates of the view, and in those of x
     cdef bint rests                       # whether a pass has moved no centre
-    cdef int number                       # of the view
+    cdef int number, part                 # of the view, and of its rows
     cdef readonly double tightness
 
     def __cinit__(
         self, CandidateView view not None, const double[:, ::1] seeds, int n_passes, Scratch scratch not None,
-        int number=0,
+        int number=0, int part=0,
     ):
         cdef Py_ssize_t d = view.centre.shape[0]
         expect("a seed", seeds.shape[1], d)
-        self.number = number
+        self.number, self.part = number, part
         self.view, self.whitener, self.centre, self.metric = view, view.whitener, view.centre, view.metric
         self.seen, self.points = np.empty((2, seeds.shape[0], d))
         self.seen[:, :] = seeds
@@ -1531,8 +1550,8 @@ cdef class Clusters:
             for _ in range(0 if self.rests else n_passes):
                 memcpy(before, &self.seen[0, 0], K * d * sizeof(double))
                 fill_whiteners(SPHERICAL, K, d, 1 / self.spread, room + K)
-                rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room, &self.seen[0, 0], room + K, True, True,
-                               rows.single_limit, &moments)
+                rows.assign(scratch, K, SPHERICAL, SPHERICAL, room, &self.seen[0, 0], room + K, rows.single_limit,
+                            &moments)
                 move_to_means(&moments, K, d, &self.seen[0, 0])
                 self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
                 self.rests = memcmp(before, &self.seen[0, 0], K * d * sizeof(double)) == 0
@@ -1571,20 +1590,24 @@ def view_of(Py_ssize_t number, Py_ssize_t n_views):
 
 
 def tightest(list found, Py_ssize_t n, Py_ssize_t of_each):
-    """Return the n tightest of some clusterings that are not alike, the tightest first, and of each view so many."""
+    """Return the n tightest of some clusterings that are not alike, the tightest first, and of each view so many.
+
+    Those of each part of the rows compete among themselves.
+    """
     cdef Clusters one, other
     cdef list chosen = []
-    cdef Py_ssize_t same
+    cdef Py_ssize_t same, of_part
     for one in sorted(found, key=lambda one: one.tightness, reverse=True):
-        same = 0
+        same = of_part = 0
         for other in chosen:
+            if other.part != one.part:
+                continue
+            of_part += 1
             same += other.number == one.number
-            if same == of_each or one.is_like(other):
+            if same == of_each or of_part == n or one.is_like(other):
                 break
         else:
             chosen.append(one)
-        if len(chosen) == n:
-            break
     return chosen
 
 
@@ -1616,7 +1639,7 @@ cdef class Candidate:
     cdef readonly double lower_bound
     cdef readonly bint failed
     cdef bint has_grown                   # is left of one whose components were split
-    cdef int view                         # of the clusters that it began from
+    cdef int group                        # of candidates, of which the best runs on: those of a view
     cdef double gain                      # of the last pass
 
     def __cinit__(self, MixtureFamily family not None, moments):
@@ -1635,10 +1658,13 @@ cdef class Candidate:
     def __dealloc__(self):
         PyMem_Free(self.buffer)
 
-    def begin(self, Scratch scratch not None, CandidateRows rows not None, Clusters clusters not None):
+    def begin(
+        self, Scratch scratch not None, CandidateRows rows not None, Clusters clusters not None, double share=0,
+    ):
         """Assign rows to the nearest of the centres of clusters, and estimate the family's first mixture.
 
-        Where a covariance is singular in float32, it is estimated again from moments in float64.
+        It leaves noise a share, if the family has noise. Where a covariance is singular in float32, it is estimated
+        again from moments in float64.
         """
         cdef const Family* family = &self.family.family
         cdef const ViewMetric* metric = &clusters.metric
@@ -1650,8 +1676,9 @@ cdef class Candidate:
         cdef double[::1] room = np.zeros(K + total_size(metric.layout, K, d))
         scaled_metric(metric, K, d, 1 / clusters.spread, &room[K])
         for limit in (rows.single_limit, 0):
-            rows.pass_over(scratch, K, metric.layout, family.layout, &room[0], &clusters.points[0, 0], &room[K], True,
-                           False, limit, &self.moments)
+            rows.assign(scratch, K, metric.layout, family.layout, &room[0], &clusters.points[0, 0], &room[K], limit,
+                        &self.moments)
+            begin_beside(&family.objective, K, share, &self.moments)
             self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
@@ -1672,8 +1699,7 @@ cdef class Candidate:
             now = &self.estimates[self.current]
             self.current = 1 - self.current
             for limit in (rows.single_limit, 0):
-                rows.pass_over(scratch, family.K, layout, family.layout, now.log_offset, now.means, now.whiteners,
-                               False, i == n_passes - 1, limit, &self.moments)
+                rows.pass_over(scratch, family, now, i == n_passes - 1, limit, &self.moments)
                 self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
                 self.lower_bound = self.moments.log_evidence / self.moments.weight
                 self.failed = most_likely(&self.moments, family, 0, now, self.room,
@@ -1756,8 +1782,7 @@ cdef class Candidate:
         cdef const Family* f = &self.family.family
         cdef Estimate* left = &self.estimates[1]
         take_components(f.layout, f.d, mixture, &shares[0], n, left)
-        rows.pass_over(scratch, f.K, f.layout, f.layout, left.log_offset, left.means, left.whiteners,
-                       False, False, rows.single_limit, &self.moments)
+        rows.pass_over(scratch, f, left, False, rows.single_limit, &self.moments)
         self.failed = most_likely(&self.moments, f, 0, left, self.room, &self.estimates[0]) >= 0
         return 0
 
@@ -1805,21 +1830,28 @@ cdef class Race:
         That of the candidates and, unless nothing is split, one with more components.
     moments : Layout
         Layout of the families' moments.
-    views : sequence of CandidateView
-        Of the part; clusters are sought in these by turns.
-    part : CandidateRows
-        On which candidates are compared.
+    views : sequence of sequences of CandidateView
+        Of each of the parts; clusters are sought in these by turns.
+    parts : sequence of CandidateRows
+        The rows on which candidates are compared, and those of dense places among them.
     rows : CandidateRows, optional
         All rows, over which the best one passes in the end; None: the part in float64.
     uniforms : array of shape (n, …)
-        By which `kmeans_seeds` draws the seeds of each clustering, among the first `n_seeding` rows of the part.
+        By which `kmeans_seeds` draws the seeds of each clustering, among the first `n_seeding` rows of its part; as
+        many clusterings for each part.
     n_seeding : int
     n_candidates : int
-        How many of the clusterings become candidates: if not all, the tightest of each view.
+        How many of the clusterings of each part become candidates: if not all, the tightest of each view.
+    shares : sequence of float
+        What candidates of each part leave to noise where they begin.
+    seeds : sequence of array of shape (K, d), optional
+        Those of each clustering in the coordinates of its view, in place of `kmeans_seeds`.
     clusters : list of Clusters, optional
         What it found in such views from the same numbers before, which then are not needed.
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
+    noise : array of shape (d,), optional
+        The variances of noise beside the components.
     spread : callable, optional
         Runs a task for so many numbers in threads, given the multiply-adds of all.
 
@@ -1829,47 +1861,42 @@ cdef class Race:
         Of which the candidates begin; they do not depend on the families.
     """
 
-    cdef object families, moments, views, spread
+    cdef object families, moments, views, spread, shares, seeds
     cdef readonly list clusters
     cdef Verdict verdict
+    cdef list parts
     cdef CandidateRows part, rows
     cdef list scratches
     cdef const double[:, ::1] uniforms
+    cdef const double[::1] noise
     cdef int n_candidates, n_of_view, n_lloyd
-    cdef Py_ssize_t n_seeding
+    cdef Py_ssize_t n_seeding, n_of_part
     cdef bint of_many                     # candidates are the tightest of each view
+    cdef bint all_run_on                  # not the best of each view: of parts and of classes few passes tell less
 
     def __cinit__(
-        self, families, moments, views, CandidateRows part not None, CandidateRows rows, const double[:, ::1] uniforms,
-        *, Py_ssize_t n_seeding, int n_candidates, list clusters=None, Verdict verdict=None, spread=None,
+        self, families, moments, views, list parts not None, CandidateRows rows, const double[:, ::1] uniforms, *,
+        Py_ssize_t n_seeding, int n_candidates, shares=(0,), seeds=None, list clusters=None, Verdict verdict=None,
+        const double[::1] noise=None, spread=None,
     ):
-        self.families, self.moments, self.views, self.part, self.rows = families, moments, views, part, rows
+        self.families, self.moments, self.views, self.parts, self.rows = families, moments, views, parts, rows
+        self.part, self.shares, self.seeds = <CandidateRows?>parts[0], shares, seeds
         self.uniforms, self.n_seeding, self.n_candidates = uniforms, n_seeding, n_candidates
-        self.of_many = uniforms.shape[0] > n_candidates
+        self.n_of_part, self.all_run_on = uniforms.shape[0] // len(parts), len(parts) > 1 or seeds is not None
+        self.of_many = self.n_of_part > n_candidates
         self.n_of_view = 1 if self.of_many else n_candidates
-        self.n_lloyd = N_LLOYD_OF_MANY if self.of_many else N_LLOYD
-        self.clusters, self.verdict, self.spread, self.scratches = clusters, verdict, spread, []
+        self.n_lloyd = N_LLOYD_LAST if seeds is not None else N_LLOYD_OF_MANY if self.of_many else N_LLOYD
+        self.clusters, self.verdict, self.noise, self.spread, self.scratches = clusters, verdict, noise, spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list found, others
+        cdef list found = self.partitions(), others
         cdef Scratch scratch
-        cdef Clusters clusters
         cdef Candidate winner
-        if self.clusters is None:
-            found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, SPHERICAL, self.n_lloyd)
-            self.clusters = tightest(found, self.n_candidates, self.n_of_view)
-            if self.of_many:
-                self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
-            for clusters in self.clusters:
-                clusters.view = None
-        self.views = None
-        found = tightest(self.clusters, self.n_candidates, self.n_of_view)
         self.each(found, self.make_candidate, (<MixtureFamily>self.families[0]).family.layout, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
-        others = self.best_of_other_views(found)
+        others = self.best_of_other_groups(found)
         if len(self.families) > 1 and (len(found) > 1 or not isfinite(self.worth(winner))):
             winner = self.grown(winner, scratch)
             if winner.has_grown:
@@ -1880,12 +1907,40 @@ cdef class Race:
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
 
-    cdef list best_of_other_views(self, list ranked):
-        """Return the best of each view but that of the first."""
+    def begun(self):
+        """Return the candidates that begin from clusters of many passes, before their first pass over all rows."""
+        cdef Clusters clusters
+        cdef Candidate one
+        cdef Scratch scratch = Scratch()
+        cdef list begun = []
+        self.n_lloyd = N_LLOYD_OF_MANY + N_LLOYD_LAST
+        for clusters in self.partitions():
+            one = Candidate(self.families[0], self.moments)
+            one.begin(scratch, self.part if self.rows is None else self.rows, clusters, self.shares[0])
+            begun.append(one)
+        return begun
+
+    cdef list partitions(self):
+        """Return the clusters of which the candidates begin, the tightest first."""
+        cdef list found
+        cdef Clusters clusters
+        if self.clusters is None:
+            found = [None] * self.uniforms.shape[0]
+            self.each(found, self.find_clusters, SPHERICAL, self.n_lloyd)
+            self.clusters = tightest(found, self.n_candidates, self.n_of_view)
+            if self.of_many:
+                self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
+            for clusters in self.clusters:
+                clusters.view = None
+        self.views = None
+        return tightest(self.clusters, self.n_candidates, self.n_of_view)
+
+    cdef list best_of_other_groups(self, list ranked):
+        """Return the best of each group but that of the first."""
         cdef Candidate one
         best = {}
         for one in ranked:
-            best.setdefault(one.view, one)
+            best.setdefault(one.group, one)
         return list(best.values())[1:]
 
     cdef Candidate settled(self, list field):
@@ -1906,7 +1961,8 @@ cdef class Race:
 
     cdef bint may_pass(self, Candidate one, Candidate first) except -1:
         cdef double lead = self.worth(first) - self.worth(one)
-        return not one.failed and lead <= AHEAD * one.gain and not one.is_like(first)
+        cdef int ahead = AHEAD_OF_ALL if self.all_run_on else AHEAD
+        return not one.failed and lead <= ahead * one.gain and not one.is_like(first)
 
     def run_on(self, number, Candidate one not None, Scratch scratch not None):
         """Make one pass."""
@@ -1941,7 +1997,8 @@ cdef class Race:
         if self.verdict is None:
             return one.lower_bound
         return -INFINITY if one.failed else self.verdict.worth_of(
-            &one.family.family, &one.estimates[one.current], one.lower_bound)
+            &one.family.family, &one.estimates[one.current], NULL if self.noise is None else &self.noise[0],
+            one.lower_bound)
 
     cdef int each(self, list field, make, Layout layout, int n_passes) except -1:
         """Replace each of a field by what passes over the part make of it."""
@@ -1966,9 +2023,12 @@ cdef class Race:
         self.scratches.append(scratch)
 
     def find_clusters(self, Py_ssize_t number, _, Scratch scratch not None):
-        """Return clusters in one of the views, from seeds of k-means++."""
-        cdef int place = view_of(number, len(self.views))
-        cdef CandidateView view = self.views[place]
+        """Return clusters in one of the views of a part, from seeds of k-means++."""
+        cdef int part = number // self.n_of_part
+        cdef int place = view_of(number % self.n_of_part, len(self.views[part]))
+        cdef CandidateView view = self.views[part][place]
+        if self.seeds is not None:
+            return Clusters(view, self.seeds[number], self.n_lloyd, scratch, place, part)
         cdef Py_ssize_t K = (<MixtureFamily>self.families[0]).family.K, k
         seeds = np.empty((K, view.centre.shape[0]))
         cdef Py_ssize_t[::1] chosen = np.empty(K, dtype=np.intp)
@@ -1976,7 +2036,7 @@ cdef class Race:
         choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
         for k in range(K):
             into[k] = view.rows.rows[chosen[k]]
-        return Clusters(view, seeds, self.n_lloyd, scratch, place)
+        return Clusters(view, seeds, self.n_lloyd, scratch, place, part)
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
         """Make more passes."""
@@ -1986,9 +2046,9 @@ cdef class Race:
     def make_candidate(self, number, Clusters clusters not None, Scratch scratch not None):
         """Return a candidate that begins from clusters."""
         cdef Candidate one = Candidate(self.families[0], self.moments)
-        one.begin(scratch, self.part, clusters)
+        one.begin(scratch, self.parts[clusters.part], clusters, self.shares[clusters.part])
         one.run(scratch, self.part, N_FIRST)
-        one.view = clusters.number
+        one.group = number if self.all_run_on else clusters.number
         return one
 
 
@@ -2132,6 +2192,20 @@ cdef int choose_seeds(
     finally:
         PyMem_Free(room)
     return 0
+
+
+def neighbour_distances(const double[:, ::1] rows not None, Py_ssize_t n_others, int number):
+    """Return the squared distances of rows to a neighbour among the first `n_others`, (n,); number 1 is the nearest."""
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1]
+    if not (0 < number < n_others <= n and d > 0):
+        raise ValueError(f"expected more than {number} rows, of {n}, to find so many neighbours in, got {n_others}")
+    squares = np.empty(n)
+    cdef double[::1] out = squares
+    cdef double* room = zeros(neighbours_size(n_others, d) + 8)
+    with nogil:
+        distances_to_neighbours(kernel_in_use(), &rows[0, 0], n, d, n_others, number, aligned(room), &out[0])
+    PyMem_Free(room)
+    return squares
 
 
 def ward_merges(double[:, ::1] costs not None, const double[::1] weight not None, double tie):

@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from gmm._em import Race
 from gmm._exceptions import warn
 from gmm._fitting.sampling import sampled
-from gmm._fitting.starts import FitSettings, StartSettings, own_start, partitions
+from gmm._fitting.starts import FitSettings, StartSettings, first_start, raced
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
@@ -82,9 +83,9 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
         If its covariance is singular, and there is no ridge.
     """
     settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
-    begin = own_start(problem, settings, np.random.default_rng(0))
     with problem.e_step() as e_step:
-        return problem.prepare_run(e_step, Continuation(begin), _FINELY).go().result.parameters
+        begin = first_start(problem, settings, 0, e_step)
+        return problem.prepare_run(e_step, begin, _FINELY).go().result.parameters
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
@@ -191,7 +192,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
     settings = FitSettings(n_components, Objective(stored_as(DIAGONAL)), n_threads, StartSettings("kmeans"))
-    statistics = partitions(centred, settings, rng)[0]
+    statistics = raced(settings, centred, rng, Race.begun)[0].statistics
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0

@@ -5,9 +5,10 @@ units, in those of their covariance, or in the metric within clusters. Partition
 rows, the tightest of each view do. Where rows are enough, the best splits some components and drops those that cost
 least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
 these may catch up.
-The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
-heavy tails, in runs of the solver (`own_start`), since their passes are its own; there, those with a degenerate
-component come last. Mixtures compare by what their bounds are worth (`Degeneracy.worth`).
+All candidates run in a compiled `Race` of whole rows. Beside noise and heavy tails, they begin in dense places too, and
+their passes are those of the fit; with classes, they begin in these. Rows with gaps are filled by others that are like
+them, and beside errors the first mixtures make some passes of the fit. Mixtures compare by what their bounds are worth
+(`Degeneracy.worth`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,12 @@ import numpy as np
 
 from gmm._blas import blas_alone
 from gmm._em import (
-    Candidate,
     CandidateRows,
     Clusters,
     Race,
-    Scratch,
     falling_order,
     has_wide_views,
-    tightest,
+    neighbour_distances,
     view_of,
 )
 from gmm._fitting.degenerate import Degeneracy, Resolution
@@ -44,7 +43,7 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.mstep import Unguarded
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
-from gmm._passes.problem import Continuation, Parts, Problem, RunStart, SolverSettings
+from gmm._passes.problem import NO_NOISE_YET, Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.given import check_constraint, check_fixed_start
@@ -158,10 +157,11 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 _FEW = 6
 # There the tightest partition of each view begins best, and also with fewer rows than parameters; elsewhere the
 # likelihood of a mixture tells more of each than how tight it is.
-_CLUSTERINGS_OF_FEW, _CLUSTERINGS_BELOW_PARAMETERS, _CLUSTERINGS = 8, 12, 4
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS_BELOW_PARAMETERS, _CLUSTERINGS, _CLUSTERINGS_OF_CLASSES = 8, 12, 4, 6
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and one for each parameter.
 _ALL_ROWS, _ROWS_PER_COMPONENT = 800, 150
+_MIXED_ROWS = 1500  # at least
 
 
 class Effort(NamedTuple):
@@ -188,22 +188,26 @@ class Effort(NamedTuple):
 
 
 @lru_cache
-def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool) -> Effort:
+def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool, classes: bool, mixed: bool) -> Effort:
     """Return what n rows repay.
 
     `plain` is whether a likelihood alone tells what components are worth: classes tell more than how tight clusters
-    are, and the bound of a prior may prefer one component for all rows.
+    are, and the bound of a prior may prefer one component for all rows. Rows are `mixed` with those of no group beside
+    noise and heavy tails.
     """
     n_means, within = K * (d + 1), d > 1 and not has_wide_views(model.layout, d)
     more = min(K, max(_FEWEST_MORE, min(K // 2, _MOST_MORE))) if plain and K > 1 else 0
-    if plain and n < _FEW * n_means:
+    if plain and not mixed and n < _FEW * n_means:
         within = within and model.common
         return Effort(_CLUSTERINGS_OF_FEW, 2 + within, 0, K if within else 1, n)
     n_parameters = n_means + model.n_parameters(K, d)
-    if plain and n < n_parameters:
+    if plain and not mixed and n < n_parameters:
         return Effort(_CLUSTERINGS_BELOW_PARAMETERS, 2 + within, more, K, n)
     part = max(_ALL_ROWS, K * _ROWS_PER_COMPONENT, n_parameters) if plain else n
-    return Effort(_CLUSTERINGS, _CLUSTERINGS, more, K, min(n, part))
+    if mixed:
+        return Effort(_CLUSTERINGS, 2 + within, 0, K, min(n, max(part, _MIXED_ROWS)))
+    n_clusterings = _CLUSTERINGS_OF_CLASSES if classes else _CLUSTERINGS
+    return Effort(n_clusterings, n_clusterings, more, K, min(n, part))
 
 
 def from_responsibilities(
@@ -235,30 +239,41 @@ def partition(
         return e_step(metric.about(centres), hard=True)
 
 
-# --- Plain rows: a compiled race -------------------------------------------------------------------
+# --- The race of candidates -------------------------------------------------------------------------
 
 _SEEDING_ROWS = 100  # for each component
 _MANY_ROWS = 10_000  # of which no climb notices what float32 loses
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
+# Shares of the rows, those nearest to their neighbours, in which candidates begin where far rows belong to no group.
+# Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
+# than a nat, nearly all of them where most rows are noise.
+_DENSE = 0.75, 0.5, 0.25, 0.15, 0.05
+_NEIGHBOUR, _SOUGHT_IN = 10, 750  # whose distance says how dense a place is, and the rows that it is one of
 
 
-def raced(
-    problem: Problem, n_components: int, rng: Rng, clusterings: Clusterings | None = None
-) -> SufficientStatistics:
-    """Return the statistics of the best of some candidates, whose rows are distinct, in float64."""
-    objective, sample, K = problem.objective, problem.rows, n_components
-    assert isinstance(sample, ArraySource)
+def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callable[[Race], Any] = Race.best) -> Any:
+    """Return the best of some candidates, or another `outcome` of their race.
+
+    The rows are in float64. Beside noise or heavy tails there are candidates of those in dense places, too.
+    """
+    problem, K, classes = settings.start_problem(sample), settings.n_components, bool(sample.known)
+    objective, noise = problem.objective, problem.objective.noise
     model, n, d = objective.model, sample.n_rows, sample.n_features
-    how = effort(model, n, d, K, plain=not objective.prior)
-    part = sample_by_weight(sample, how.part, rng) if n > min(how.part, _SEEDING_ROWS * K) else sample
+    plain, mixed = not (objective.prior or classes), bool(noise or objective.tails)
+    how = effort(model, n, d, K, plain=plain, classes=classes, mixed=mixed)
+    is_part = n > min(how.part, _SEEDING_ROWS * K) and not classes
+    part = sample_by_weight(sample, how.part, rng) if is_part else sample
     single = _ROUGHLY if sample.survey.suits_single and n >= _FEW * (d + 1) * K else 0.0
-    rows = CandidateRows.of(part, sample, model.layout, single)
-    clusterings = {} if clusterings is None else clusterings
-    uniforms = seeding_uniforms(how.n_clusterings, K, rng)
+    parts, tables = [(1.0, part)], [CandidateRows.of(part, sample, model.layout, single)]
+    if mixed:
+        parts += dense_rows(part, K)
+        tables += [CandidateRows.of(some, some, model.layout, single) for _, some in parts[1:]]
+    clusterings = {} if settings.start.clusterings is None else settings.start.clusterings
+    uniforms = seeding_uniforms(how.n_clusterings * len(parts), K, rng)
     draws = uniforms.tobytes(), how.part, single, has_wide_views(model.layout, d), how.n_groups
     clusters = clusterings.get(draws)
-    views = rows.views(model.layout, how.n_groups) if clusters is None else []
+    views = [table.views(model.layout, how.n_groups) for table in tables] if clusters is None else []
     whole: CandidateRows | None = None
     if part.n_rows < n:
         whole = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
@@ -268,18 +283,40 @@ def raced(
             list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
             model.layout,
             views,
-            rows,
+            tables,
             whole,
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
+            shares=[max(noise.share, 1 - share) for share, _ in parts],
+            seeds=_class_seeds(parts, views, how.n_clusterings, K, rng) if classes else None,
             clusters=clusters,
             verdict=None if objective.prior.variational else resolution.verdict(model),
+            noise=np.asarray(noise.variances) if noise else None,
             spread=None if e_step is None else partial(e_step.share_out, product=problem.family(K).work),
         )
-        best = race.best()
+        found = outcome(race)
     clusterings[draws] = race.clusters
-    return best.statistics
+    return found
+
+
+def dense_rows(rows: ArraySource, n_components: int) -> Iterator[tuple[float, ArraySource]]:
+    """Yield the rows in dense places, more of them than components, and which share of all they are.
+
+    After Byers & Raftery (1998), who fit the distances. Rows of known class are no noise.
+    """
+    low, high = rows.survey.box
+    scaled = rows.rows / np.where(high > low, high - low, 1.0)
+    distances = neighbour_distances(
+        scaled - scaled.mean(axis=0), min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
+    )
+    is_known = rows.known.codes > 0 if rows.known else np.zeros(rows.n_rows, dtype=bool)
+    order = np.argsort(np.where(is_known, 0.0, distances), kind="stable")
+    reached, known = np.cumsum(rows.weights[order]), rows.weights @ is_known
+    for share in _DENSE:
+        dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
+        if len(dense) > n_components:
+            yield share, rows.select_rows(dense).with_changes(known=rows.known.for_rows(dense))
 
 
 # --- Starts by their names -------------------------------------------------------------------------
@@ -288,13 +325,16 @@ StartMethod = Callable[[ArraySource, FitSettings, Rng], SufficientStatistics]
 
 # Of many rows, most passes of the fit are made on a sample, where they are cheap.
 _SMALL_SAMPLE, _SAMPLE_PASSES = 1 / 3, 100
+_SPECIAL_ROWS = 4000  # of a sample of rows with classes, gaps or errors
+_SPECIAL_PASSES = 10
 
 
 def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    if settings.n_components == 1:
+    objective = settings.objective
+    if settings.n_components == 1 and not (objective.noise or objective.tails):
         with EStep(sample, settings.start_moments, n_threads=settings.n_threads) as e_step:
             return e_step.of_one()
-    return raced(settings.start_problem(sample), settings.n_components, rng, settings.start.clusterings)
+    return raced(settings, sample, rng).statistics
 
 
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
@@ -338,21 +378,30 @@ STARTS: dict[str, StartMethod] = {
 
 
 def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of a start by the method of the settings, from a sample of plain rows.
+    """Return the statistics of a start by the method of the settings, from a sample of whole rows.
 
-    Where the sample of k-means is a small part of the rows, the best candidate runs on there. What float32 loses is
-    then far less than the sample does.
+    Where the sample of k-means is a small part of plain rows, the best candidate runs on there. What float32 loses is
+    then far less than the sample does. Beside errors, all candidates make passes of the rows with these.
     """
-    K, method = settings.n_components, settings.start.method
-    sample = sampled(source, K, rng)
-    assert isinstance(sample, ArraySource)  # of plain rows
+    K, method, is_plain = settings.n_components, settings.start.method, not (source.patterns or source.known)
+    drawn = sampled(source, K, rng, size=None if is_plain else _SPECIAL_ROWS)
+    sample: Any = drawn if is_plain else whole_rows(drawn)
+    layout, best = settings.objective.model.layout, None
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
-        statistics = STARTS[method](sample, settings, rng)
-        if method == "kmeans" and K > 1 and sample_size(K) <= _SMALL_SAMPLE * source.n_rows:
+        if method == "kmeans" and source.errors:
+            starts = [candidate.statistics.reduced(layout) for candidate in raced(settings, sample, rng, Race.begun)]
+            problem = settings.problem(drawn)
+            best = best_of(problem, short_runs(problem, starts, _SPECIAL_PASSES))
+            statistics = starts[0]
+        elif method != "kmeans" and sample.known:
+            statistics = _by_class(sample, settings, rng)
+        else:
+            statistics = STARTS[method](sample, settings, rng)
+        if method == "kmeans" and K > 1 and is_plain and sample_size(K) <= _SMALL_SAMPLE * source.n_rows:
             rough = settings.start_problem(sample.with_changes(dtype=np.dtype(np.float32)))
-            (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
-            statistics = statistics if result is None else result.statistics
-        return in_order(statistics.reduced(settings.objective.model.layout))
+            (best,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
+        statistics = (statistics if best is None else best.statistics).reduced(layout)
+        return statistics if source.known else in_order(statistics)
 
 
 def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
@@ -363,75 +412,22 @@ def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
     return statistics.reordered(falling_order(counts, statistics.weight, origins, first))
 
 
-# --- Rows with classes, gaps or errors, beside noise or heavy tails: runs of the solver ------------
+# --- Rows with classes, gaps or errors ------------------------------------------------------------
 
-_OWN_ROWS, _OWN_PASSES = 4000, 10  # of k-means, and of EM
-# Shares of the rows, those nearest to their neighbours, of which candidates begin where far rows belong to no group.
-# Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
-# than a nat, nearly all of them where most rows are noise.
-_DENSE = 0.75, 0.5, 0.25, 0.15, 0.05
-_NEIGHBOUR = 10  # whose distance says how dense a place is
 _PRECISION_ROUNDS = 5
 
 
-def own_start(problem: Problem, settings: FitSettings, rng: Rng) -> MixtureParameters:
-    """Return the best of some candidates after a few passes of the problem's own over a sample of the rows.
+def whole_rows(sample: Source) -> ArraySource:
+    """Return rows in memory, in float64, with their gaps filled; those with large errors weigh less.
 
-    Raises
-    ------
-    SingularMatrixError
-        If every candidate has a singular covariance, and there is no ridge.
+    The precision of a row is the share of its variance that is not its error's, which tells how much its place says.
     """
-    K = settings.n_components
-    sample = sampled(problem.rows, K, rng, size=_OWN_ROWS)
-    on_sample, noise, failures, starts = problem._replace(rows=sample), problem.objective.noise, [], []
-    with on_sample.e_step() as e_step:
-        for share, rows in rows_to_partition(sample, problem.objective):
-            for statistics in partitions(rows, settings, rng) if share == 1 or rows.n_rows > K else ():
-                try:
-                    begun = on_sample.first_update(
-                        e_step, statistics.reduced(problem.objective.model.layout)
-                    ).parameters
-                except SingularMatrixError as error:
-                    failures.append(error)
-                else:
-                    starts.append(begun.with_noise(noise, max(noise.share, 1 - share)) if noise else begun)
-    if not starts:
-        raise failures[0]
-    best = best_of(on_sample, short_runs(on_sample, starts, _OWN_PASSES)) if len(starts) > 1 else None
-    return starts[0] if best is None else best.parameters
-
-
-def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[float, ArraySource]]:
-    """Yield whole rows, and which share of all they are: where far rows may be noise, also those in dense places.
-
-    After Byers & Raftery (1998), who fit the distances. Rows of known class are no noise. Rows with large errors weigh
-    less: see `_precisions`.
-    """
-    whole = sample.without_gaps
-    assert isinstance(whole, ArraySource)  # a sample is in memory
-    rows = whole.with_changes(rows=np.ascontiguousarray(whole.rows, np.float64), dtype=np.dtype(np.float64))
-    if sample.errors:
-        precise = rows.weights * _precisions(rows, sample.errors.variances[sample.errors.codes])
-        rows = rows.with_changes(sample_weight=precise * (rows.weights.sum() / precise.sum()))
-    yield 1.0, rows
-    if not (objective.noise or objective.tails):
-        return
-    from scipy.spatial import KDTree
-
-    low, high = rows.survey.box
-    scaled = rows.rows / np.where(high > low, high - low, 1.0)
-    distances = KDTree(scaled).query(scaled, [min(_NEIGHBOUR, len(scaled) - 1) + 1])[0][:, 0]
-    order = np.argsort(np.where(rows.known.codes > 0, 0.0, distances) if rows.known else distances, kind="stable")
-    reached = np.cumsum(rows.weights[order])
-    known = rows.weights @ (rows.known.codes > 0) if rows.known else 0.0
-    for share in _DENSE:
-        dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
-        yield share, rows.select_rows(dense).with_changes(known=rows.known.for_rows(dense))
-
-
-def _precisions(rows: ArraySource, variances: Array) -> Array:
-    """Return the share of each row's variance that is not its error's, (n,), which tells how much its place says."""
+    filled = sample.without_gaps
+    assert isinstance(filled, ArraySource)  # a sample is in memory
+    rows = filled.with_changes(rows=np.ascontiguousarray(filled.rows, np.float64), dtype=np.dtype(np.float64))
+    if not sample.errors:
+        return rows
+    variances = sample.errors.variances[sample.errors.codes]
     weights, precisions = rows.weights, np.ones(rows.n_rows)
     for _ in range(_PRECISION_ROUNDS):
         shares = weights * precisions / (weights @ precisions)
@@ -439,37 +435,23 @@ def _precisions(rows: ArraySource, variances: Array) -> Array:
         with np.errstate(over="ignore"):
             ratios = variances / np.where(spread > 0, spread, np.inf)
         precisions = 1 / (1 + np.minimum(ratios, 1e100).mean(axis=1))  # never 0, or all might be
-    return precisions
+    return rows.with_changes(sample_weight=weights * precisions * (weights.sum() / (weights @ precisions)))
 
 
-def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[SufficientStatistics]:
-    """Return the statistics of the tightest of some partitions, or of the start of another name."""
-    K, method, moments = settings.n_components, settings.start.method, settings.start_moments
-    if method != "kmeans" or K == 1:
-        return [_by_name(rows, settings, rng)]
-    problem, scratch = settings.start_problem(rows), Scratch()
-    plain = not (problem.objective.prior or rows.known)
-    how = effort(problem.objective.model, rows.n_rows, rows.n_features, K, plain=plain)
-    table, found = CandidateRows.of(rows, rows, moments), []
-    views = table.views(moments, how.n_groups)
-    for number in range(how.n_clusterings):
-        of_view = view_of(number, len(views))
-        seen = ArraySource(views[of_view].coordinates, rows.sample_weight)
-        seeds = _seeds(seen.with_changes(known=rows.known), K, rng)
-        found.append(Clusters(views[of_view], seeds, _OWN_PASSES, scratch, of_view))
-    chosen = []
-    for clusters in tightest(found, how.n_clusterings, how.n_clusterings if rows.known else 1):
-        candidate = Candidate(problem.family(K), moments)
-        candidate.begin(scratch, table, clusters)
-        chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))
-    return chosen
+def _class_seeds(
+    parts: Sequence[tuple[float, ArraySource]], views: Sequence[Sequence[Any]], n: int, n_components: int, rng: Rng
+) -> list[Array]:
+    """Return where n clusterings of each part begin, in the coordinates of their views."""
+    return [
+        _seeds(ArraySource(view.coordinates, rows.sample_weight).with_changes(known=rows.known), n_components, rng)
+        for (_, rows), some in zip(parts, views, strict=False)
+        for view in (some[view_of(number, len(some))] for number in range(n))
+    ]
 
 
 def _seeds(rows: ArraySource, n_components: int, rng: Rng) -> Array:
-    """Return where k-means begins, (K, d): in each class by k-means++, then at rows of no class, far from these."""
+    """Return seeds of k-means, (K, d): in each class by k-means++, then at rows of no class, far from these."""
     classes, weights = rows.known, rows.weights
-    if not classes:
-        return kmeans_plusplus(rows.rows, weights, n_components, rng)
     centres: list[Array] = []
     for owner, n in zip(*np.unique(classes.owners[classes.owners >= 0], return_counts=True), strict=True):
         here = classes.codes == owner + 1
@@ -485,14 +467,12 @@ def _seeds(rows: ArraySource, n_components: int, rng: Rng) -> Array:
     return np.array(centres)
 
 
-def _by_name(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of a start by its name; of rows with classes, for each class and those of unknown class.
+def _by_class(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of a start by its name for each class, and for rows of unknown class.
 
     Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
     """
     classes, moments, n_threads = rows.known, settings.start_moments, settings.n_threads
-    if not classes:
-        return in_order(STARTS[settings.start.method](rows, settings, rng))
     if settings.start.method == "random":
         shares = np.exp(classes.allowed).T[classes.codes] * rng.uniform(size=(rows.n_rows, len(classes.owners)))
         return from_responsibilities(rows, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
@@ -506,24 +486,20 @@ def _by_name(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientSt
 
 # --- Where a run of a fit begins -------------------------------------------------------------------
 
-_ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 
 
 def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
     """Return where the run of one start begins: parts that are given, and a start of the rows for the others."""
-    how, objective, rows = settings.start, problem.objective, problem.rows
+    how, objective = settings.start, problem.objective
     if objective.fixed:
         check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    is_own = rows.known or rows.patterns or objective.noise or objective.tails
-    if is_own and not (how.parts or how.responsibilities):
-        return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
-    if not objective.noise:
+    if not objective.noise or not (how.parts or how.responsibilities):
         return begin
     begin = problem.first_update(e_step, begin)
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
-    share = remainder if remainder > _ROUNDING else objective.noise.share
+    share = remainder if remainder > NO_NOISE_YET else objective.noise.share
     return begin._replace(parameters=begin.parameters.with_noise(objective.noise, share))
 
 
@@ -531,6 +507,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     """Return where a run begins without noise, at the parts that are given."""
     rows, how, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
     parts: dict[str, Any] = dict(how.parts)
+    is_simple = not (rows.patterns or problem.objective.noise or problem.objective.tails)
     if "precisions" in parts:
         precisions = parts.pop("precisions")
         shares = parts["weights"] if "weights" in parts else np.full(K, 1 / K)
@@ -545,14 +522,11 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     elif how.responsibilities is not None:
         shares = how.responsibilities(seed)
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
-    elif rows.patterns:
-        normal = problem._replace(objective=problem.objective.for_starts)
-        return Continuation(own_start(normal, settings, generator(seed)).with_other(**parts))
-    elif K == 1 and how.method == "kmeans" and rows.n_rows <= sample_size(K):
+    elif K == 1 and how.method == "kmeans" and is_simple and rows.n_rows <= sample_size(K):
         statistics = e_step.of_one()  # of any partition of rows into one part
     else:
         statistics = start_statistics(rows, settings, generator(seed))
-    if not (parts or problem.objective.tails):  # whose first numbers no statistics tell
+    if not parts and (not problem.objective.tails or np.any(statistics.precision)):
         return statistics
-    begin = problem.first_update(e_step, statistics)
+    begin = problem.first_update(e_step, statistics)  # no partition tells the first numbers of tails
     return begin._replace(parameters=begin.parameters.with_other(**parts))

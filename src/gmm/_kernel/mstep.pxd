@@ -51,7 +51,9 @@ cdef class Verdict:
 
     cdef judged(self, Case* case)
     cdef judged_by(self, Case* case, const Moments* moments)
-    cdef double worth_of(self, const Family* family, const Estimate* mixture, double lower_bound) except? -1
+    cdef double worth_of(
+        self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
+    ) except? -1
     cdef double bound_of(self, Case* case, double lower_bound) except? -1
 
 

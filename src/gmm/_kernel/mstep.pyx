@@ -1034,13 +1034,15 @@ cdef class Verdict:
         set_mixture(&case, estimate, noise)
         return self.bound_of(&case, lower_bound)
 
-    cdef double worth_of(self, const Family* family, const Estimate* mixture, double lower_bound) except? -1:
-        """Return the same of a mixture without noise."""
+    cdef double worth_of(
+        self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
+    ) except? -1:
+        """Return the same of a mixture of a family, beside noise of such variances, if any."""
         cdef Case case = self.case
         if family.layout != case.layout or family.d != case.d:
             raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
         case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
-        case.noise = NULL
+        case.noise = noise
         return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
 
     cdef double bound_of(self, Case* case, double lower_bound) except? -1:

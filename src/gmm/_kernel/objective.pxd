@@ -73,7 +73,7 @@ from gmm._kernel.layout cimport (
     subtract_outer,
 )
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.tails cimport likeliest_degrees, log_tail_constant
+from gmm._kernel.tails cimport expected_precision, likeliest_degrees, log_tail_constant
 from gmm._kernel.whitener cimport half_square, half_trace_of_noise, half_trace_of_product
 
 cdef inline Objective posterior(
@@ -212,6 +212,19 @@ cdef inline void choose_tails(
             tails[k] = tails[0]
         else:
             tails[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
+
+
+cdef inline void begin_beside(
+    const Objective* objective, Py_ssize_t K,
+    double share,                                  # of the rows that noise has where a fit begins
+    Moments* moments,                              # IN of a partition, OUT as of a pass beside noise and heavy tails
+) noexcept nogil:
+    """Let moments tell what a fit begins with: the share of noise, and degrees of freedom that are estimated."""
+    cdef Py_ssize_t k
+    if has_noise(objective):
+        moments.weight = rest_of(moments.counts, K, 0) / (share - 1)
+    for k in range(K if objective.free_tails != NO_TAILS else 0):
+        moments.precision[k] = moments.counts[k] * expected_precision(objective.tails[k])
 
 
 # ------------------------------------------------------------------------------ what a pass adds up

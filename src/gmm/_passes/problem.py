@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -25,6 +27,9 @@ def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None
 
         steps = IncompleteEStep
     return steps(source, moments, n_threads=n_threads, origin=origin)
+
+
+NO_NOISE_YET = 1e-5  # share: the rounding of responsibilities in float32 that sum to 1
 
 
 class SolverSettings(NamedTuple):
@@ -137,10 +142,11 @@ class Problem(NamedTuple):
         if isinstance(begin, Parts):
             covariances, factors = self.at_precisions(begin.weights, begin.precisions)
             return Continuation(MixtureParameters(*begin[:2], covariances, self.objective.model, factors))
-        begin, noise = self.next_update(e_step, begin), self.objective.noise
-        if begin.parameters.noise_weight < noise.share:
+        is_told, noise = np.any(begin.precision), self.objective.noise
+        begin = self.next_update(e_step, begin)
+        if begin.parameters.noise_weight < min(noise.share, NO_NOISE_YET):  # a partition
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
-        if self.objective.tails:  # no pass has told their degrees of freedom
+        if self.objective.tails and not is_told:  # no pass has told their degrees of freedom
             begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
         return begin
 

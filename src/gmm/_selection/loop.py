@@ -313,9 +313,10 @@ class Search:
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
             is_complete = not self._is_over
             self._each(self._cells, Cell.measure)
-        for cell, first in self._first.items():  # fits of one model differ by rounding
+        compared = {"loglik", self._request.criterion, *criteria.OF_LIKELIHOOD}
+        for cell, first in self._first.items():  # fits of one model differ by where they have converged
             if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
-                cell.scores = first.scores
+                cell.scores |= {name: first.scores[name] for name in compared & cell.scores.keys()}
         entries = [cell.entry() for cell in self._cells]
         selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]

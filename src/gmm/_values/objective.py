@@ -82,9 +82,9 @@ class Objective:
 
     @property
     def for_starts(self) -> Objective:
-        """The objective of starts: of normal components, without noise and fixed parameters."""
-        differs = self.noise or self.fixed or self.anchor is not None or self.tails
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if differs else self
+        """The objective of starts: without fixed parameters."""
+        differs = self.fixed or self.anchor is not None
+        return replace(self, fixed=NOTHING_FIXED, anchor=None) if differs else self
 
     def for_mixture(self, mixture: MixtureParameters) -> Objective:
         """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
