@@ -45,7 +45,7 @@ ROOMS = {
     "_kernel": """
         loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
         | state | crew lanes update | arrays objective workspace spare prepared ratio
-        | constraint degenerate diagnostics far few low_rank sums | tails
+        | constraint degenerate diagnostics far few low_rank observed sums | tails
         | block factors moments neighbours orientation plan seeding volumes whitener within
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

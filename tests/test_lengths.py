@@ -234,6 +234,29 @@ def candidate(seeds=None, view=None, rows=None, run=None, moments=FULL):
 WIDE = mstep.MixtureFamily(5, 13, K, D, 0.0, n_factors=1)  # of which no covariance is stored whole
 
 
+LACKS = np.array([[0, 0], [0, 1]], np.uint8)  # the second column of the rows of the second pattern
+N_VALUES = 2 * 5 + (N - 5)
+
+
+def observed(values=np.ones(N_VALUES), missing=LACKS, n_rows=np.array([5, N - 5]), weight=None, code=None, **changed):  # noqa: B008
+    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0), "moments": layout_with_code(FULL)} | changed
+    return _em.ObservedRows(values, missing, n_rows, weight, code, **given)
+
+
+def seen(missing=LACKS[1], of_rows=None, error=None, **of_mixture):
+    layout = None if of_rows is None else layout_with_code(of_rows)
+    return _em.SeenMixture(mixture(**of_mixture), missing, layout, error)
+
+
+def completed(one=None, centres=np.ones((K, D)), layout=FULL, found=None):  # noqa: B008
+    q, layout = D - 1, layout_with_code(layout)
+    shapes = {"origins": (K, q), "counts": (K,), "first": (K, q), "second": (K, q, q), "precisions": (K,)}
+    given = {name: np.ones(shape) for name, shape in shapes.items()} | {"log_evidence": 0.0, "weight": 1.0}
+    sums = _em.CompleteSums(layout, centres)
+    sums.add(one or seen(), SimpleNamespace(**given | (found or {})))
+    return sums.statistics(layout)
+
+
 def parted(of=None, weights=np.ones(K), means=np.ones((K, D)), precisions=whiteners(FULL)):  # noqa: B008
     state = mstep.QuasiNewtonState(of or family(), 1e-3, True)
     return state.begin_at(weights, means, precisions)
@@ -303,6 +326,21 @@ ALL = [
     *cases("climb, no means", lambda v: climb(means=v), [None]),
     *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=lengths(N), layout=[4, 2**31 - 1]),
     *arguments(a_loop, origin=flat(D), reach=flat(D)),
+    # Rows that have some columns, or errors.
+    *arguments(observed, values=lengths(N_VALUES), weight=lengths(N), origin=lengths(D), reach=lengths(D)),
+    *arguments(observed, missing=[LACKS[:1], np.ones((2, D), np.uint8), np.zeros((2, D + 1), np.uint8)]),
+    *arguments(observed, n_rows=[np.array(n) for n in ([N], [0, N], [-1, N + 1], [2**62, 2**62])]),
+    *arguments(
+        observed, code=[np.zeros(n, np.intc) for n in (0, N - 1, N + 1)], errors=[np.ones((2, D)), np.ones((1, D, D))]
+    ),
+    *arguments(seen, missing=[np.ones(D, np.uint8), np.zeros(D + 1, np.uint8), np.zeros(0, np.uint8)], of_rows=[4]),
+    *arguments(seen, centres=tables(K, D), whiteners=lengths(SIZES[FULL]), code=[4]),
+    *cases("seen, error", lambda v: seen(of_rows=FULL, error=v), [np.ones((D, D + 1)), np.ones(D), np.ones(0)]),
+    *arguments(completed, one=[seen(layout=DIAGONAL), seen(missing=LACKS[0])], centres=tables(K, D)[2:], layout=[4]),
+    *cases("completed", lambda v: completed(found={v: np.ones(K + 1)}), ["counts", "second"]),
+    *cases("scatter about", lambda v: _em.add_scatter(ROWS, None, v, np.zeros((D, D))), lengths(D)),
+    *cases("scatter into", lambda v: _em.add_scatter(ROWS, None, np.zeros(D), v), tables(D, D)),
+    *cases("scatter of weights", lambda v: _em.add_scatter(ROWS, v, np.zeros(D), np.zeros((D, D))), lengths(N)),
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), tables(K, 2)[:2]),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
@@ -415,3 +453,6 @@ def test_right_lengths_are_taken():
     restored()
     refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
     ties()
+    assert (observed().n_patterns, observed().n_features) == (2, D)
+    assert seen().centres.shape == seen(of_rows=FULL, error=np.eye(D)).centres.shape == (K, D - 1)
+    assert completed().counts.tolist() == [1.0] * K

@@ -139,19 +139,6 @@ def test_what_rows_get_is_the_twins(covariance_type, dtype):
     assert model.score_samples(X[5:6])[0] == pytest.approx(evidence[5], rel=near, abs=near)
 
 
-def test_patterns_are_prepared_in_groups(monkeypatch):
-    """Sums are the same whichever patterns are prepared together, but for rounding."""
-    X, parameters = with_gaps(), mixture("full").whitened()
-    with e_step_over(incomplete(X), FULL) as e_step:
-        together = e_step(parameters)
-    monkeypatch.setattr(inside.incomplete, "_NUMBERS_AT_ONCE", 50)
-    with e_step_over(incomplete(X), FULL) as e_step:
-        apart = e_step(parameters)
-        assert len(e_step._groups) > 2
-    np.testing.assert_allclose(together.second, apart.second, rtol=1e-12, atol=1e-12)
-    assert together.log_evidence == pytest.approx(apart.log_evidence, rel=1e-14)
-
-
 def test_a_closed_pass_is_freed_at_once():
     """Scratch memory would else wait for the garbage collector."""
     gc.disable()

@@ -121,10 +121,53 @@ class LoopCrew:
     def serve(self, number: int) -> None: ...
 
 @disjoint_base
+class ObservedRows:
+    def __new__(
+        cls,
+        values: NDArray[Any],
+        missing: NDArray[np.uint8],
+        n_rows: NDArray[np.intp],
+        weight: _Array | None,
+        code: NDArray[np.intc] | None,
+        origin: _Array,
+        reach: _Array,
+        moments: Layout,
+        errors: _Array | None = None,
+    ) -> Self: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_patterns(self) -> int: ...
+    @property
+    def moments(self) -> Layout: ...
+
+@disjoint_base
+class SeenMixture:
+    log_offset: _Array
+    centres: _Array
+    whiteners: _Array
+    covariances: _Array
+    def __new__(
+        cls,
+        mixture: WhitenedMixture,
+        missing: NDArray[np.uint8],
+        of_rows: Layout | None = None,
+        error: _Array | None = None,
+    ) -> Self: ...
+
+@disjoint_base
+class CompleteSums:
+    def __new__(cls, layout: Layout, centres: _Array) -> Self: ...
+    def add(self, seen: SeenMixture, found: SufficientStatistics) -> None: ...
+    def statistics(self, moments: Layout) -> SufficientStatistics: ...
+
+def add_scatter(rows: NDArray[Any], weight: _Array | None, origin: _Array, out: _Array) -> None: ...
+
+@disjoint_base
 class Loop:
     def __new__(
         cls,
-        table: RowTable,
+        table: RowTable | ObservedRows,
         moments: Layout,
         origin: _Array,
         reach: _Array,
@@ -259,7 +302,7 @@ class Candidate:
     def estimate(self) -> _Estimate: ...
     @property
     def statistics(self) -> SufficientStatistics: ...
-    def begin(self, scratch: Scratch, rows: CandidateRows, clusters: Clusters, share: float = 0) -> None: ...
+    def begin(self, scratch: Scratch, rows: CandidateRows, clusters: Clusters, share: float = 0.0) -> None: ...
     def with_splits(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily) -> Candidate | None: ...
     def without(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily, n: int) -> list[Candidate]: ...
     def run(self, scratch: Scratch, rows: CandidateRows, n_passes: int) -> None: ...

@@ -27,7 +27,7 @@ from libc.string cimport memcmp, memcpy
 cimport gmm._kernel.loop as loop
 from gmm._kernel.axes cimport multiply_rows
 from gmm._kernel.blas cimport multiply_first_transposed, multiply_transposed
-from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
+from gmm._kernel.arrays cimport copied, copy_statistics, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     Drops,
     Splits,
@@ -52,17 +52,18 @@ from gmm._kernel.candidate cimport (
 from gmm._kernel.crew cimport Crew, Hand, call_hands
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
-from gmm._kernel.family cimport NO_TAILS, Family
+from gmm._kernel.family cimport NO_TAILS, Family, unconstrained
 from gmm._kernel.lanes cimport merge_siblings, take_nodes
 from gmm._kernel.layout cimport (
-    DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size,
-    n_factors, total_size,
+    DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_dense, is_layout, is_low_rank, is_pooled,
+    matrix_size, mirror, n_factors, total_size,
 )
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size, n_terms
 from gmm._kernel.loop cimport (
-    COLUMNS, LoopInputs, falls, rounding_of, run_em, run_quasi_newton, serve, walk, walk_first,
+    COLUMNS, LoopInputs, Pattern, Patterns, falls, gather_moments, lay_out_nodes, node_slots, pattern_size,
+    patterns_size, rounding_in, rounding_of, run_em, run_quasi_newton, serve, walk, walk_mixture,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -70,6 +71,10 @@ from gmm._kernel.mstep cimport (
 )
 from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
 from gmm._kernel.objective cimport begin_beside, log_noise
+from gmm._kernel.observed cimport (
+    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, find_true, reduce_second, see, see_blurred,
+    seen_in, seen_size, true_in, true_size,
+)
 from gmm._kernel.plan cimport (
     N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
     same_workspace, set_noise, set_tails, work_of,
@@ -89,7 +94,7 @@ from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.whitener cimport half_square, whiten
 from gmm._kernel.within cimport Pairs, find_within, lay_out_pairs, load_pairs, pairs_size
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
+from gmm._kernel.workspace cimport Workspace, aligned, workspace_size
 
 import functools
 import time
@@ -157,10 +162,7 @@ cdef class Scratch:
         take_back(&spare, 1, SPARE_BYTES, self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
-        cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
-        while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
-            slots += 2
-        size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
+        cdef Py_ssize_t size = node_slots(plan, n_rows) * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
         if self.size < size:
             self.n_rows, self.owner = 0, None     # nothing is laid out if there is no memory
             take_back(&spare, 1, SPARE_BYTES, self.buffer)
@@ -168,11 +170,7 @@ cdef class Scratch:
             if self.buffer == NULL:
                 raise MemoryError
             self.size = size
-        self.workspace.node = self.buffer
-        self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
-        self.workspace.first_lane = self.workspace.level + slots
-        self.workspace.n_nodes = 0
-        lay_out_workspace(&self.workspace, plan, n_rows, again, aligned(<double*>(self.workspace.first_lane + slots)))
+        lay_out_nodes(plan, n_rows, again, self.buffer, &self.workspace)
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
@@ -621,6 +619,125 @@ cdef class LoopCrew:
         call_hands(&self.crew)
 
 
+cdef class ObservedRows:
+    """Rows in memory of which some have no values in some columns, pattern by pattern.
+
+    Parameters
+    ----------
+    values : array of shape (number of values,), float32 or float64
+        Those of the first pattern's rows, row by row, then those of the next pattern.
+    missing : bool array of shape (P, d)
+        Which columns the rows of each pattern lack; no pattern lacks all.
+    n_rows : array of shape (P,)
+    weight : array of shape (n,), optional
+    code : array of shape (n,), optional
+        As `RowTable` takes it.
+    origin, reach : array of shape (d,)
+        As `Plan` takes them.
+    moments : Layout
+        Of passes over them: that of all moments or, with errors, FULL or DIAGONAL. Where it is tied, the scatter of
+        each pattern's rows about the origin is computed.
+    errors : array of shape (P, d, d) or (P, d), optional
+        The covariance of the error that the rows of each pattern share.
+    """
+
+    cdef readonly Py_ssize_t n_features, n_patterns
+    cdef readonly object moments
+    cdef Pattern* each
+    cdef object values                    # into which, and into these, the patterns point
+    cdef const double[::1] weight
+    cdef const int[::1] code
+    cdef int[:, ::1] order
+    cdef double[:, ::1] origins, reaches
+    cdef double[:, :, ::1] scatters
+    cdef const unsigned char[:, ::1] missing
+    cdef const double[:, ::1] errors
+
+    def __cinit__(
+        self, values, const unsigned char[:, ::1] missing not None, const Py_ssize_t[::1] n_rows not None,
+        const double[::1] weight, const int[::1] code, const double[::1] origin not None,
+        const double[::1] reach not None, moments, errors=None,
+    ):
+        cdef bint with_scatter = is_pooled(moments.code)
+        cdef Py_ssize_t P = missing.shape[0], d = missing.shape[1], q, i, j, m, row = 0, first = 0
+        cdef Pattern* pattern
+        cdef const float[::1] floats
+        cdef const double[::1] doubles
+        cdef const void* start
+        cdef bint single = values.itemsize == sizeof(float)
+        if single:
+            floats = values
+            start = &floats[0]
+        else:
+            doubles = values
+            start = &doubles[0]
+        expect("n_rows", n_rows.shape[0], P)
+        expect("origin", origin.shape[0], d)
+        expect("reach", reach.shape[0], d)
+        self.values, self.weight, self.code, self.missing, self.n_features, self.n_patterns = (
+            values, weight, code, missing, d, P)
+        self.moments, self.errors = moments, None if errors is None else np.ascontiguousarray(errors).reshape(P, -1)
+        if errors is not None:
+            expect_matrix("errors", self.errors, P, matrix_size(moments.code, d))
+        self.order, self.origins, self.reaches = np.empty((P, d), np.intc), np.empty((P, d)), np.empty((P, d))
+        self.scatters = np.zeros((P, d, d)) if with_scatter else None
+        self.each = <Pattern*>PyMem_Calloc(max(P, 1), sizeof(Pattern))
+        if self.each == NULL:
+            raise MemoryError
+        for i in range(P):
+            pattern, q, m = self.each + i, 0, 0
+            for j in range(d):
+                if not missing[i, j]:
+                    self.origins[i, q], self.reaches[i, q], self.order[i, q] = origin[j], reach[j], j
+                    q += 1
+            for j in range(d):
+                if missing[i, j]:
+                    self.order[i, q + m] = j
+                    m += 1
+            if q < 1 or not 1 <= n_rows[i] <= values.shape[0] - first:
+                raise ValueError(f"expected a column and a row of pattern {i}, got {q} and {n_rows[i]}")
+            pattern.columns.d, pattern.columns.q, pattern.columns.order = d, q, &self.order[i, 0]
+            pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
+            pattern.error = NULL if errors is None else &self.errors[i, 0]
+            pattern.rows.values = <const char*>start + first * (sizeof(float) if single else sizeof(double))
+            pattern.rows.single, pattern.rows.n, pattern.rows.row_stride, pattern.rows.column_stride = (
+                single, n_rows[i], q, 1)
+            pattern.rows.weight = NULL if weight is None else &weight[0] + row
+            pattern.rows.code = NULL if code is None else &code[0] + row
+            first += n_rows[i] * q
+            row += n_rows[i]
+
+        expect("values", values.shape[0], first)
+        if weight is not None:
+            expect("weight", weight.shape[0], row)
+        if code is not None:
+            expect("code", code.shape[0], row)
+        for i in range(P if with_scatter else 0):
+            pattern = self.each + i
+            add_scatter_about(&pattern.rows, pattern.origin, pattern.columns.q, &self.scatters[i, 0, 0])
+            mirror(&self.scatters[i, 0, 0], pattern.columns.q)
+            pattern.scatter = &self.scatters[i, 0, 0]
+
+    def __dealloc__(self):
+        PyMem_Free(self.each)
+
+
+cdef void add_scatter_about(const Rows* rows, const double* origin, Py_ssize_t q, double* out) noexcept:
+    cdef Py_ssize_t r, i, j
+    cdef double w, x
+    for r in range(rows.n):
+        w = 1 if rows.weight == NULL else rows.weight[r]
+        for i in range(q):
+            x = w * (value_of(rows, r, i) - origin[i])
+            for j in range(i + 1):
+                out[i * q + j] += x * (value_of(rows, r, j) - origin[j])
+
+
+cdef inline double value_of(const Rows* rows, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t at = i * rows.row_stride + j * rows.column_stride
+    return (<const float*>rows.values)[at] if rows.single else (<const double*>rows.values)[at]
+
+
 cdef class Loop:
     """Passes over rows in memory and updates in turn, without Python between.
 
@@ -628,7 +745,7 @@ cdef class Loop:
 
     Parameters
     ----------
-    table : RowTable
+    table : RowTable or ObservedRows
     moments : Layout
         Of the second moments, and of the whiteners.
     origin, reach, single, form
@@ -647,10 +764,12 @@ cdef class Loop:
     """
 
     cdef PassPlan plan
-    cdef RowTable table
+    cdef RowTable table                   # None of …
+    cdef ObservedRows observed            # … rows that have some columns alone, or None
     cdef Scratch scratch
     cdef const double[::1] origin, reach
-    cdef double[::1] room, buffer
+    cdef double[::1] room, buffer, of_patterns
+    cdef object noise                     # whose box the patterns know
     cdef LoopInputs inputs
     cdef list hands                       # scratches of other workers
     cdef Py_ssize_t n_hands               # among which the blocks are shared that workspaces keep
@@ -659,17 +778,24 @@ cdef class Loop:
     cdef const double[:, ::1] classes, common      # into which the plan and the inputs point
 
     def __cinit__(
-        self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
+        self, table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
         int form, allowed, double pass_limit, double share_limit, double call_limit, double update_limit,
     ):
         cdef PassPlan* plan = &self.plan
-        plan.n_features, plan.layout, plan.moments = table.n_features, moments.code, moments.code
-        if table.rows.n < 1 or not is_layout(plan.layout):
-            raise ValueError(f"expected one row at least and a known layout, got {table.rows.n} and {moments.code}")
+        cdef Py_ssize_t n
+        if isinstance(table, ObservedRows):
+            self.observed = table
+            plan.n_features, n = self.observed.n_features, self.observed.n_patterns
+        else:
+            self.table = <RowTable?>table
+            plan.n_features, n = self.table.n_features, self.table.rows.n
+        plan.layout = plan.moments = moments.code
+        if n < 1 or not is_layout(plan.layout) or (self.observed is not None and is_low_rank(plan.layout)):
+            raise ValueError(f"expected one row at least and a known layout, got {n} and {moments.code}")
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
-        self.table, self.scratch, self.origin, self.reach = table, Scratch(), origin, reach
-        self.room = self.buffer = None
+        self.scratch, self.origin, self.reach = Scratch(), origin, reach
+        self.room = self.buffer = self.of_patterns = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
         self.pass_limit, self.share_limit = pass_limit, share_limit
@@ -703,8 +829,9 @@ cdef class Loop:
         set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
         if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners,
-                             ascent.e_step.common_scatter, min(at_most, records.shape[0] - n), ascent.work,
-                             self.call_limit):
+                             None if self.observed is None else ascent.problem.objective.noise,
+                             ascent.e_step.common_scatter,
+                             min(at_most, records.shape[0] - n), ascent.work, self.call_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
@@ -712,7 +839,8 @@ cdef class Loop:
         crew = self.crew_of(ascent.e_step)
         try:
             with nogil:
-                walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+                walk_mixture(&self.plan, &self.inputs, mixture.log_offset, mixture.means, mixture.whiteners,
+                             &self.scratch.workspace)
                 n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
                                      &self.scratch.workspace, &moments, state, &records[0, 0], n)
         finally:
@@ -722,10 +850,12 @@ cdef class Loop:
     cdef LoopCrew crew_of(self, e_step):
         """Return other workers for the passes of a call that is ready, None if it makes them alone."""
         cdef PassPlan* plan = &self.plan
-        cdef Py_ssize_t lanes = n_lanes(plan, self.table.rows.n), n = 0
-        cdef double work = lanes * work_of(plan, plan.lane)
         cdef LoopCrew crew = None
         cdef Scratch scratch
+        if self.observed is not None:              # of which most have few rows
+            return None
+        cdef Py_ssize_t lanes = n_lanes(plan, self.table.rows.n), n = 0
+        cdef double work = lanes * work_of(plan, plan.lane)
         if lanes > 1 and work > self.share_limit and work * self.inputs.at_most > self.pass_limit:
             # A worker that has less to do than that starts too late.
             n = e_step.n_beside(<Py_ssize_t>min(<double>lanes, 2 * work / max(self.share_limit, 1)))
@@ -781,23 +911,27 @@ cdef class Loop:
         else:
             expect("tails", tails.shape[0], K)
             set_tails(&self.plan, &tails[0], not mixture.fits_tails)
-        if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], scatter, 1, 0, self.pass_limit):
+        if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0],
+                             None if self.observed is None else mixture.noise, scatter, 1, 0, self.pass_limit):
             return None
         self.share_among(0)
         buffer = np.empty(moments_size(self.plan.moments, K, d))
         cdef double[::1] sums = buffer
         moments = moments_in(&sums[0], K, d)
         with nogil:
-            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
-            unpack_moments(&self.plan, self.scratch.workspace.node, &whiteners[0], self.inputs.scatter, &moments)
+            walk_mixture(&self.plan, &self.inputs, &log_offset[0], &centres[0, 0], &whiteners[0],
+                         &self.scratch.workspace)
+            gather_moments(&self.plan, &self.inputs, &whiteners[0], &self.scratch.workspace, &moments)
         found = statistics.SufficientStatistics(*moments_arrays(buffer, self.moments, K, d, &moments))
-        return found, rounding_of(&self.plan)
+        return found, rounding_in(&self.plan, &self.inputs)
 
     def of_one(self):
         """Return the statistics of all rows as one component, about the origin; None where a pass is above the limit.
 
         Its plan is its own: the others may ask for the scatter of the rows.
         """
+        if self.observed is not None:
+            return None
         cdef PassPlan plan
         cdef Rows rows = self.table.rows
         cdef double offset = 0, whitener = 1
@@ -862,7 +996,8 @@ cdef class Loop:
         self.plan.n_all = K
         set_noise(&self.plan, mixture.log_noise)
         set_tails(&self.plan, begin.tails, not mixture.fits_tails)
-        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners, e_step.common_scatter, at_most,
+        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners,
+                             None if self.observed is None else mixture.noise, e_step.common_scatter, at_most,
                              <double>family.work, self.call_limit):
             return None
         size = estimate_size(self.plan.layout, K, d)
@@ -876,7 +1011,8 @@ cdef class Loop:
         crew = self.crew_of(e_step)
         try:
             with nogil:
-                walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+                walk_mixture(&self.plan, &self.inputs, &log_offset[0], begin.means, begin.whiteners,
+                             &self.scratch.workspace)
                 n = run_em(&self.plan, &self.inputs, &self.room[0], f, &begin, before, tolerance, doubt, repair_empty,
                            &work[0], &self.scratch.workspace, &moments, &counts[0], estimates, &measured[0])
         finally:
@@ -892,26 +1028,33 @@ cdef class Loop:
 
     cdef bint is_ready(
         self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,
-        scatter, Py_ssize_t at_most, double work_between, double pass_limit,
+        noise, scatter, Py_ssize_t at_most, double work_between, double pass_limit,
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
-        cdef double work, others
+        cdef double work
         cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
         if at_most < 1:
             raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
         if self.room is None or self.room.shape[0] < needed:
             self.room = np.empty(needed)
-        self.inputs.rows, self.classes, self.common = self.table.rows, None, None
+        self.classes = self.common = None
         if self.allowed is not None:
             self.classes = self.allowed(K)
         plan.n_all, plan.hard, plan.kernel, plan.allowed = K, False, kernel_in_use(), NULL
-        if self.classes is None:
-            self.inputs.rows.code = NULL
-        else:
+        if self.classes is not None:
             expect_matrix("allowed", self.classes, K, max(self.classes.shape[1], 1))
             plan.allowed, plan.n_codes = &self.classes[0, 0], self.classes.shape[1]
         plan.skips_empty = self.classes is None and not has_tails(plan)
+        if self.observed is not None:
+            work = self.ready_patterns(K, noise)
+            if work > pass_limit:
+                return False
+            self.limit_passes(work, work_between, at_most)
+            return True
+        self.inputs.rows = self.table.rows
+        if self.classes is None:
+            self.inputs.rows.code = NULL
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
                 is_pooled(plan.layout), self.inputs.form, &self.room[0])
         lanes = n_lanes(plan, self.table.rows.n)
@@ -922,12 +1065,192 @@ cdef class Loop:
         if plan.common_scatter:
             self.common = scatter()
             expect_matrix("scatter", self.common, plan.n_features, plan.n_features)
-        others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
-        self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
+        self.limit_passes(work, work_between, at_most)
         self.inputs.scatter = NULL if self.common is None else &self.common[0, 0]
         if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
             self.scratch.make_ready(plan, self.table.rows.n, again=True)
         return True
+
+    cdef int limit_passes(self, double work, double work_between, Py_ssize_t at_most) except -1:
+        """Set how many passes a call makes."""
+        cdef double others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
+        self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
+        return 0
+
+    cdef double ready_patterns(self, Py_ssize_t K, noise) except -1:
+        """Make room for passes over patterns beside noise; return the multiply-adds of one."""
+        cdef PassPlan* plan = &self.plan
+        cdef Patterns* patterns = &self.inputs.patterns
+        cdef Py_ssize_t d = plan.n_features, before, nodes = 0, i
+        cdef double work = 0
+        cdef double* room
+        if noise is not self.noise:
+            self.noise = noise
+            for i, volume in enumerate(np.broadcast_to(noise.log_volumes(np.asarray(self.observed.missing) > 0),
+                                                       self.observed.n_patterns)):
+                self.observed.each[i].log_volume = volume
+        if plan.tails != NULL:
+            raise ValueError("expected normal components of rows without some columns")
+        patterns.n, patterns.each = self.observed.n_patterns, self.observed.each
+        patterns.layout, patterns.has_errors = self.observed.moments.code, self.observed.errors is not None
+        before = moments_size(patterns.layout, K, d) + patterns_size(patterns.layout, K, d)
+        for i in range(patterns.n):
+            nodes = max(nodes, pattern_size(plan, patterns.layout, &patterns.each[i]))
+            work += <double>patterns.each[i].rows.n * (2 * n_terms(patterns.layout, patterns.each[i].columns.q) + 20) * K
+        if is_dense(patterns.layout):
+            work += (4. + 4 * patterns.has_errors) * patterns.n * K * d * d * d
+        if self.of_patterns is None or self.of_patterns.shape[0] < before + nodes:
+            self.of_patterns = np.empty(before + nodes)
+        room = &self.of_patterns[0]
+        patterns.sums = moments_in(room, K, d)
+        patterns.room = room + moments_size(patterns.layout, K, d)
+        patterns.nodes = room + before
+        return work
+
+
+cdef class SeenMixture:
+    """A mixture as rows of a pattern see it.
+
+    Parameters
+    ----------
+    mixture : WhitenedMixture
+        Of whole matrices.
+    missing : bool array of shape (d,)
+        Which columns the rows lack, not all.
+    of_rows : Layout, optional
+        FULL or DIAGONAL: that of passes over rows with errors.
+    error : array of shape (d, d) or (d,), optional
+        The covariance of the error that they share, in all columns; None where rows with errors have their own.
+
+    Attributes
+    ----------
+    log_offset : array of shape (K,)
+    centres : array of shape (K, q)
+    whiteners : flat array
+        Of the columns that they have: see `WhitenedMixture`. Not where rows have their own errors.
+    covariances : array of shape (K, d, d) or (K, d)
+        Of values without errors, of all columns, where rows have some.
+    """
+
+    cdef readonly object log_offset, centres, whiteners, covariances
+    cdef Layout layout
+    cdef Columns columns
+    cdef int[::1] order
+    cdef double[::1] buffer
+    cdef Seen seen
+    cdef TrueMixture mixture
+    cdef bint has_errors, each
+    cdef Py_ssize_t K
+
+    def __cinit__(self, mixture, const unsigned char[::1] missing not None, of_rows=None, error=None):
+        cdef const double[::1] log_offset = mixture.log_offset, of_error
+        cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
+        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres)
+        cdef Py_ssize_t K = log_offset.shape[0], d = missing.shape[0], q = 0, m = 0, before, j
+        cdef Layout layout = mixture.layout.code if of_rows is None else of_rows.code
+        expect_whole(layout)
+        expect_whole(mixture.layout.code)
+        expect_matrix("centres", centres, K, d)
+        expect("whiteners", whiteners.shape[0], total_size(mixture.layout.code, K, d))
+        self.order, self.K, self.layout = np.empty(d, np.intc), K, layout
+        self.has_errors, self.each = of_rows is not None, error is None
+        for j in range(d):
+            if not missing[j]:
+                self.order[q] = j
+                q += 1
+        for j in range(d):
+            if missing[j]:
+                self.order[q + m] = j
+                m += 1
+        if q < 1:
+            raise ValueError("expected a column at least that rows of a pattern have, got none")
+        self.columns.d, self.columns.q, self.columns.order = d, q, &self.order[0]
+        before = seen_size(layout, K, d)
+        array = np.zeros(before + true_size(layout, K, d))
+        self.buffer = array
+        self.seen, self.mixture = seen_in(&self.buffer[0], layout, K, d), true_in(&self.buffer[before], K)
+        if self.has_errors:
+            of_error = None if error is None else np.ravel(error)
+            expect("error", matrix_size(layout, d) if error is None else of_error.shape[0], matrix_size(layout, d))
+            find_true(mixture.layout.code, layout, K, d, &log_offset[0], &whiteners[0], self.seen.room, &self.mixture)
+            see_blurred(layout, K, &self.columns, &centres[0, 0], &self.mixture,
+                        NULL if error is None else &of_error[0], &self.seen)
+            self.covariances = array[before + K:].reshape(of_rows.shape(K, d))
+        else:
+            see(layout, K, &self.columns, &log_offset[0], &centres[0, 0], &whiteners[0], &self.seen)
+        self.log_offset, self.centres = array[:K], array[K:K + K * q].reshape(K, q)
+        self.whiteners = array[K + K * d:K + K * d + total_size(layout, K, q)]
+
+
+cdef class CompleteSums:
+    """Expected statistics of all columns, without errors, of rows that have some columns or errors, about centres.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the statistics of patterns.
+    centres : array of shape (K, d)
+    """
+
+    cdef object layout
+    cdef double[::1] buffer
+    cdef Moments moments
+    cdef SeenMixture last
+    cdef Py_ssize_t K, d
+
+    def __cinit__(self, layout, const double[:, ::1] centres not None):
+        cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
+        expect_whole(layout.code)
+        self.layout, self.K, self.d = layout, K, d
+        self.buffer = np.zeros(moments_size(layout.code, K, d))
+        self.moments = moments_in(&self.buffer[0], K, d)
+        memcpy(self.moments.origins, &centres[0, 0], K * d * sizeof(double))
+
+    def add(self, SeenMixture seen not None, found):
+        """Add the statistics of the rows of a pattern, which have its columns, under the mixture that they see.
+
+        Where rows have errors of their own, these are Σ r, Σ r Uᵀ z and Σ r Uᵀ (z zᵀ − 1) U.
+        """
+        cdef Family family = unconstrained(self.layout.code, self.K, seen.columns.q, 0)
+        cdef double[::1] room = np.empty(moments_size(family.layout, self.K, seen.columns.q))
+        cdef Moments part
+        if seen.K != self.K or seen.columns.d != self.d or seen.layout != family.layout:
+            raise ValueError("expected a mixture of the same components, columns and layout")
+        copy_statistics(found, &family, room, &part)
+        if seen.has_errors:
+            add_deconvolved(family.layout, self.K, &seen.columns, &seen.seen, &seen.mixture, seen.each, &part,
+                            &self.moments)
+            self.last = seen
+        else:
+            add_expanded(family.layout, self.K, &seen.columns, &seen.seen, &part, &self.moments)
+
+    def statistics(self, moments):
+        """Return the `SufficientStatistics` in a layout, once all patterns are added."""
+        cdef double[::1] into = np.empty(moments_size(moments.code, self.K, self.d))
+        cdef Moments found = moments_in(&into[0], self.K, self.d)
+        if self.last is not None:
+            add_true(self.layout.code, self.K, self.d, &self.last.mixture, &self.moments)
+            self.last = None
+        memcpy(found.origins, self.moments.origins, self.K * (2 + 2 * self.d) * sizeof(double))
+        reduce_second(self.layout.code, moments.code, self.K, self.d, self.moments.second, found.second)
+        found.log_evidence, found.weight = self.moments.log_evidence, self.moments.weight
+        return statistics.SufficientStatistics(*moments_arrays(into.base, moments, self.K, self.d, &found))
+
+
+def add_scatter(rows, const double[::1] weight, const double[::1] origin not None, double[:, ::1] out not None):
+    """Add the scatter of rows (n, q) about an origin to the lower triangle of `out`, (q, q)."""
+    cdef Rows table
+    cdef const float[:, :] floats
+    cdef const double[:, :] doubles
+    if rows.itemsize == sizeof(float):
+        floats = rows
+        table = describe_rows(floats, weight)
+    else:
+        doubles = rows
+        table = describe_rows(doubles, weight)
+    expect("origin", origin.shape[0], rows.shape[1])
+    expect_matrix("out", out, rows.shape[1], rows.shape[1])
+    add_scatter_about(&table, &origin[0], rows.shape[1], &out[0, 0])
 
 
 @cython.auto_pickle(False)

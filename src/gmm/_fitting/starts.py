@@ -325,7 +325,7 @@ StartMethod = Callable[[ArraySource, FitSettings, Rng], SufficientStatistics]
 
 # Of many rows, most passes of the fit are made on a sample, where they are cheap.
 _SMALL_SAMPLE, _SAMPLE_PASSES = 1 / 3, 100
-_SPECIAL_ROWS = 4000  # of a sample of rows with classes, gaps or errors
+_SPECIAL_ROWS = 2000  # of a sample of rows with classes, gaps or errors
 _SPECIAL_PASSES = 10
 
 

@@ -1,7 +1,7 @@
 """Passes and updates in turn, without Python: EM and the accelerated solver."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs, sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from cpython.pythread cimport PyThread_release_lock
 
@@ -9,14 +9,21 @@ from gmm._kernel.crew cimport Crew, Hand, await_lock, call_hands, first_lane_of
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk_lanes
-from gmm._kernel.moments cimport Moments, any_empty
+from gmm._kernel.layout cimport Layout
+from gmm._kernel.moments cimport Moments, any_empty, moments_in, moments_size
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
+from gmm._kernel.observed cimport (
+    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, find_true, reduce_second, see, see_blurred,
+    seen_in, seen_size, true_in, true_size,
+)
+from gmm._kernel.plan cimport (
+    PassPlan, choose_form, has_tails, measure, n_lanes, prepare, prepared_size, set_noise, set_tails,
+)
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
-from gmm._kernel.workspace cimport Workspace
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 
 cdef enum:
@@ -59,9 +66,32 @@ cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_s
     return reached(records, n, highest) + gain < outlook.target
 
 
+cdef struct Pattern:
+    # Rows that have values in the same columns.
+    Rows rows                   # of these columns
+    Columns columns
+    const double* origin        # (q,) and its reach: see `prepare`
+    const double* reach
+    const double* scatter       # (q, q) about the origin, or NULL
+    const double* error         # (d, d) or (d,) that the rows share, of all columns; NULL: none
+    double log_volume           # of the box of noise in the missing columns
+
+
+cdef struct Patterns:
+    Py_ssize_t n                # 0: all rows have all columns
+    Pattern* each
+    Layout layout               # of passes over them: that of all moments or, with errors, a full or a diagonal one
+    bint has_errors
+    double* room                # of a plan, of a mixture as a pattern sees it, and of the moments of its rows
+    double* nodes               # of a workspace, and what it lays out
+    Moments sums                # OUT of the last pass, about the centres
+    double rounding             # OUT the largest of all patterns
+
+
 cdef struct LoopInputs:
     # What is the same in every pass of a loop.
     Rows rows
+    Patterns patterns           # instead of the rows
     const double* origin        # (d,) and its reach: see `prepare`
     const double* reach
     const double* scatter       # (d, d) about the origin, or NULL
@@ -130,14 +160,140 @@ cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Work
     merge_siblings(workspace, plan.n_sums, True)
 
 
+cdef inline Py_ssize_t pattern_size(const PassPlan* whole, Layout layout, const Pattern* pattern) noexcept nogil:
+    """Return the doubles that a pass over a pattern needs for its workspace, in any form."""
+    cdef PassPlan plan = whole[0]
+    cdef Py_ssize_t size = 0
+    cdef int form
+    plan.n_features, plan.n_components, plan.layout, plan.moments = pattern.columns.q, plan.n_all, layout, layout
+    for form in range(4):
+        choose_form(&plan, 1, pattern.reach, form)
+        plan.common_scatter = plan.common_quadratic = False
+        measure(&plan)
+        size = max(size, node_slots(&plan, pattern.rows.n) * (plan.n_sums + 2)
+                   + workspace_size(&plan, pattern.rows.n, False))
+    return size
+
+
+cdef inline Py_ssize_t node_slots(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+    """Return how many nodes the merge tree of so many rows may have at once."""
+    cdef Py_ssize_t slots = 3
+    while (<Py_ssize_t>1 << (slots // 2)) < n_lanes(plan, n_rows) + 1:
+        slots += 2
+    return slots
+
+
+cdef inline void lay_out_nodes(
+    const PassPlan* plan, Py_ssize_t n_rows, bint again,
+    double* buffer,                                # of as many doubles as nodes and workspace take
+    Workspace* workspace,
+) noexcept nogil:
+    cdef Py_ssize_t slots = node_slots(plan, n_rows)
+    workspace.node = buffer
+    workspace.level = <Py_ssize_t*>(workspace.node + slots * plan.n_sums)
+    workspace.first_lane = workspace.level + slots
+    workspace.n_nodes = 0
+    lay_out_workspace(workspace, plan, n_rows, again, aligned(<double*>(workspace.first_lane + slots)))
+
+
+cdef inline void walk_patterns(
+    const PassPlan* whole, const LoopInputs* inputs,
+    const double* log_offset, const double* centres, const double* whiteners,
+    Patterns* patterns,                            # OUT its sums
+) noexcept nogil:
+    """Pass over the rows of each pattern with the mixture of its columns, and add up what they say of all columns."""
+    cdef Layout layout = patterns.layout
+    cdef Py_ssize_t K = whole.n_all, d = whole.n_features, i
+    cdef double* room = patterns.room
+    cdef Seen seen = seen_in(room, layout, K, d)
+    cdef TrueMixture mixture = true_in(room + seen_size(layout, K, d), K)
+    cdef double* sums = mixture.log_weights + true_size(layout, K, d)
+    cdef double* prepared = sums + moments_size(layout, K, d)
+    cdef Moments* total = &patterns.sums
+    cdef Moments part
+    cdef PassPlan plan
+    cdef Workspace workspace
+    cdef Rows rows
+    cdef const Pattern* pattern
+    memset(total.origins, 0, moments_size(layout, K, d) * sizeof(double))
+    memcpy(total.origins, centres, K * d * sizeof(double))
+    total.log_evidence = total.weight = patterns.rounding = 0
+    if patterns.has_errors:
+        find_true(whole.layout, layout, K, d, log_offset, whiteners, seen.room, &mixture)
+    for i in range(patterns.n):
+        pattern = patterns.each + i
+        if patterns.has_errors:
+            see_blurred(layout, K, &pattern.columns, centres, &mixture, pattern.error, &seen)
+        else:
+            see(layout, K, &pattern.columns, log_offset, centres, whiteners, &seen)
+        plan, plan.n_features, plan.layout, plan.moments = whole[0], pattern.columns.q, layout, layout
+        set_noise(&plan, whole.log_noise + pattern.log_volume)
+        prepare(&plan, seen.log_offset, seen.centres, seen.whiteners, pattern.origin, pattern.reach, inputs.single,
+                pattern.scatter != NULL, inputs.form, prepared)
+        rows = pattern.rows
+        if plan.allowed == NULL:                   # a mixture that knows no classes
+            rows.code = NULL
+        lay_out_nodes(&plan, rows.n, False, patterns.nodes, &workspace)
+        walk(&plan, &rows, 0, n_lanes(&plan, rows.n), &workspace, True)
+        merge_siblings(&workspace, plan.n_sums, True)
+        part = moments_in(sums, K, plan.n_features)
+        unpack_moments(&plan, workspace.node, seen.whiteners, pattern.scatter, &part)
+        if patterns.has_errors:
+            add_deconvolved(layout, K, &pattern.columns, &seen, &mixture, False, &part, total)
+        else:
+            add_expanded(layout, K, &pattern.columns, &seen, &part, total)
+        patterns.rounding = max(patterns.rounding, rounding_of(&plan))
+    if patterns.has_errors:
+        add_true(layout, K, d, &mixture, total)
+
+
+cdef inline Py_ssize_t patterns_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Doubles of the room of patterns."""
+    return (seen_size(layout, K, d) + true_size(layout, K, d) + moments_size(layout, K, d)
+            + prepared_size(layout, layout, K, d))
+
+
+cdef inline void walk_mixture(
+    const PassPlan* plan, LoopInputs* inputs,
+    const double* log_offset, const double* centres, const double* whiteners, Workspace* workspace,
+) noexcept nogil:
+    """Pass over the rows with a mixture, that of the plan."""
+    if inputs.patterns.n > 0:
+        walk_patterns(plan, inputs, log_offset, centres, whiteners, &inputs.patterns)
+    else:
+        walk_first(plan, inputs, workspace)
+
+
+cdef inline void gather_moments(
+    const PassPlan* plan, const LoopInputs* inputs, const double* whiteners, const Workspace* workspace,
+    Moments* moments,                              # OUT of the last pass
+) noexcept nogil:
+    cdef const Moments* sums = &inputs.patterns.sums
+    cdef Py_ssize_t K = plan.n_all, d = plan.n_features
+    if inputs.patterns.n > 0:
+        memcpy(moments.origins, sums.origins, K * (2 + 2 * d) * sizeof(double))        # up to the second moments
+        reduce_second(inputs.patterns.layout, plan.moments, K, d, sums.second, moments.second)
+        moments.log_evidence, moments.weight = sums.log_evidence, sums.weight
+    else:
+        unpack_moments(plan, workspace.node, whiteners, inputs.scatter, moments)
+
+
+cdef inline double rounding_in(const PassPlan* plan, const LoopInputs* inputs) noexcept nogil:
+    """Bound the relative rounding error of the mean log evidence of the last pass."""
+    return inputs.patterns.rounding if inputs.patterns.n > 0 else rounding_of(plan)
+
+
 cdef inline bint walk_again(
-    PassPlan* plan, const LoopInputs* inputs, double* room,
+    PassPlan* plan, LoopInputs* inputs, double* room,
     const double* log_offset, const double* centres, const double* whiteners,
     Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
     """Pass over the rows with another mixture; return False where that needs another workspace."""
     cdef bint linear = plan.linear, single = plan.single
     cdef Py_ssize_t n_components = plan.n_components
+    if inputs.patterns.n > 0:
+        walk_patterns(plan, inputs, log_offset, centres, whiteners, &inputs.patterns)
+        return True
     prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
             inputs.scatter != NULL, inputs.form, room)
     if plan.linear != linear or plan.single != single or plan.n_components != n_components:
@@ -147,7 +303,7 @@ cdef inline bint walk_again(
 
 
 cdef inline Py_ssize_t run_em(
-    PassPlan* plan, const LoopInputs* inputs, double* room,
+    PassPlan* plan, LoopInputs* inputs, double* room,
     const Family* family, const Estimate* begin, double before, double tolerance, double doubt, bint repair_empty,
     double* scratch,                               # of an update
     Workspace* workspace,                                  # IN the sums of the first pass
@@ -167,7 +323,7 @@ cdef inline Py_ssize_t run_em(
     while True:
         if n > 0:
             memcpy(counts, moments.counts, K * sizeof(double))
-        unpack_moments(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
+        gather_moments(plan, inputs, measured.whiteners, workspace, moments)
         moments.log_evidence += parameter_term(&family.objective, family.layout, K, family.d, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
@@ -199,7 +355,7 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
+    PassPlan* plan, LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
@@ -212,8 +368,8 @@ cdef inline Py_ssize_t run_quasi_newton(
     cdef const Estimate* mixture
     while True:
         record = records + COLUMNS * n
-        unpack_moments(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
-        take_pass(state, moments, rounding_of(plan), repair_empty, record)
+        gather_moments(plan, inputs, next_mixture(state).whiteners, workspace, moments)
+        take_pass(state, moments, rounding_in(plan, inputs), repair_empty, record)
         for i in range(3):
             record[i] *= inputs.unit
         n += 1

@@ -20,7 +20,7 @@ from gmm._blas import blas_alone, single_threaded_blas
 from gmm._em import SLICE
 from gmm._kernel.mstep import MixtureFamily, cached_property, itself
 from gmm._passes.solver import GainBelow
-from gmm._rows.sources import LOOK_UP, ArraySource, Pattern, Source, chunks_in_order
+from gmm._rows.sources import LOOK_UP, ArraySource, Source, chunks_in_order
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -219,8 +219,8 @@ class EStep:
     beside : EStep, optional
         Open as well, for passes that alternate with these: its threads are used, and its scratch
         memory except by loops over rows in memory.
-    pattern : Pattern, optional
-        Pass over the rows of a pattern of the source alone, which `walk` is given.
+    columns : int array, optional
+        Pass over rows that have these columns alone, which `walk` is given.
     """
 
     def __init__(
@@ -232,13 +232,13 @@ class EStep:
         origin: Array | None = None,
         form: int = _CHOOSE,
         beside: EStep | None = None,
-        pattern: Pattern | None = None,
+        columns: NDArray[np.intp] | None = None,
     ) -> None:
-        self._source = source
-        survey = source.survey if pattern is None else pattern.survey
-        assert survey is not None  # a pattern without columns has no passes
+        self._source, survey = source, source.survey
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
+        if columns is not None:
+            self._origin, self._reach = self._origin.take(columns), self._reach.take(columns)
         self._single = source.dtype == np.float32 and survey.suits_single
         self._moments = moments
         self._n_threads = n_threads
@@ -435,13 +435,15 @@ class EStep:
         """
         if not isinstance(rows := self._source, ArraySource):
             return None
-        pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
-        codes, allowed = (self._known.codes, self._known.table) if self._known else (None, None)
+        table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
+        return self.loop_over(table, SLICE if self._n_threads == 1 else PASS_WORTH_THREADS)
+
+    def loop_over(self, table: _em.RowTable | _em.ObservedRows, pass_limit: float) -> _em.Loop:
+        """Return the loop over rows, whose passes have so many multiply-adds at most if they are made alone."""
         limits = {"pass_limit": pass_limit, "share_limit": PASS_WORTH_SHARING, "call_limit": SLICE}
-        limits["update_limit"] = PASS_WORTH_THREADS
-        how: Any = {"single": self._single, "form": self._form, "allowed": allowed, **limits}
-        table = _em.RowTable(rows.rows, rows.sample_weight, codes)
-        return _em.Loop(table, self._moments, self._origin, self._reach, **how)
+        how: Any = {"single": self._single, "form": self._form, "update_limit": PASS_WORTH_THREADS, **limits}
+        allowed = self._known.table if self._known else None
+        return _em.Loop(table, self._moments, self._origin, self._reach, allowed=allowed, **how)
 
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""

@@ -6,7 +6,7 @@ If each row has an error of its own, it has a factorisation for each component.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,43 +15,37 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._blas import blas_alone
+from gmm._em import SLICE
 from gmm._kernel import tiles
 from gmm._kernel.mstep import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
 from gmm._rows.sources import ArraySource, Piece, chunks_in_order
-from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
-from gmm._values.errors import lower_triangle
+from gmm._values.completion import Gaps
+from gmm._values.errors import lower_triangle, packed
 from gmm._values.layouts import FULL, TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full
 from gmm._values.whitened import WhitenedMixture
 
-_NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
 _NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
 _ROUNDING = 1e-14  # of passes over rows with individual errors
 
 
-class _Group(NamedTuple):
-    """Patterns that are prepared together: their keys, their columns, and passes over the rows of each."""
-
-    keys: tuple[bytes, ...]
-    gaps: Gaps
-    parts: tuple[EStep, ...]
-
-
 class _Prepared(NamedTuple):
-    """A mixture as rows of the patterns in a group see it, if a pass needs that, and plans of passes over each."""
+    """A mixture as rows of a pattern see it, and the plan and the threads of passes over them."""
 
-    completion: Completion | Deconvolution | None
-    plans: list[Any]
+    seen: _em.SeenMixture
+    plan: Any
+    part: EStep
 
 
 class IncompleteEStep(EStep):
-    """Passes over rows with missing values, which are integrated out.
+    """Passes over rows with missing values or errors, which are integrated out.
 
     A pass over the rows of a pattern gives the statistics of their columns; those of all columns follow linearly, so
-    patterns add up (Ghahramani & Jordan 1994).
+    patterns add up (Ghahramani & Jordan 1994). Those of rows in memory are one compiled loop; others, and rows with
+    errors of their own, go pattern by pattern, with the same bits.
 
     Parameters
     ----------
@@ -68,19 +62,34 @@ class IncompleteEStep(EStep):
     ) -> None:
         origin = source.survey.centre if origin is None else origin
         self._hub = EStep(source, moments, n_threads=n_threads, origin=origin)
-        how: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub}
-        super().__init__(source, moments, origin=origin, **how)
-        self._over_all = how | {"origin": origin}
-        of_rows = source.errors.layout(moments)
-        parts = {
-            key: EStep(source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
-            for key, of in source.by_key.items()
-            if len(of.observed)
-        }
-        self._groups = _together(source, parts, of_rows)
-        weighing = {key: part for key, part in parts.items() if source.by_key[key].weight > 0}
-        self._weighing = _together(source, weighing, of_rows)
-        self._scatters: dict[bytes, Array] = {}
+        super().__init__(source, moments, n_threads=n_threads, origin=origin, beside=self._hub)
+        self._over_all: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub, "origin": origin}
+        self._of_rows = source.errors.layout(moments)
+
+    @cached_property
+    def resident(self) -> _em.Loop | None:
+        """Passes in turn, if the rows are in memory and have no errors of their own."""
+        rows = self._source.observed_rows(self._origin, self._reach, self._of_rows)
+        return None if rows is None else self.loop_over(rows, SLICE)
+
+    @cached_property
+    def _weighing(self) -> list[bytes]:
+        """The keys of patterns that weigh something, in the order of passes: those that lack least come first."""
+        weighing = {key: of.missing.sum() for key, of in self._source.by_key.items() if of.weight > 0}
+        return sorted(weighing, key=weighing.__getitem__)
+
+    @cached_property
+    def _scatters(self) -> dict[bytes, Array]:
+        """The scatter of the rows of each pattern about the origin, which tied moments need."""
+        source = self._source
+        found = {key: np.zeros((len(source.by_key[key].observed),) * 2) for key in self._weighing}
+        for piece in source.pieces():
+            if (scatter := found.get(piece.pattern)) is not None:
+                origin = self._origin[~piece.missing]
+                _em.add_scatter(piece.rows.rows, piece.rows.sample_weight, origin, scatter)
+        for scatter in found.values():
+            scatter += np.tril(scatter, -1).T
+        return found
 
     def __exit__(self, *problem: Any) -> None:
         self._hub.__exit__(*problem)
@@ -91,21 +100,18 @@ class IncompleteEStep(EStep):
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
             return self._without_gaps.rounded(mixture, given=given)
-        pooled = mixture.layout is TIED and self._moments is TIED and not self._source.errors
-        if pooled and not self._scatters:
-            passes = self._swept(lambda group: _Prepared(None, [part.plan_of_one() for part in group.parts]))
-            self._scatters = {key: plan.collect(sums).second for _, some in passes for key, plan, sums in some}
-        total, roundings = None, []
-        for completion, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
-            statistics = [
-                plan.collect(sums, self._scatters[key] if plan.common_scatter else None) for key, plan, sums in some
-            ]
-            with self._blas(mixture):
-                expanded = completion.expanded(statistics).reduced(self._moments)
-            total = expanded if total is None else total + expanded
-            roundings += [plan.rounding for _, plan, _ in some]
-        assert total is not None  # some row weighs something
-        return total, max(roundings)
+        if mixture.layout is self._moments and not hard and (loop := self.resident) is not None:
+            with blas_alone(loop.largest_product):
+                measured = loop.measure(mixture, None)
+            if measured is not None:
+                return measured
+        pooled = mixture.layout is TIED and self._of_rows is TIED
+        mixture = mixture.whole() if self._source.errors else mixture.stored_in(self._moments)
+        total, roundings = _em.CompleteSums(self._of_rows, np.ascontiguousarray(mixture.centres)), []
+        for key, (seen, plan, _), sums in self._swept(mixture, hard=hard, common_scatter=pooled):
+            total.add(seen, plan.collect(sums, self._scatters[key] if plan.common_scatter else None))
+            roundings.append(plan.rounding)
+        return total.statistics(self._moments), max(roundings)
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
@@ -118,8 +124,7 @@ class IncompleteEStep(EStep):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        passes = self._swept(self._prepare(mixture, totals=True))
-        totals = np.sum([sums for _, some in passes for _, _, sums in some], axis=0)
+        totals = np.sum([sums for _, _, sums in self._swept(mixture.whole(), totals=True)], axis=0)
         classification, entropy, log_likelihood, _ = totals.tolist()
         return Totals(log_likelihood, classification, entropy)
 
@@ -141,57 +146,51 @@ class IncompleteEStep(EStep):
                     score(piece, piece.indices - chunk.first, results)
                 yield chunk.first, results
 
-    def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
-        def prepare(group: _Group) -> _Prepared:
-            with self._blas(mixture):
-                completion = group.gaps.for_mixture(mixture)
-            allowed = self._known.table(len(mixture.centres))
-            pairs: Any = zip(group.parts, completion.marginals, strict=True)
-            plans = [
-                _Plan(marginal, allowed, how) if isinstance(marginal, BlurredMixture) else part.plan(marginal, **how)
-                for part, marginal in pairs
-            ]
-            return _Prepared(completion, plans)
+    def _prepare(self, mixture: WhitenedMixture, key: bytes, **how: Any) -> _Prepared:
+        """Prepare a pass over the rows of a pattern, with a mixture of whole matrices."""
+        pattern, errors, layout = self._source.by_key[key], self._source.errors, self._of_rows
+        columns, missing, own = pattern.observed, pattern.missing.view(np.uint8), pattern.error == errors.own
+        part = EStep(self._source, layout, columns=columns, **self._over_all)
+        if errors:
+            stored = errors.stored(layout)
+            seen = _em.SeenMixture(mixture, missing, layout, None if own else stored[pattern.error])
+        else:
+            seen, layout = _em.SeenMixture(mixture, missing), mixture.layout
+        log_noise = mixture.log_noise + float(np.sum(mixture.noise.log_volumes(pattern.missing[None])))
+        if own:
+            covariances, of_errors = (
+                packed(layout.for_columns(matrices, columns), layout) for matrices in (seen.covariances, stored)
+            )
+            of_rows = BlurredMixture(layout, seen.log_offset, seen.centres, covariances, of_errors, log_noise)
+            return _Prepared(seen, _Plan(of_rows, self._known.table(len(mixture.centres)), how), part)
+        parts = layout, seen.log_offset, seen.centres, seen.whiteners, log_noise
+        return _Prepared(seen, part.plan(WhitenedMixture(*parts), **how), part)
 
-        return prepare
+    def _swept(self, mixture: WhitenedMixture, **how: Any) -> Iterator[tuple[bytes, _Prepared, Array]]:
+        """Read the rows once; yield the key of each pattern that weighs something in order, its plan, and its sums.
 
-    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[tuple[bytes, Any, Array]]]]:
-        """Read the rows once; yield the completion of each group in order, and keys, plans and sums of its patterns.
-
-        A group is prepared when its first lane is walked.
+        A pattern is prepared when its first lane is walked.
         """
-        places = {key: (group, i) for group in self._weighing for i, key in enumerate(group.keys)}
-        prepared: dict[tuple[bytes, ...], _Prepared] = {}
         heads: dict[bytes, _em.Scratch] = {}
-        some: list[tuple[bytes, Any, Array]] = []
-
-        def plan_of(key: bytes) -> _em.Plan:
-            group, i = places[key]
-            if group.keys not in prepared:
-                prepared[group.keys] = prepare(group)
-            return prepared[group.keys].plans[i]
-
-        for first, piece in self._source.lanes(list(places), lambda key: plan_of(key).lane_rows):
-            key, (group, i), plan = piece.pattern, places[piece.pattern], plan_of(piece.pattern)
+        prepared = lru_cache(None)(lambda key: self._prepare(mixture, key, **how))
+        for first, piece in self._source.lanes(self._weighing, lambda key: int(prepared(key).plan.lane_rows)):
+            key, plan = piece.pattern, prepared(piece.pattern).plan
             n_rows, head = self._source.by_key[key].n_rows, heads.pop(key, None)
             ends = first + len(piece.indices) == n_rows
             if not ends and head is None:
                 head = _em.Scratch()
                 plan.begin(head, n_rows)
-            head = self._walk(group.parts[i], plan, first, piece, head)
-            if not ends:
+            head = self._walk(prepared(key), first, piece, head)
+            if ends:
+                yield key, prepared(key), plan.sums(head)
+            else:
                 heads[key] = head
-                continue
-            some.append((key, plan, plan.sums(head)))
-            if key == group.keys[-1]:
-                yield prepared.pop(group.keys).completion, some
-                some = []
 
     def _walk(
-        self, part: EStep, plan: _em.Plan, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
+        self, prepared: _Prepared, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
     ) -> _em.Scratch:
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
-        indices, rows, source = piece.indices, piece.rows.rows, self._source
+        (_, plan, part), indices, rows, source = prepared, piece.indices, piece.rows.rows, self._source
         pattern = source.by_key[piece.pattern]
         n_rows = len(indices) if arrays else pattern.n_rows
         code = source.known.codes[indices] if plan.classified else None
@@ -206,10 +205,9 @@ class IncompleteEStep(EStep):
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
         """Return what writes the numbers of some rows of a pattern to their places."""
-        places = {key: (at, i) for at, group in enumerate(self._groups) for i, key in enumerate(group.keys)}
-        K, d = mixture.centres.shape
-        at_most = max(2, _NUMBERS_PREPARED // (3 * K * max(_NUMBERS_AT_ONCE, d * d)))
-        prepared = lru_cache(at_most)(lambda at: self._prepare(mixture, rows_only=True)(self._groups[at]))
+        (K, d), whole = mixture.centres.shape, mixture.whole()
+        at_most = max(2, _NUMBERS_PREPARED // (3 * K * d * d))
+        prepared = lru_cache(at_most)(lambda key: self._prepare(whole, key, rows_only=True))
 
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
@@ -217,21 +215,15 @@ class IncompleteEStep(EStep):
                 (weights,) = Gaps(missing).for_mixture(mixture).marginals
                 outputs = _without_values(weights, self._source.dtype)
             else:
-                at, i = places[piece.pattern]
                 needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
                 outputs = RowResults.room(len(piece.indices), K, self._source.dtype, **needs)
-                plan = prepared(at).plans[i]
                 unweighed = piece._replace(rows=ArraySource(piece.rows.rows))
-                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **outputs._asdict())
+                self._walk(prepared(piece.pattern), 0, unweighed, **outputs._asdict())
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows
 
         return score
-
-    @staticmethod
-    def _blas(mixture: WhitenedMixture) -> AbstractContextManager[None]:
-        return blas_alone(mixture.centres.shape[1] ** 3)
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
@@ -244,21 +236,32 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
     return RowResults(labels, log_evidence, responsibilities, largest)
 
 
-def _together(source: IncompleteSource, parts: dict[bytes, EStep], layout: Layout) -> list[_Group]:
-    """Group patterns that are prepared together: as many as are worth loops of numpy."""
-    patterns, errors = source.by_key, source.errors
-    keys = sorted(parts, key=lambda key: int(patterns[key].missing.sum()))
-    step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
-    groups = []
-    for start in range(0, len(keys), step):
-        some = tuple(keys[start : start + step])
-        missing = np.array([patterns[key].missing for key in some])
-        gaps = Blur(missing, errors, [patterns[key].error for key in some], layout) if errors else Gaps(missing)
-        groups.append(_Group(some, gaps, tuple(parts[key] for key in some)))
-    return groups
-
-
 # --- Rows with individual errors -----------------------------------------------------------------
+
+
+class BlurredMixture(NamedTuple):
+    """A mixture of true values as rows with errors of their own see it, which add these to its covariances.
+
+    Parameters
+    ----------
+    layout : Layout
+        DIAGONAL or FULL.
+    log_offset : array of shape (K,)
+        log π_k − q/2·log 2π, in nats.
+    centres : array of shape (K, q)
+    covariances : array of shape (K, p)
+        As lower triangles row by row, or variances.
+    errors : array of shape (E, p)
+        The covariances of the errors of these columns, likewise.
+    log_noise : float
+    """
+
+    layout: Layout
+    log_offset: Array
+    centres: Array
+    covariances: Array
+    errors: Array
+    log_noise: float
 
 
 class _Table(NamedTuple):
@@ -317,9 +320,9 @@ class _Plan:
         if self.mixture.layout is FULL:  # lower triangles row by row
             triangles, second, (i, j) = second, np.empty((K, d, d)), lower_triangle(d)
             second[:, i, j] = second[:, j, i] = triangles
-        return SufficientStatistics(
-            self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
-        )
+        counts, first, second = map(np.ascontiguousarray, (parts[:, 0], parts[:, 1 : 1 + d], second))
+        rest = sums[-2:].tolist()
+        return SufficientStatistics(self.mixture.layout, self.mixture.centres, counts, first, second, *rest)
 
     def blocks_of(self, lane: _Table) -> tuple[Array, Array]:
         """Return the joint log densities of the components and of noise, which rows of known class are not."""

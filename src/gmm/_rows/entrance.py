@@ -32,7 +32,7 @@ from gmm._validation.scalars import (
 _LARGEST_REACH = 1e150
 _LARGEST_SQUARES = 1e306
 _MANY_PATTERNS = 300
-_PATTERN_SECONDS = 1e-4  # of a pass, beside its rows
+_PATTERN_SECONDS, _MATRIX_SECONDS, _BEYOND_SECONDS = 1e-6, 1e-9, 1e-4  # of a pattern, of each of K d³, of Python
 
 Names = NDArray[np.object_] | None
 
@@ -177,7 +177,7 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     if (names := source.feature_names) is not None:
         check_labels_of_columns(estimator, names)
     if source.patterns and source is not X:
-        _check_gaps(source, names)
+        _check_gaps(source, names, n_components)
     check_enough_rows(source.survey.n_used, n_components)
     survey = source.survey
     largest = survey.extent
@@ -201,7 +201,7 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     return source
 
 
-def _check_gaps(source: Source, names: Names) -> None:
+def _check_gaps(source: Source, names: Names, n_components: int) -> None:
     n, empty = len(source.patterns), np.ones(source.n_features, dtype=bool)
     for pattern in source.patterns:
         empty &= pattern.missing if pattern.weight > 0 else True
@@ -215,9 +215,11 @@ def _check_gaps(source: Source, names: Names) -> None:
         )
     n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
+        seconds = _PATTERN_SECONDS + _MATRIX_SECONDS * n_components * source.n_features**3
+        seconds = n * (seconds + _BEYOND_SECONDS * (source.place != "memory"))
         warn(
             f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
-            f"after the other, in about {n * _PATTERN_SECONDS:.1g} s. Columns with few values cost most of it."
+            f"after the other, in about {seconds:.1g} s. Columns with few values cost most of it."
         )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from itertools import chain
-from typing import Any
+from itertools import chain, starmap
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._em import ObservedRows
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, Layout
 from gmm._values.weights import joined as joined_weights
 from gmm._values.weights import weights_of
 
@@ -21,8 +22,31 @@ LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
+_FAR, _FARTHEST = 1e250, 1e290  # where rows have no column in common, and where a donor lacks one as well
 _OTHERS = "values in other columns than the first time"
 _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
+
+
+class Arranged(NamedTuple):
+    """Rows in memory in the order of their patterns, of which those come first that lack least.
+
+    Parameters
+    ----------
+    keys : list of bytes
+        Of the P patterns.
+    missing : bool array of shape (P, d)
+    n_rows : int array of shape (P,)
+    weights : array of shape (P,)
+        Of the rows that have a value.
+    order : int array of shape (n,)
+        The rows.
+    """
+
+    keys: list[bytes]
+    missing: NDArray[np.bool_]
+    n_rows: NDArray[np.intp]
+    weights: Array
+    order: NDArray[np.intp]
 
 
 class IncompleteSource(Source):
@@ -177,35 +201,39 @@ class IncompleteSource(Source):
     def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
         return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
 
-    def rows_filled(self, chunk: Chunk, index: Any, donors: tuple[Array, Array]) -> NDArray[Any]:
-        """Return the rows with this index in the source, filled."""
-        result, kinds = chunk.rows.copy(), self.errors.kinds
-        for _, missing, indices, part in split(chunk, kinds[index] if self.errors else kinds, self.by_key):
-            for start in range(0, part.n_rows if missing.any() else 0, LANES):
-                batch = slice(start, start + LANES)
-                places = np.ix_(indices[batch] - chunk.first, missing)
-                result[places] = self._like_others(part.rows[batch], missing, *donors)
-        return result
+    def rows_filled(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows with the values of others that are like them in their gaps (hot deck)."""
+        filled = rows.copy()
+        gappy = np.flatnonzero(np.isnan(rows).any(axis=1))
+        for start in range(0, len(gappy), LANES):
+            here = gappy[start : start + LANES]
+            filled[here] = self._like_others(rows[here])
+        return filled
 
-    def _like_others(self, rows: NDArray[Any], missing: NDArray[np.bool_], donors: Array, scales: Array) -> Array:
-        """Return the missing values of the donors nearest to rows (m, q) in the columns that both have (hot deck)."""
-        values = np.tile(self.column_means[missing].astype(np.float64), (len(rows), 1))
-        present = ~np.isnan(donors)
-        columns = np.flatnonzero(missing)
-        together = present[:, columns].all(axis=1)  # which keep what columns have to do with each other
-        for some in [columns] if together.any() else columns[:, None]:
-            able = present[:, some].all(axis=1)
-            if not able.any():
-                continue
-            known = present[able][:, ~missing]
-            theirs = np.where(known, donors[able][:, ~missing] / scales[~missing], 0.0)
-            ours = (rows - self.column_means[~missing]) / scales[~missing]
-            squares = np.square(ours) @ known.T - 2 * ours @ theirs.T + np.square(theirs).sum(axis=1)
-            nearest = (squares / np.where(known.any(axis=1), known.sum(axis=1), np.nan)).clip(0)
-            nearest[np.isnan(nearest)] = np.inf
-            chosen = donors[able][nearest.argmin(axis=1)][:, some] + self.column_means[some]
-            values[:, np.isin(columns, some)] = chosen
-        return values
+    def _like_others(self, rows: NDArray[Any]) -> Array:
+        """Fill rows (m, d) from the donors that are nearest in the columns which both have.
+
+        A donor has all columns that a row lacks, which keeps what they have to do with each other; where there is none,
+        each column has its own, or its mean.
+        """
+        donors, scales = self.donors
+        means, missing, has = self.column_means.astype(np.float64), np.isnan(rows), ~np.isnan(donors)
+        ours, theirs = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
+            of_rows = np.square(ours), ~missing, -2 * ours, missing * _FARTHEST
+            squares = np.hstack(of_rows) @ np.hstack([has, np.square(theirs), theirs, ~has]).T
+        n_common = (~missing).astype(np.float64) @ has.T.astype(np.float64)
+        if n_common.min() == 0:
+            squares[n_common == 0] += _FAR
+            n_common = np.maximum(n_common, 1)
+        squares /= n_common
+        nearest = squares.argmin(axis=1)
+        filled = np.where(missing, donors[nearest] + means, rows)
+        for row in np.flatnonzero((missing & ~has[nearest]).any(axis=1)):
+            for column in np.flatnonzero(missing[row]):
+                of_column = np.where(has[:, column], squares[row], np.inf).argmin()
+                filled[row, column] = means[column] + (donors[of_column, column] if has[:, column].any() else 0.0)
+        return filled
 
     @cached_property
     def donors(self) -> tuple[Array, Array]:
@@ -216,6 +244,39 @@ class IncompleteSource(Source):
         rows = self.take(used).astype(np.float64) - self.column_means
         scales = np.sqrt(np.nanmean(np.vstack([np.square(rows), np.zeros(rows.shape[1])]), axis=0))
         return rows, np.where(scales > 0, scales, 1.0)
+
+    @cached_property
+    def _arranged(self) -> Arranged:
+        (chunk,) = self.chunks()
+        words = _words(chunk.rows, self._kinds(chunk))
+        firsts, which = equal_rows(words.view(np.uint64))
+        missing = np.isnan(chunk.rows[firsts])
+        places = np.lexsort((*words[firsts].T[::-1], missing.sum(axis=1)))
+        missing, which = missing[places], np.argsort(places)[which]
+        weights = np.bincount(which, chunk.sample_weight).astype(np.float64) * ~missing.all(axis=1)
+        order = np.argsort(which.astype(np.min_scalar_type(len(places))), kind="stable")
+        keys = [key.tobytes() for key in words[firsts[places]].astype(">u4")]
+        return Arranged(keys, missing, np.bincount(which), weights, order)
+
+    def observed_rows(self, origin: Array, reach: Array, moments: Layout) -> ObservedRows | None:
+        """Return the rows in memory that weigh something, as a compiled loop reads them: see `ObservedRows`.
+
+        None of rows beyond memory, and where some have errors of their own.
+        """
+        if self.place != "memory":
+            return None
+        (chunk,), arranged, errors = self.chunks(), self._arranged, None
+        used = arranged.weights > 0
+        if self.errors:
+            kinds = self.errors.kinds[arranged.order[np.cumsum(arranged.n_rows) - 1][used]]
+            if kinds.max() == self.errors.own:
+                return None
+            errors = self.errors.stored(moments)[kinds]
+        order = arranged.order[np.repeat(used, arranged.n_rows)]
+        rows, codes = chunk.rows[order], self.known.codes[order] if self.known else None
+        values, missing = rows[~np.isnan(rows)], arranged.missing[used].view(np.uint8)
+        rest = weights_of(chunk.sample_weight, order), codes, origin, reach, moments
+        return ObservedRows(values, missing, arranged.n_rows[used], *rest, errors)
 
     @cached_property
     def _in_memory(self) -> dict[bytes, Piece]:
@@ -235,18 +296,27 @@ class IncompleteSource(Source):
         ValueError
             If rows beyond memory have more patterns than memory is for.
         """
+        if self.place == "memory":
+            keys, missing, n_rows, weights, order = self._arranged
+            firsts = order[np.cumsum(n_rows) - n_rows]
+            errors = self.errors.kinds[firsts].tolist() if self.errors else [-1] * len(keys)
+            observed = [np.flatnonzero(~row) for row in missing]
+            parts = zip(observed, missing, n_rows.tolist(), weights.tolist(), errors, strict=True)
+            return dict(sorted(zip(keys, starmap(Pattern, parts), strict=True)))
         patterns: dict[bytes, Pattern] = {}
         n_bytes = 0
-        for key, missing, indices, rows in self._in_memory.values() if self.place == "memory" else self._split():
-            before = patterns.get(key)
-            if before is None:
+        for key, missing, indices, rows in self._split():
+            n_before, weight = 0, float(rows.weights.sum()) if rows.n_features else 0.0
+            if (before := patterns.get(key)) is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
-                before = Pattern(np.flatnonzero(~missing), missing, 0, None, error)
+                pattern = Pattern(np.flatnonzero(~missing), missing, rows.n_rows, weight, error)
                 n_bytes += 1000 + 40 * len(missing)
-            pattern = patterns[key] = before.with_rows(rows)
-            n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
-            n_bytes += 8 * len(pattern.observed) * n_waiting
-            if n_bytes > _MOST_BYTES and self.place != "memory":
+            else:
+                n_before = before.n_rows
+                pattern = before._replace(n_rows=n_before + rows.n_rows, weight=before.weight + weight)
+            patterns[key] = pattern
+            n_bytes += 8 * len(pattern.observed) * (min(pattern.n_rows, WAITING) - min(n_before, WAITING))
+            if n_bytes > _MOST_BYTES:
                 raise ValueError(
                     f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
                     "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
@@ -270,15 +340,13 @@ class _Filled(Source):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Begin a reading, once others have told donors: a connection to a database has one open result."""
-        donors = self._gappy.donors
+        _ = self._gappy.donors
         for chunk in self._gappy.chunks(lane_rows):
-            index = slice(chunk.first, chunk.first + len(chunk.rows))
-            yield chunk._replace(rows=self._gappy.rows_filled(chunk, index, donors))
+            yield chunk._replace(rows=self._gappy.rows_filled(chunk.rows))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
-        rows = Chunk(0, self._gappy.take(indices), None)
-        return self._gappy.rows_filled(rows, indices, self._gappy.donors)
+        return self._gappy.rows_filled(self._gappy.take(indices))
 
 
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:

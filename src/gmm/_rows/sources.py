@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself, survey_of
+from gmm._kernel.mstep import cached_property, distinct_rows, equal_rows, itself, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
@@ -75,8 +75,8 @@ class Pattern(NamedTuple):
         Whether a column is another.
     n_rows : int
         How many rows there are.
-    survey : Survey, optional
-        Of their observed columns, if there are any.
+    weight : float
+        What they weigh; 0 where they have no value.
     error : int
         Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
@@ -84,21 +84,8 @@ class Pattern(NamedTuple):
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
     n_rows: int
-    survey: Survey | None
+    weight: float
     error: int = -1
-
-    def with_rows(self, more: ArraySource) -> Pattern:
-        """Return the pattern with further rows, given in their observed columns."""
-        n, survey = self.n_rows, self.survey
-        if len(self.observed):
-            part = (n, more.rows, more.sample_weight)
-            survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
-        return self._replace(n_rows=n + more.n_rows, survey=survey)
-
-    @property
-    def weight(self) -> float:
-        """Weight of the rows."""
-        return 0.0 if self.survey is None else self.survey.weight
 
 
 class Piece(NamedTuple):
@@ -293,7 +280,7 @@ def by_pattern(source: Any) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySo
         yield from ((source.by_key[piece.pattern], piece.indices, piece.rows) for piece in source.pieces())
         return
     d = source.n_features
-    whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), source.n_rows, source.survey)
+    whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), source.n_rows, source.survey.weight)
     for first, rows, weight in source.chunks():
         yield whole, np.arange(first, first + len(rows)), ArraySource(rows, weight)
 

@@ -87,7 +87,7 @@ class Noise(NamedTuple):
 
     def log_volumes(self, mask: NDArray[np.bool_]) -> Array | float:
         """Return the log volume of the box in the chosen columns of each pattern, (P,), for a mask of shape (P, d)."""
-        return np.asarray(mask @ np.log(self.high - self.low)) if self else 0.0
+        return np.where(mask, np.log(self.high - self.low), 0.0).sum(axis=1) if self else 0.0
 
     def number(self, n: int, weight: float, rng: Rng) -> int:
         """Draw how many of n rows are noise of this weight."""

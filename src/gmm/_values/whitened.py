@@ -53,6 +53,15 @@ class WhitenedMixture(NamedTuple):
         whiteners = self.layout.transposed(self.whiteners).transpose(0, 2, 1)
         return self._replace(layout=FULL, whiteners=np.ascontiguousarray(whiteners))
 
+    def stored_in(self, layout: Layout) -> WhitenedMixture:
+        """Return the mixture with whiteners in a layout of more numbers: full matrices, or diagonals of spheres."""
+        whole, (K, d) = self.whole(), self.centres.shape
+        if whole.layout is layout:
+            return whole
+        of, whiteners = whole.layout, whole.whiteners
+        whiteners = of.diagonal(whiteners, d) if layout.axis_aligned else of.dense(whiteners, K, d)
+        return whole._replace(layout=layout, whiteners=np.ascontiguousarray(whiteners))
+
     @property
     def n_components(self) -> int:
         """K."""
