@@ -353,6 +353,7 @@ ALL = [
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=lengths(N)),
     *arguments(candidate_rows, origin=flat(D), reach=flat(D)),
+    *cases("some rows", lambda v: candidate_rows().some(np.array(v)), [[-1], [N], [0, N - 1, 2**62], []]),
     *cases("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=lengths(D * D)),
     *arguments(candidate_view, centre=lengths(D)),

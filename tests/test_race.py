@@ -241,6 +241,23 @@ def test_the_distance_to_a_neighbour_tells_how_dense_a_place_is(n, n_others, num
     np.testing.assert_allclose(found, np.sort(squares, axis=1)[:, number - 1], atol=1e-12)
 
 
+@each_weight
+def test_some_rows_are_about_their_own_mean(weight, mass):
+    """A candidate of them is that of a table of these rows alone."""
+    some, found = np.arange(5, 90, 2), []
+    lone = None if weight is None else weight[some]
+    centre = np.average(X[some], axis=0, weights=mass[some])
+    for rows in (table(X, weight).some(some), table(X[some], lone, centre)):
+        views = rows.views(inside.FULL, K)
+        scratch = inside._em.Scratch()
+        one = inside.Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), inside.FULL)
+        one.begin(scratch, rows, inside.Clusters(views[0], views[0].coordinates[:K], 3, scratch))
+        one.run(scratch, rows, 2)
+        found.append(one.statistics)
+    np.testing.assert_allclose(found[0].means, found[1].means, rtol=1e-9)
+    assert found[0].mean_log_evidence == pytest.approx(found[1].mean_log_evidence, rel=1e-12)
+
+
 def test_so_many_neighbours_are_not_found_in_so_few_rows():
     for n_others, number in ((N, 0), (N + 1, 3), (3, 3)):
         refused("to find so many neighbours in", inside._em.neighbour_distances, X, n_others, number)

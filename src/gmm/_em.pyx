@@ -1547,6 +1547,35 @@ cdef class CandidateRows:
         how = {"pooled": is_pooled(moments.code), "single_limit": single_limit} | classes_of(rows)
         return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
 
+    def some(self, const Py_ssize_t[::1] indices not None):
+        """Return some of the rows, about their own mean."""
+        cdef Py_ssize_t n = indices.shape[0], d = self.rows.shape[1], i, j
+        cdef double w, total = 0
+        if n < 1:
+            raise ValueError("expected some of the rows, got none")
+        cdef double[:, ::1] rows = np.empty((n, d))
+        cdef double[::1] origin = np.zeros(d), reach = np.zeros(d)
+        cdef double[::1] weight = None if self.weight is None else np.empty(n)
+        cdef int[::1] code = None if self.code is None else np.empty(n, np.intc)
+        for i in range(n):
+            if not 0 <= indices[i] < self.n_rows:
+                raise ValueError(f"expected numbers of {self.n_rows} rows, got {indices[i]}")
+            w = 1 if self.weight is None else self.weight[indices[i]]
+            total += w
+            for j in range(d):
+                rows[i, j] = self.rows[indices[i], j]
+                origin[j] += w * (rows[i, j] - self.origin[j])
+            if weight is not None:
+                weight[i] = w
+            if code is not None:
+                code[i] = self.code[indices[i]]
+        for j in range(d):
+            origin[j] = self.origin[j] + origin[j] / max(total, DBL_MIN)
+            for i in range(n):
+                reach[j] = max(reach[j], fabs(rows[i, j] - origin[j]))
+        return CandidateRows(rows, weight, origin, reach, pooled=self.scatter is not None,
+                             single_limit=self.single_limit, code=code, allowed=self.allowed)
+
     def views(self, moments, Py_ssize_t n_components=1):
         """Return the rows in their own units, and in the units of their covariance, shrunk towards its diagonal.
 

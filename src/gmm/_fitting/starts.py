@@ -13,12 +13,13 @@ them, and beside errors the first mixtures make some passes of the fit. Mixtures
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._blas import blas_alone
 from gmm._em import (
@@ -52,7 +53,7 @@ from gmm._values.layouts import SPHERICAL, Array, Layout, SingularMatrixError, l
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, weighed
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses, weighed, weights_of
 from gmm._values.whitened import WhitenedMixture
 
 Clusterings = dict[tuple[Any, ...], list[Clusters]]
@@ -265,12 +266,10 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
     is_part = n > min(how.part, _SEEDING_ROWS * K) and not classes
     part = sample_by_weight(sample, how.part, rng) if is_part else sample
     single = _ROUGHLY if sample.survey.suits_single and n >= _FEW * (d + 1) * K else 0.0
-    parts, tables = [(1.0, part)], [CandidateRows.of(part, sample, model.layout, single)]
-    if mixed:
-        parts += dense_rows(part, K)
-        tables += [CandidateRows.of(some, some, model.layout, single) for _, some in parts[1:]]
+    tables, dense = [CandidateRows.of(part, sample, model.layout, single)], dense_rows(part, K) if mixed else {}
+    tables += map(tables[0].some, dense.values())
     clusterings = {} if settings.start.clusterings is None else settings.start.clusterings
-    uniforms = seeding_uniforms(how.n_clusterings * len(parts), K, rng)
+    uniforms = seeding_uniforms(how.n_clusterings * len(tables), K, rng)
     draws = uniforms.tobytes(), how.part, single, has_wide_views(model.layout, d), how.n_groups
     clusters = clusterings.get(draws)
     views = [table.views(model.layout, how.n_groups) for table in tables] if clusters is None else []
@@ -288,8 +287,8 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
-            shares=[max(noise.share, 1 - share) for share, _ in parts],
-            seeds=_class_seeds(parts, views, how.n_clusterings, K, rng) if classes else None,
+            shares=[max(noise.share, 1 - share) for share in (1.0, *dense)],
+            seeds=_class_seeds(part, [slice(None), *dense.values()], views, how, rng) if classes else None,
             clusters=clusters,
             verdict=None if objective.prior.variational else resolution.verdict(model),
             noise=np.asarray(noise.variances) if noise else None,
@@ -300,23 +299,25 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
     return found
 
 
-def dense_rows(rows: ArraySource, n_components: int) -> Iterator[tuple[float, ArraySource]]:
-    """Yield the rows in dense places, more of them than components, and which share of all they are.
+def dense_rows(rows: ArraySource, n_components: int) -> dict[float, NDArray[np.intp]]:
+    """Return the rows in dense places, more of them than components, by which share of all they are.
 
     After Byers & Raftery (1998), who fit the distances. Rows of known class are no noise.
     """
+    if rows.n_rows <= n_components:
+        return {}
     low, high = rows.survey.box
     scaled = rows.rows / np.where(high > low, high - low, 1.0)
-    distances = neighbour_distances(
-        scaled - scaled.mean(axis=0), min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
-    )
-    is_known = rows.known.codes > 0 if rows.known else np.zeros(rows.n_rows, dtype=bool)
-    order = np.argsort(np.where(is_known, 0.0, distances), kind="stable")
-    reached, known = np.cumsum(rows.weights[order]), rows.weights @ is_known
-    for share in _DENSE:
-        dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
-        if len(dense) > n_components:
-            yield share, rows.select_rows(dense).with_changes(known=rows.known.for_rows(dense))
+    n_others, number = min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
+    distances = neighbour_distances(scaled - scaled.mean(axis=0), n_others, number)
+    weights, known = rows.weights, 0.0
+    if rows.known:
+        distances[rows.known.codes > 0] = 0.0
+        known = float(weights @ (rows.known.codes > 0))
+    order = np.argsort(distances, kind="stable")
+    reached = np.cumsum(weights[order])
+    dense = {share: np.sort(order[reached <= known + share * (reached[-1] - known)]) for share in _DENSE}
+    return {share: some for share, some in dense.items() if len(some) > n_components}
 
 
 # --- Starts by their names -------------------------------------------------------------------------
@@ -439,17 +440,19 @@ def whole_rows(sample: Source) -> ArraySource:
 
 
 def _class_seeds(
-    parts: Sequence[tuple[float, ArraySource]], views: Sequence[Sequence[Any]], n: int, n_components: int, rng: Rng
+    rows: ArraySource, parts: Sequence[Any], views: Sequence[Sequence[Any]], how: Effort, rng: Rng
 ) -> list[Array]:
-    """Return where n clusterings of each part begin, in the coordinates of their views."""
-    return [
-        _seeds(ArraySource(view.coordinates, rows.sample_weight).with_changes(known=rows.known), n_components, rng)
-        for (_, rows), some in zip(parts, views, strict=False)
-        for view in (some[view_of(number, len(some))] for number in range(n))
-    ]
+    """Return where the clusterings of each part of rows with classes begin, in the coordinates of their views."""
+    seeds = []
+    for part, some in zip(parts, views, strict=False):
+        classes = KnownClasses(rows.known.codes[part], rows.known.owners)
+        for view in (some[view_of(number, len(some))] for number in range(how.n_clusterings)):
+            seen = ArraySource(view.coordinates, weights_of(rows.sample_weight, part)).with_changes(known=classes)
+            seeds.append(_seeds(seen, rng))
+    return seeds
 
 
-def _seeds(rows: ArraySource, n_components: int, rng: Rng) -> Array:
+def _seeds(rows: ArraySource, rng: Rng) -> Array:
     """Return seeds of k-means, (K, d): in each class by k-means++, then at rows of no class, far from these."""
     classes, weights = rows.known, rows.weights
     centres: list[Array] = []
