@@ -1651,7 +1651,8 @@ cdef class CandidateRows:
         const double* centres, const double* whiteners, double single_limit, Moments* out,
     ) except -1:
         """Assign each row to its likeliest component; the moments go into `out`, with the log evidence."""
-        cdef PassPlan plan = self.plan_of(K, layout, moments)
+        cdef PassPlan plan
+        self.begin_plan(&plan, K, layout, moments)
         plan.hard, plan.skips_evidence = True, False
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
         return self.add_up(&plan, scratch, whiteners, out)
@@ -1661,7 +1662,8 @@ cdef class CandidateRows:
         Moments* out,
     ) except -1:
         """Pass over the rows with a mixture; its moments go into `out`, with the log evidence if that is measured."""
-        cdef PassPlan plan = self.plan_of(family.K, family.layout, family.layout)
+        cdef PassPlan plan
+        self.begin_plan(&plan, family.K, family.layout, family.layout)
         plan.skips_evidence = not measured
         set_noise(&plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&plan, mixture.tails, family.objective.free_tails == NO_TAILS)
@@ -1673,8 +1675,9 @@ cdef class CandidateRows:
         const double* centres, const double* whiteners, const double* axes, Moments* out, double* powers,
     ) except -1:
         """Pass over the rows in float64, and add up powers of their coordinates along axes too, (K, `N_POWERS`, d)."""
-        cdef PassPlan plan = self.plan_of(K, layout, moments)
+        cdef PassPlan plan
         cdef Py_ssize_t size = K * N_POWERS * self.rows.shape[1]
+        self.begin_plan(&plan, K, layout, moments)
         plan.axes = axes
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, 0)
         self.add_up(&plan, scratch, whiteners, out)
@@ -1701,8 +1704,9 @@ cdef class CandidateRows:
         const double* whiteners, double* out,
     ) except -1:
         """Write the responsibilities of a mixture, (n, K)."""
-        cdef PassPlan plan = self.plan_of(K, layout, layout)
+        cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, None)
+        self.begin_plan(&plan, K, layout, layout)
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
         scratch.make_ready(&plan, table.n)
         table.responsibility = out
@@ -1711,9 +1715,8 @@ cdef class CandidateRows:
         scratch.owner = None                       # the block in the workspace has no weights
         return 0
 
-    cdef PassPlan plan_of(self, Py_ssize_t K, Layout layout, Layout moments) except *:
-        """Return what a pass with so many normal components, of soft assignments, has in common with the others."""
-        cdef PassPlan plan
+    cdef int begin_plan(self, PassPlan* plan, Py_ssize_t K, Layout layout, Layout moments) except -1:
+        """Set what passes with so many normal components, of soft assignments, have in common."""
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, self.rows.shape[1], layout, moments
         plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()
@@ -1721,7 +1724,7 @@ cdef class CandidateRows:
         if self.allowed is not None:
             expect("owners of components", self.allowed.shape[0], K)
             plan.allowed, plan.n_codes = &self.allowed[0, 0], self.allowed.shape[1]
-        return plan
+        return 0
 
     cdef int prepare_plan(
         self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,

@@ -287,7 +287,7 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
-            shares=[max(noise.share, 1 - share) for share in (1.0, *dense)],
+            shares=[max(noise.share, 1 - share) for share in (1.0, *dense)] if mixed else (0.0,),
             seeds=_class_seeds(part, [slice(None), *dense.values()], views, how, rng) if classes else None,
             clusters=clusters,
             verdict=None if objective.prior.variational else resolution.verdict(model),

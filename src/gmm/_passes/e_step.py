@@ -440,10 +440,19 @@ class EStep:
 
     def loop_over(self, table: _em.RowTable | _em.ObservedRows, pass_limit: float) -> _em.Loop:
         """Return the loop over rows, whose passes have so many multiply-adds at most if they are made alone."""
-        limits = {"pass_limit": pass_limit, "share_limit": PASS_WORTH_SHARING, "call_limit": SLICE}
-        how: Any = {"single": self._single, "form": self._form, "update_limit": PASS_WORTH_THREADS, **limits}
-        allowed = self._known.table if self._known else None
-        return _em.Loop(table, self._moments, self._origin, self._reach, allowed=allowed, **how)
+        return _em.Loop(
+            table,
+            self._moments,
+            self._origin,
+            self._reach,
+            single=self._single,
+            form=self._form,
+            allowed=self._known.table if self._known else None,
+            pass_limit=pass_limit,
+            share_limit=PASS_WORTH_SHARING,
+            call_limit=SLICE,
+            update_limit=PASS_WORTH_THREADS,
+        )
 
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""

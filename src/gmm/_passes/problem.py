@@ -142,11 +142,11 @@ class Problem(NamedTuple):
         if isinstance(begin, Parts):
             covariances, factors = self.at_precisions(begin.weights, begin.precisions)
             return Continuation(MixtureParameters(*begin[:2], covariances, self.objective.model, factors))
-        is_told, noise = np.any(begin.precision), self.objective.noise
+        noise, is_told = self.objective.noise, not self.objective.tails or np.any(begin.precision)
         begin = self.next_update(e_step, begin)
         if begin.parameters.noise_weight < min(noise.share, NO_NOISE_YET):  # a partition
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
-        if self.objective.tails and not is_told:  # no pass has told their degrees of freedom
+        if not is_told:  # no pass has told their degrees of freedom
             begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
         return begin
 
