@@ -1096,7 +1096,8 @@ cdef class Loop:
         before = moments_size(patterns.layout, K, d) + patterns_size(patterns.layout, K, d)
         for i in range(patterns.n):
             nodes = max(nodes, pattern_size(plan, patterns.layout, &patterns.each[i]))
-            work += <double>patterns.each[i].rows.n * (2 * n_terms(patterns.layout, patterns.each[i].columns.q) + 20) * K
+            work += K * <double>patterns.each[i].rows.n * (
+                2 * n_terms(patterns.layout, patterns.each[i].columns.q) + 20)
         if is_dense(patterns.layout):
             work += (4. + 4 * patterns.has_errors) * patterns.n * K * d * d * d
         if self.of_patterns is None or self.of_patterns.shape[0] < before + nodes:
