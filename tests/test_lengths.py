@@ -243,6 +243,11 @@ def observed(values=np.ones(N_VALUES), missing=LACKS, n_rows=np.array([5, N - 5]
     return _em.ObservedRows(values, missing, n_rows, weight, code, **given)
 
 
+def written(noise=np.full(2, -np.inf), start=0, end=2, code=None, allowed=None, of_mixture=None, **outputs):  # noqa: B008
+    rows, how = observed(code=code), {"single": False, "allowed": allowed}
+    rows.write(mixture(**of_mixture or {}), noise, start, end, **how, **outputs)
+
+
 def seen(missing=LACKS[1], of_rows=None, error=None, **of_mixture):
     layout = None if of_rows is None else layout_with_code(of_rows)
     return _em.SeenMixture(mixture(**of_mixture), missing, layout, error)
@@ -332,6 +337,12 @@ ALL = [
     *arguments(observed, n_rows=[np.array(n) for n in ([N], [0, N], [-1, N + 1], [2**62, 2**62])]),
     *arguments(
         observed, code=[np.zeros(n, np.intc) for n in (0, N - 1, N + 1)], errors=[np.ones((2, D)), np.ones((1, D, D))]
+    ),
+    *arguments(written, noise=lengths(2), start=[-1, 3], end=[-1, 3], allowed=tables(K, 2)[:2]),
+    *arguments(written, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)], largest=lengths(N)),
+    *arguments(written, log_evidence=lengths(N), responsibilities=tables(N, K)),
+    *cases(
+        "written, mixture", lambda v: written(of_mixture=v), [{"tails": np.ones(K)}, {"centres": np.ones((K, D + 1))}]
     ),
     *arguments(seen, missing=[np.ones(D, np.uint8), np.zeros(D + 1, np.uint8), np.zeros(0, np.uint8)], of_rows=[4]),
     *arguments(seen, centres=tables(K, D), whiteners=lengths(SIZES[FULL]), code=[4]),
@@ -457,3 +468,5 @@ def test_right_lengths_are_taken():
     assert (observed().n_patterns, observed().n_features) == (2, D)
     assert seen().centres.shape == seen(of_rows=FULL, error=np.eye(D)).centres.shape == (K, D - 1)
     assert completed().counts.tolist() == [1.0] * K
+    written(labels=(labels := np.full(N, -1)))
+    assert set(labels) <= {0, 1, 2}

@@ -140,6 +140,22 @@ class ObservedRows:
     @property
     def n_patterns(self) -> int: ...
     @property
+    def n_rows(self) -> int: ...
+    def write(
+        self,
+        mixture: WhitenedMixture,
+        noise: _Array,
+        start: int,
+        end: int,
+        *,
+        single: bool,
+        allowed: _Array | None = None,
+        labels: NDArray[np.intp] | None = None,
+        log_evidence: _Array | None = None,
+        responsibilities: NDArray[Any] | None = None,
+        largest: NDArray[Any] | None = None,
+    ) -> None: ...
+    @property
     def moments(self) -> Layout: ...
 
 @disjoint_base

@@ -79,7 +79,7 @@ from gmm._kernel.plan cimport (
     N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
     same_workspace, set_noise, set_tails, work_of,
 )
-from gmm._kernel.rows cimport Rows, data, describe_rows
+from gmm._kernel.rows cimport Rows, ask_nothing, data, describe_rows
 from gmm._kernel.seeding cimport (
     Seeding,
     first_seed,
@@ -641,7 +641,7 @@ cdef class ObservedRows:
         The covariance of the error that the rows of each pattern share.
     """
 
-    cdef readonly Py_ssize_t n_features, n_patterns
+    cdef readonly Py_ssize_t n_features, n_patterns, n_rows
     cdef readonly object moments
     cdef Pattern* each
     cdef object values                    # into which, and into these, the patterns point
@@ -712,6 +712,7 @@ cdef class ObservedRows:
             expect("weight", weight.shape[0], row)
         if code is not None:
             expect("code", code.shape[0], row)
+        self.n_rows = row
         for i in range(P if with_scatter else 0):
             pattern = self.each + i
             add_scatter_about(&pattern.rows, pattern.origin, pattern.columns.q, &self.scatters[i, 0, 0])
@@ -720,6 +721,73 @@ cdef class ObservedRows:
 
     def __dealloc__(self):
         PyMem_Free(self.each)
+
+    def write(
+        self, mixture, const double[::1] noise not None, Py_ssize_t start, Py_ssize_t end, *, bint single,
+        const double[:, ::1] allowed=None, Py_ssize_t[::1] labels=None, double[::1] log_evidence=None,
+        responsibilities=None, largest=None,
+    ):
+        """Write numbers of the rows of patterns start … end − 1, in the order of the values.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+            Of whole matrices and normal components.
+        noise : array of shape (P,)
+            Log density of noise in the columns of each pattern, its weight included.
+        single, allowed
+            As `Plan` takes them.
+        labels, log_evidence, responsibilities, largest : array, optional
+            Of all rows, as `RowTable` takes them.
+        """
+        cdef RowTable table = RowTable(np.broadcast_to(self.values[:1].reshape(1, 1), (self.n_rows, 1)), None, None,
+                                       labels, log_evidence, responsibilities, largest)
+        cdef SeenMixture seen
+        cdef Scratch scratch = Scratch()
+        cdef PassPlan plan
+        cdef Rows rows
+        cdef Pattern* pattern
+        cdef Py_ssize_t K = len(mixture.log_offset), item = sizeof(float) if table.rows.single else sizeof(double), i
+        cdef Py_ssize_t row = 0
+        cdef double[::1] room = None
+        expect("noise", noise.shape[0], self.n_patterns)
+        if responsibilities is not None:
+            expect("a row of responsibility", table.n_responsibilities, K)
+        if allowed is not None:
+            expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
+        if not 0 <= start <= end <= self.n_patterns or mixture.tails is not None and np.any(mixture.tails):
+            raise ValueError(f"expected some of {self.n_patterns} patterns and normal components, got {start} to {end}")
+        for i in range(start):
+            row += self.each[i].rows.n
+        for i in range(start, end):
+            PyErr_CheckSignals()
+            pattern = self.each + i
+            seen = SeenMixture(mixture, self.missing[i], None if self.errors is None else self.moments,
+                               None if self.errors is None else self.errors[i])
+            plan.n_all, plan.n_features, plan.layout, plan.moments = K, pattern.columns.q, seen.layout, seen.layout
+            plan.hard = plan.given = plan.totals = plan.skips_empty = plan.skips_evidence = False
+            plan.axes, plan.kernel, plan.allowed, plan.tails, plan.power = NULL, kernel_in_use(), NULL, NULL, 0
+            if allowed is not None:
+                plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
+            set_noise(&plan, noise[i])
+            if room is None or room.shape[0] < prepared_size(seen.layout, seen.layout, K, pattern.columns.q):
+                room = np.empty(prepared_size(seen.layout, seen.layout, K, self.n_features))
+            prepare(&plan, seen.seen.log_offset, seen.seen.centres, seen.seen.whiteners, pattern.origin, pattern.reach,
+                    single, False, -1, &room[0])
+            rows, rows.weight = pattern.rows, NULL
+            if allowed is None:
+                rows.code = NULL
+            ask_nothing(&rows)
+            rows.label = NULL if table.rows.label == NULL else table.rows.label + row
+            rows.log_evidence = NULL if table.rows.log_evidence == NULL else table.rows.log_evidence + row
+            if table.rows.responsibility != NULL:
+                rows.responsibility = <char*>table.rows.responsibility + row * K * item
+            if table.rows.largest != NULL:
+                rows.largest = <char*>table.rows.largest + row * item
+            scratch.make_ready(&plan, rows.n)
+            with nogil:
+                walk(&plan, &rows, 0, n_lanes(&plan, rows.n), &scratch.workspace, False)
+            row += rows.n
 
 
 cdef void add_scatter_about(const Rows* rows, const double* origin, Py_ssize_t q, double* out) noexcept:

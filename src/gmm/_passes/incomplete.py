@@ -5,9 +5,9 @@ If each row has an error of its own, it has a factorisation for each component.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from gmm._kernel import tiles
 from gmm._kernel.mstep import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.sources import ArraySource, Piece, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Piece, chunks_in_order
 from gmm._values.completion import Gaps
 from gmm._values.errors import lower_triangle, packed
 from gmm._values.layouts import FULL, TIED, Array, Layout
@@ -28,7 +28,6 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full
 from gmm._values.whitened import WhitenedMixture
 
-_NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
 _ROUNDING = 1e-14  # of passes over rows with individual errors
 
 
@@ -69,8 +68,9 @@ class IncompleteEStep(EStep):
     @cached_property
     def resident(self) -> _em.Loop | None:
         """Passes in turn, if the rows are in memory and have no errors of their own."""
-        rows = self._source.observed_rows(self._origin, self._reach, self._of_rows)
-        return None if rows is None else self.loop_over(rows, SLICE)
+        if (of_rows := self._source.rows_in_memory) is None:
+            return None
+        return self.loop_over(self._source.observed_rows(self._origin, self._reach, self._of_rows, *of_rows), SLICE)
 
     @cached_property
     def _weighing(self) -> list[bytes]:
@@ -131,32 +131,64 @@ class IncompleteEStep(EStep):
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, given its observed columns."""
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
-        score = self._scoring(mixture)
-        for piece in self._source.pieces():
-            score(piece, piece.indices, results)
+        with closing(chunks_in_order(self._source, 1)) as chunks:
+            for chunk in chunks:
+                self._write(mixture.whole(), chunk, results, chunk.first)
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for whole rows, whole lanes."""
-        score, lane_rows = self._scoring(mixture), self.plan(mixture, rows_only=True).lane_rows
-        with closing(chunks_in_order(self._source, lane_rows)) as chunks:
+        with closing(chunks_in_order(self._source, self.plan(mixture, rows_only=True).lane_rows)) as chunks:
             for chunk in chunks:
                 results = RowResults.room(len(chunk.rows), mixture.n_components, self._source.dtype, **wanted)
-                for piece in self._source.split(chunk):
-                    score(piece, piece.indices - chunk.first, results)
+                self._write(mixture.whole(), chunk, results, 0)
                 yield chunk.first, results
 
-    def _prepare(self, mixture: WhitenedMixture, key: bytes, **how: Any) -> _Prepared:
-        """Prepare a pass over the rows of a pattern, with a mixture of whole matrices."""
-        pattern, errors, layout = self._source.by_key[key], self._source.errors, self._of_rows
-        columns, missing, own = pattern.observed, pattern.missing.view(np.uint8), pattern.error == errors.own
+    def _write(self, mixture: WhitenedMixture, chunk: Chunk, results: RowResults, first: int) -> None:
+        """Write the numbers of a chunk's rows from place `first` on."""
+        source, errors, arranged = self._source, self._source.errors, self._source.arranged(chunk)
+        K, has_none = mixture.n_components, np.asarray(arranged.missing.all(axis=1))
+        has_own = ~has_none & (arranged.kinds == errors.own)
+        needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
+
+        def put(some: NDArray[np.bool_], outputs: RowResults) -> None:
+            for into, values in zip(results, outputs, strict=True):
+                if into is not None and values is not None:
+                    into[first + arranged.rows_of(some)] = values
+
+        if has_none.any():
+            (weights,) = Gaps(arranged.missing[has_none][:1]).for_mixture(mixture).marginals
+            put(has_none, _without_values(weights, source.dtype))
+        if (shared := ~(has_none | has_own)).any():
+            where = self._origin, self._reach, self._of_rows if errors else mixture.layout
+            observed = source.observed_rows(*where, arranged, shared)
+            outputs = RowResults.room(observed.n_rows, K, source.dtype, **needs)
+            log_noise = mixture.log_noise + np.zeros(observed.n_patterns)
+            log_noise += mixture.noise.log_volumes(arranged.missing[shared])
+            how: Any = outputs._asdict() | {"single": source.dtype == np.float32, "allowed": self._known.table(K)}
+            task = partial(observed.write, mixture, log_noise, **how)
+            self.share_out(task, observed.n_patterns, observed.n_rows * K * float(source.n_features + 2) ** 2)
+            put(shared, outputs)
+        for number in np.flatnonzero(has_own):
+            some = np.arange(len(has_own)) == number
+            here = arranged.rows_of(some)
+            outputs = RowResults.room(len(here), K, source.dtype, **needs)
+            prepared = self._prepare(mixture, arranged.missing[number], errors.own, rows_only=True)
+            rows = ArraySource(np.ascontiguousarray(chunk.rows[here][:, ~arranged.missing[number]]))
+            piece = Piece(arranged.keys[number], arranged.missing[number], chunk.first + here, rows)
+            self._walk(prepared, 0, piece, errors.own, len(here), **outputs._asdict())
+            put(some, outputs)
+
+    def _prepare(self, mixture: WhitenedMixture, missing: NDArray[np.bool_], error: int, **how: Any) -> _Prepared:
+        """Prepare a pass over the rows of a pattern with an error, with a mixture of whole matrices."""
+        errors, layout, columns, own = self._source.errors, self._of_rows, np.flatnonzero(~missing), False
         part = EStep(self._source, layout, columns=columns, **self._over_all)
         if errors:
-            stored = errors.stored(layout)
-            seen = _em.SeenMixture(mixture, missing, layout, None if own else stored[pattern.error])
+            stored, own = errors.stored(layout), error == errors.own
+            seen = _em.SeenMixture(mixture, missing.view(np.uint8), layout, None if own else stored[error])
         else:
-            seen, layout = _em.SeenMixture(mixture, missing), mixture.layout
-        log_noise = mixture.log_noise + float(np.sum(mixture.noise.log_volumes(pattern.missing[None])))
+            seen, layout = _em.SeenMixture(mixture, missing.view(np.uint8)), mixture.layout
+        log_noise = mixture.log_noise + float(np.sum(mixture.noise.log_volumes(missing[None])))
         if own:
             covariances, of_errors = (
                 packed(layout.for_columns(matrices, columns), layout) for matrices in (seen.covariances, stored)
@@ -171,59 +203,46 @@ class IncompleteEStep(EStep):
 
         A pattern is prepared when its first lane is walked.
         """
-        heads: dict[bytes, _em.Scratch] = {}
-        prepared = lru_cache(None)(lambda key: self._prepare(mixture, key, **how))
+        heads, patterns = dict[bytes, _em.Scratch](), self._source.by_key
+
+        @cache
+        def prepared(key: bytes) -> _Prepared:
+            return self._prepare(mixture, patterns[key].missing, patterns[key].error, **how)
+
         for first, piece in self._source.lanes(self._weighing, lambda key: int(prepared(key).plan.lane_rows)):
-            key, plan = piece.pattern, prepared(piece.pattern).plan
-            n_rows, head = self._source.by_key[key].n_rows, heads.pop(key, None)
-            ends = first + len(piece.indices) == n_rows
+            key, plan, pattern = piece.pattern, prepared(piece.pattern).plan, patterns[piece.pattern]
+            head = heads.pop(key, None)
+            ends = first + len(piece.indices) == pattern.n_rows
             if not ends and head is None:
                 head = _em.Scratch()
-                plan.begin(head, n_rows)
-            head = self._walk(prepared(key), first, piece, head)
+                plan.begin(head, pattern.n_rows)
+            head = self._walk(prepared(key), first, piece, pattern.error, pattern.n_rows, head)
             if ends:
                 yield key, prepared(key), plan.sums(head)
             else:
                 heads[key] = head
 
     def _walk(
-        self, prepared: _Prepared, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
+        self,
+        prepared: _Prepared,
+        first: int,
+        piece: Piece,
+        error: int,
+        n_rows: int,
+        head: _em.Scratch | None = None,
+        **arrays: Any,
     ) -> _em.Scratch:
-        """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
+        """Walk rows of a pattern of so many; return the scratch that has their sums, or those in `head` with theirs."""
         (_, plan, part), indices, rows, source = prepared, piece.indices, piece.rows.rows, self._source
-        pattern = source.by_key[piece.pattern]
-        n_rows = len(indices) if arrays else pattern.n_rows
         code = source.known.codes[indices] if plan.classified else None
         where: Any = {"first_lane": first // plan.lane_rows, "weight": piece.rows.sample_weight, "code": code}
-        if own := pattern.error == source.errors.own:
+        if own := error == source.errors.own:
             where |= {"error": source.errors.codes[indices], "outputs": RowResults(**arrays)}
         table = _Table(rows, **where) if own else _em.RowTable(rows, **where, **arrays)
         with blas_alone(plan.largest_product):
             scratches = part.scratches(plan, n_rows, head)
             part.walk(plan, scratches, table, len(indices))
         return scratches[0]
-
-    def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
-        """Return what writes the numbers of some rows of a pattern to their places."""
-        (K, d), whole = mixture.centres.shape, mixture.whole()
-        at_most = max(2, _NUMBERS_PREPARED // (3 * K * d * d))
-        prepared = lru_cache(at_most)(lambda key: self._prepare(whole, key, rows_only=True))
-
-        def score(piece: Piece, where: Any, results: RowResults) -> None:
-            if not piece.rows.n_features:
-                missing = np.ones((1, d), dtype=bool)
-                (weights,) = Gaps(missing).for_mixture(mixture).marginals
-                outputs = _without_values(weights, self._source.dtype)
-            else:
-                needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
-                outputs = RowResults.room(len(piece.indices), K, self._source.dtype, **needs)
-                unweighed = piece._replace(rows=ArraySource(piece.rows.rows))
-                self._walk(prepared(piece.pattern), 0, unweighed, **outputs._asdict())
-            for into, of_rows in zip(results, outputs, strict=True):
-                if into is not None and of_rows is not None:
-                    into[where] = of_rows
-
-        return score
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, starmap
 from typing import Any, NamedTuple
 
@@ -28,25 +28,34 @@ _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "kno
 
 
 class Arranged(NamedTuple):
-    """Rows in memory in the order of their patterns, of which those come first that lack least.
+    """Rows of a chunk in the order of their patterns, of which those come first that lack least.
 
     Parameters
     ----------
+    chunk : Chunk
     keys : list of bytes
         Of the P patterns.
     missing : bool array of shape (P, d)
     n_rows : int array of shape (P,)
     weights : array of shape (P,)
         Of the rows that have a value.
+    kinds : int array of shape (P,)
+        Which error their rows have, or `RowErrors.own`; −1 for none.
     order : int array of shape (n,)
-        The rows.
+        The rows of the chunk.
     """
 
+    chunk: Chunk
     keys: list[bytes]
     missing: NDArray[np.bool_]
     n_rows: NDArray[np.intp]
     weights: Array
+    kinds: NDArray[np.intp]
     order: NDArray[np.intp]
+
+    def rows_of(self, some: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return the rows of some patterns, (P,), in their order."""
+        return self.order[np.repeat(some, self.n_rows)]
 
 
 class IncompleteSource(Source):
@@ -194,9 +203,28 @@ class IncompleteSource(Source):
             return self._given
         return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._given)
 
-    def split(self, chunk: Chunk) -> Iterator[Piece]:
-        """Yield the rows of each pattern in a chunk."""
-        return split(chunk, self._kinds(chunk), self.by_key)
+    def split(self, chunk: Chunk, *, is_known: bool = True) -> Iterator[Piece]:
+        """Yield the rows of each pattern in a chunk, in the order of keys, which are known after a first reading.
+
+        Raises
+        ------
+        ValueError
+            If a row has another key.
+        """
+        _, keys, missing, n_rows, _, _, order = self.arranged(chunk)
+        firsts = n_rows.cumsum() - n_rows
+        others = [order[at] for key, at in zip(keys, firsts, strict=True) if is_known and key not in self.by_key]
+        if others:
+            raise changed("the rows", f"row {chunk.first + int(min(others))} has {_OTHERS}")
+        for number in sorted(range(len(keys)), key=keys.__getitem__):
+            here = order[firsts[number] : firsts[number] + n_rows[number]]
+            # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
+            is_whole = self.place == "memory" and len(keys) == 1
+            rows = chunk.rows if is_whole else chunk.rows.take(here, axis=0)
+            if missing[number].any():
+                rows = rows.take(np.flatnonzero(~missing[number]), axis=1)
+            part = ArraySource(rows, weights_of(chunk.sample_weight, here))
+            yield Piece(keys[number], missing[number], here + chunk.first, part)
 
     def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
         return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
@@ -245,38 +273,49 @@ class IncompleteSource(Source):
         scales = np.sqrt(np.nanmean(np.vstack([np.square(rows), np.zeros(rows.shape[1])]), axis=0))
         return rows, np.where(scales > 0, scales, 1.0)
 
-    @cached_property
-    def _arranged(self) -> Arranged:
-        (chunk,) = self.chunks()
-        words = _words(chunk.rows, self._kinds(chunk))
+    def arranged(self, chunk: Chunk) -> Arranged:
+        """Return the rows of a chunk in the order of their patterns."""
+        kinds = self._kinds(chunk)
+        words = _words(chunk.rows, kinds)
         firsts, which = equal_rows(words.view(np.uint64))
         missing = np.isnan(chunk.rows[firsts])
         places = np.lexsort((*words[firsts].T[::-1], missing.sum(axis=1)))
-        missing, which = missing[places], np.argsort(places)[which]
+        missing, firsts, which = missing[places], firsts[places], np.argsort(places)[which]
         weights = np.bincount(which, chunk.sample_weight).astype(np.float64) * ~missing.all(axis=1)
         order = np.argsort(which.astype(np.min_scalar_type(len(places))), kind="stable")
-        keys = [key.tobytes() for key in words[firsts[places]].astype(">u4")]
-        return Arranged(keys, missing, np.bincount(which), weights, order)
+        kinds = kinds[firsts] if self.errors else np.full(len(firsts), -1)
+        keys = [key.tobytes() for key in words[firsts].astype(">u4")]
+        return Arranged(chunk, keys, missing, np.bincount(which), weights, kinds, order)
 
-    def observed_rows(self, origin: Array, reach: Array, moments: Layout) -> ObservedRows | None:
-        """Return the rows in memory that weigh something, as a compiled loop reads them: see `ObservedRows`.
+    @cached_property
+    def _arranged(self) -> Arranged:
+        (chunk,) = self.chunks()
+        return self.arranged(chunk)
+
+    def observed_rows(
+        self, origin: Array, reach: Array, moments: Layout, arranged: Arranged, some: NDArray[np.bool_]
+    ) -> ObservedRows:
+        """Return the rows of some patterns, but none with errors of their own, as compiled passes read them.
+
+        `moments` is the layout of the statistics of a pattern.
+        """
+        order, chunk = arranged.rows_of(some), arranged.chunk
+        rows = chunk.rows[order]
+        codes = self.known.codes[chunk.first + order] if self.known else None
+        errors = self.errors.stored(moments)[arranged.kinds[some]] if self.errors else None
+        rest = weights_of(chunk.sample_weight, order), codes, origin, reach, moments, errors
+        return ObservedRows(rows[~np.isnan(rows)], arranged.missing[some].view(np.uint8), arranged.n_rows[some], *rest)
+
+    @property
+    def rows_in_memory(self) -> tuple[Arranged, NDArray[np.bool_]] | None:
+        """The rows that weigh something, and which patterns these are.
 
         None of rows beyond memory, and where some have errors of their own.
         """
         if self.place != "memory":
             return None
-        (chunk,), arranged, errors = self.chunks(), self._arranged, None
-        used = arranged.weights > 0
-        if self.errors:
-            kinds = self.errors.kinds[arranged.order[np.cumsum(arranged.n_rows) - 1][used]]
-            if kinds.max() == self.errors.own:
-                return None
-            errors = self.errors.stored(moments)[kinds]
-        order = arranged.order[np.repeat(used, arranged.n_rows)]
-        rows, codes = chunk.rows[order], self.known.codes[order] if self.known else None
-        values, missing = rows[~np.isnan(rows)], arranged.missing[used].view(np.uint8)
-        rest = weights_of(chunk.sample_weight, order), codes, origin, reach, moments
-        return ObservedRows(values, missing, arranged.n_rows[used], *rest, errors)
+        some = self._arranged.weights > 0
+        return None if (self._arranged.kinds[some] == self.errors.own).any() else (self._arranged, some)
 
     @cached_property
     def _in_memory(self) -> dict[bytes, Piece]:
@@ -285,7 +324,7 @@ class IncompleteSource(Source):
 
     def _split(self) -> Iterator[Piece]:
         """Yield the rows of each pattern, chunk by chunk."""
-        return chain.from_iterable(split(chunk, self._kinds(chunk)) for chunk in self.chunks())
+        return chain.from_iterable(self.split(chunk, is_known=False) for chunk in self.chunks())
 
     @cached_property
     def by_key(self) -> dict[bytes, Pattern]:
@@ -297,11 +336,9 @@ class IncompleteSource(Source):
             If rows beyond memory have more patterns than memory is for.
         """
         if self.place == "memory":
-            keys, missing, n_rows, weights, order = self._arranged
-            firsts = order[np.cumsum(n_rows) - n_rows]
-            errors = self.errors.kinds[firsts].tolist() if self.errors else [-1] * len(keys)
+            _, keys, missing, n_rows, weights, kinds, _ = self._arranged
             observed = [np.flatnonzero(~row) for row in missing]
-            parts = zip(observed, missing, n_rows.tolist(), weights.tolist(), errors, strict=True)
+            parts = zip(observed, missing, n_rows.tolist(), weights.tolist(), kinds.tolist(), strict=True)
             return dict(sorted(zip(keys, starmap(Pattern, parts), strict=True)))
         patterns: dict[bytes, Pattern] = {}
         n_bytes = 0
@@ -356,35 +393,6 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
         return rows.with_changes(base=base, dtype=base.dtype, feature_names=None)
     (chunk,) = rows.chunks()
     return ArraySource(function(chunk.rows), rows.sample_weight)
-
-
-def split(chunk: Chunk, kinds: NDArray[np.intp], known: Container[bytes] | None = None) -> Iterator[Piece]:
-    """Yield the rows of each pattern in a chunk, in the order of keys, which are among those that are known, if any.
-
-    `kinds` are those of their errors; of rows without errors there are none.
-
-    Raises
-    ------
-    ValueError
-        If a row has another key.
-    """
-    words = _words(chunk.rows, kinds)
-    firsts, which = equal_rows(words.view(np.uint64))
-    keys = [key.tobytes() for key in words[firsts].astype(">u4")]
-    if known is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in known]):
-        raise changed("the rows", f"row {chunk.first + int(others[0])} has {_OTHERS}")
-    in_order = sorted(range(len(keys)), key=keys.__getitem__)
-    which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
-    order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()
-    for number, start, end in zip(in_order, [0, *ends], ends, strict=False):
-        here = order[start:end]
-        # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
-        rows = chunk.rows if known is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
-        missing = np.isnan(rows[0])
-        if missing.any():
-            rows = rows.take(np.flatnonzero(~missing), axis=1)
-        part = ArraySource(rows, weights_of(chunk.sample_weight, here))
-        yield Piece(keys[number], missing, here + chunk.first, part)
 
 
 def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
