@@ -665,13 +665,24 @@ cdef class ObservedRows:
         cdef const double[::1] doubles
         cdef const void* start
         cdef bint single = values.itemsize == sizeof(float)
+        expect("n_rows", n_rows.shape[0], P)
+        for i in range(P):
+            if not 1 <= n_rows[i] <= values.shape[0] - row:
+                raise ValueError(f"expected a row of pattern {i} at least, and a value of each row, got {n_rows[i]}")
+            row += n_rows[i]
+        if P < 1:
+            raise ValueError("expected a pattern at least, got none")
+        if weight is not None:
+            expect("weight", weight.shape[0], row)
+        if code is not None:
+            expect("code", code.shape[0], row)
+        self.n_rows, row = row, 0
         if single:
             floats = values
             start = &floats[0]
         else:
             doubles = values
             start = &doubles[0]
-        expect("n_rows", n_rows.shape[0], P)
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
         self.values, self.weight, self.code, self.missing, self.n_features, self.n_patterns = (
@@ -694,25 +705,20 @@ cdef class ObservedRows:
                 if missing[i, j]:
                     self.order[i, q + m] = j
                     m += 1
-            if q < 1 or not 1 <= n_rows[i] <= values.shape[0] - first:
-                raise ValueError(f"expected a column and a row of pattern {i}, got {q} and {n_rows[i]}")
+            if q < 1:
+                raise ValueError(f"expected a column of pattern {i} at least, got none")
             pattern.columns.d, pattern.columns.q, pattern.columns.order = d, q, &self.order[i, 0]
             pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
             pattern.error = NULL if errors is None else &self.errors[i, 0]
             pattern.rows.values = <const char*>start + first * (sizeof(float) if single else sizeof(double))
             pattern.rows.single, pattern.rows.n, pattern.rows.row_stride, pattern.rows.column_stride = (
                 single, n_rows[i], q, 1)
-            pattern.rows.weight = NULL if weight is None else &weight[0] + row
-            pattern.rows.code = NULL if code is None else &code[0] + row
+            pattern.rows.weight = NULL if weight is None else &weight[row]
+            pattern.rows.code = NULL if code is None else &code[row]
             first += n_rows[i] * q
             row += n_rows[i]
 
         expect("values", values.shape[0], first)
-        if weight is not None:
-            expect("weight", weight.shape[0], row)
-        if code is not None:
-            expect("code", code.shape[0], row)
-        self.n_rows = row
         for i in range(P if with_scatter else 0):
             pattern = self.each + i
             add_scatter_about(&pattern.rows, pattern.origin, pattern.columns.q, &self.scatters[i, 0, 0])
@@ -1633,13 +1639,13 @@ cdef class CandidateRows:
             total += w
             for j in range(d):
                 rows[i, j] = self.rows[indices[i], j]
-                origin[j] += w * (rows[i, j] - self.origin[j])
+                origin[j] += w * (rows[i, j] - rows[0, j])     # the mean of all may be far from some
             if weight is not None:
                 weight[i] = w
             if code is not None:
                 code[i] = self.code[indices[i]]
         for j in range(d):
-            origin[j] = self.origin[j] + origin[j] / max(total, DBL_MIN)
+            origin[j] = rows[0, j] + origin[j] / max(total, DBL_MIN)
             for i in range(n):
                 reach[j] = max(reach[j], fabs(rows[i, j] - origin[j]))
         return CandidateRows(rows, weight, origin, reach, pooled=self.scatter is not None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -203,11 +203,12 @@ class IncompleteEStep(EStep):
 
         A pattern is prepared when its first lane is walked.
         """
-        heads, patterns = dict[bytes, _em.Scratch](), self._source.by_key
+        heads, ready, patterns = dict[bytes, _em.Scratch](), dict[bytes, _Prepared](), self._source.by_key
 
-        @cache
         def prepared(key: bytes) -> _Prepared:
-            return self._prepare(mixture, patterns[key].missing, patterns[key].error, **how)
+            if key not in ready:
+                ready[key] = self._prepare(mixture, patterns[key].missing, patterns[key].error, **how)
+            return ready[key]
 
         for first, piece in self._source.lanes(self._weighing, lambda key: int(prepared(key).plan.lane_rows)):
             key, plan, pattern = piece.pattern, prepared(piece.pattern).plan, patterns[piece.pattern]
@@ -218,7 +219,7 @@ class IncompleteEStep(EStep):
                 plan.begin(head, pattern.n_rows)
             head = self._walk(prepared(key), first, piece, pattern.error, pattern.n_rows, head)
             if ends:
-                yield key, prepared(key), plan.sums(head)
+                yield key, ready.pop(key), plan.sums(head)
             else:
                 heads[key] = head
 
