@@ -2346,7 +2346,9 @@ cdef class Race:
         self.n_lloyd = N_LLOYD_OF_MANY + N_LLOYD_LAST
         for clusters in self.partitions():
             one = Candidate(self.families[0], self.moments)
-            one.begin(scratch, self.part if self.rows is None else self.rows, clusters, self.shares[0])
+            all_rows = self.rows is not None and clusters.part == 0
+            one.begin(scratch, self.rows if all_rows else self.parts[clusters.part], clusters,
+                      self.shares[clusters.part])
             begun.append(one)
         return begun
 

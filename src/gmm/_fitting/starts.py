@@ -5,10 +5,10 @@ units, in those of their covariance, or in the metric within clusters. Partition
 rows, the tightest of each view do. Where rows are enough, the best splits some components and drops those that cost
 least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
 these may catch up.
-All candidates run in a compiled `Race` of whole rows. Beside noise and heavy tails, they begin in dense places too, and
+Candidates run in a compiled `Race` of whole rows. Beside noise and heavy tails, they begin in dense places too, and
 their passes are those of the fit; with classes, they begin in these. Rows with gaps are filled by others that are like
-them, and beside errors the first mixtures make some passes of the fit. Mixtures compare by what their bounds are worth
-(`Degeneracy.worth`).
+them; beside gaps and errors, the first mixtures make some passes of the fit instead. Mixtures compare by what their
+bounds are worth (`Degeneracy.worth`).
 """
 
 from __future__ import annotations
@@ -382,18 +382,18 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     """Return the statistics of a start by the method of the settings, from a sample of whole rows.
 
     Where the sample of k-means is a small part of plain rows, the best candidate runs on there. What float32 loses is
-    then far less than the sample does. Beside errors, all candidates make passes of the rows with these.
+    then far less than the sample does. Of rows with gaps or errors, several candidates make passes as these are.
     """
     K, method, is_plain = settings.n_components, settings.start.method, not (source.patterns or source.known)
     drawn = sampled(source, K, rng, size=None if is_plain else _SPECIAL_ROWS)
     sample: Any = drawn if is_plain else whole_rows(drawn)
     layout, best = settings.objective.model.layout, None
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
-        if method == "kmeans" and source.errors:
+        if method == "kmeans" and source.patterns:
             starts = [candidate.statistics.reduced(layout) for candidate in raced(settings, sample, rng, Race.begun)]
-            problem = settings.problem(drawn)
-            best = best_of(problem, short_runs(problem, starts, _SPECIAL_PASSES))
-            statistics = starts[0]
+            problem, statistics = settings.problem(drawn), starts[0]
+            if len(starts) > 1:
+                best = best_of(problem, short_runs(problem, starts, _SPECIAL_PASSES))
         elif method != "kmeans" and sample.known:
             statistics = _by_class(sample, settings, rng)
         else:
