@@ -32,7 +32,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit beside noise": (lambda: fit_of(ROWS, noise=True), 178, 29),
     "fit of heavy tails": (lambda: fit_of(ROWS, tails="t"), 140, 29),
     "fit of rows with labels": (lambda: fit_of(ROWS, LABELS), 232, 29),
-    "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 252, 35),
+    "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 420, 35),
     "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 515, 36),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 83, 25),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
