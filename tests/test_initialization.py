@@ -414,3 +414,29 @@ def test_equal_rows_and_rows_that_nearly_are_come_to_an_end():
     near = np.concatenate([np.zeros((20, 3)), 1e-9 * rng.normal(size=(20, 3)), rng.normal(size=(3, 3))])
     clusters = ward(near, np.ones(43), 4)
     assert same_clusters(clusters, [0] * 40 + [1, 2, 3])
+
+
+@quiet
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_rows_of_known_class_begin_among_those_in_dense_places_however_many_repeat():
+    """Rows that repeat are nearer to their neighbours than by rounding: a class may have a single row beside them."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(15, 5))[rng.integers(15, size=300)]
+    labels = np.where(rng.random(300) < 0.2, 0, -1)
+    labels[-1] = 1
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    rows[0] = 1
+    mixture = GaussianMixture(4, noise=True, missing="em", covariance_type="spherical", random_state=0, max_iter=20)
+    assert sorted(set(mixture.fit(rows, labels=labels).component_classes_)) == [-1, 0, 1]
+
+
+def test_a_row_far_away_hides_no_dense_place():
+    """In units of its distance all others would be at one place, to rounding."""
+    rng, ends = np.random.default_rng(3), []
+    rows = rng.uniform(-10, 10, (4, 2))[rng.integers(4, size=600)] + rng.normal(0, 0.3, (600, 2))
+    rows[:420] = rng.uniform(-12, 12, (420, 2))
+    for far in (1e6, 1e12):
+        rows[0] = far
+        mixture = GaussianMixture(4, noise=[[-12, -12], [12, 12]], random_state=0).fit(rows)
+        ends.append(mixture.lower_bound_)
+    assert ends[1] == pytest.approx(ends[0], abs=1e-6)

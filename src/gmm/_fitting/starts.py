@@ -251,6 +251,7 @@ _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than i
 # than a nat, nearly all of them where most rows are noise.
 _DENSE = 0.75, 0.5, 0.25, 0.15, 0.05
 _NEIGHBOUR, _SOUGHT_IN = 10, 750  # whose distance says how dense a place is, and the rows that it is one of
+_FAR_AWAY = 1e3  # interquartile ranges, beyond which rows are as far
 
 
 def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callable[[Race], Any] = Race.best) -> Any:
@@ -306,13 +307,16 @@ def dense_rows(rows: ArraySource, n_components: int) -> dict[float, NDArray[np.i
     """
     if rows.n_rows <= n_components:
         return {}
-    low, high = rows.survey.box
-    scaled = rows.rows / np.where(high > low, high - low, 1.0)
+    quartiles = np.quantile(rows.rows, [0.25, 0.75], axis=0)
+    beyond = np.where(quartiles[1] > quartiles[0], _FAR_AWAY * (quartiles[1] - quartiles[0]), np.inf)
+    near = rows.rows.clip(quartiles[0] - beyond, quartiles[1] + beyond)  # or all others would be at one place
+    width = near.max(axis=0) - near.min(axis=0)
+    scaled = near / np.where(width > 0, width, 1.0)
     n_others, number = min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
     distances = neighbour_distances(scaled - scaled.mean(axis=0), n_others, number)
     weights, known = rows.weights, 0.0
     if rows.known:
-        distances[rows.known.codes > 0] = 0.0
+        distances[rows.known.codes > 0] = -np.inf
         known = float(weights @ (rows.known.codes > 0))
     order = np.argsort(distances, kind="stable")
     reached = np.cumsum(weights[order])
