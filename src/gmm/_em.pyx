@@ -2627,7 +2627,7 @@ cdef int choose_seeds(
 
 
 def neighbour_distances(const double[:, ::1] rows not None, Py_ssize_t n_others, int number):
-    """Return the squared distances of rows to a neighbour among the first `n_others`, (n,); number 1 is the nearest."""
+    """Return the squared distances of rows to a neighbour among `n_others` of them, (n,); number 1 is the nearest."""
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1]
     if not (0 < number < n_others <= n and d > 0):
         raise ValueError(f"expected more than {number} rows, of {n}, to find so many neighbours in, got {n_others}")

@@ -20,20 +20,22 @@ cdef inline Py_ssize_t neighbours_size(Py_ssize_t n_others, Py_ssize_t d) noexce
 
 cdef inline void distances_to_neighbours(
     Kernel kernel, const double* rows, Py_ssize_t n, Py_ssize_t d,     # IN (n, d)
-    Py_ssize_t n_others,                           # the first rows, among which neighbours are sought
+    Py_ssize_t n_others,                           # rows evenly among all, of which neighbours are sought
     int number,                                    # of the neighbour: 1 is the nearest
     double* room,                                  # scratch of zeros, on 64 bytes
     double* out,                                   # OUT (n,) squared
 ) noexcept nogil:
     cdef Py_ssize_t ld = length_of(n_others), terms = d + 2, block, start, m, i, j
+    cdef const double* x
     cdef double* features = room                   # (d + 2, ld) the others, 1 and their squares, ∞ beyond them
     cdef double* square = features + terms * ld    # (AT_ONCE, ld)
     cdef double* near = square + AT_ONCE * ld      # (ld,)
     cdef double* across = near + ld                # (AT_ONCE, d + 2) −2 x, the square, and 1
     for i in range(n_others):
+        x = rows + i * n // n_others * d
         for j in range(d):
-            features[j * ld + i] = rows[i * d + j]
-        features[d * ld + i], features[(d + 1) * ld + i] = 1, square_of(rows + i * d, d)
+            features[j * ld + i] = x[j]
+        features[d * ld + i], features[(d + 1) * ld + i] = 1, square_of(x, d)
     for i in range(n_others, ld):
         features[(d + 1) * ld + i] = INFINITY
     for block in range((n + AT_ONCE - 1) // AT_ONCE):
@@ -44,8 +46,9 @@ cdef inline void distances_to_neighbours(
             across[i * terms + d], across[i * terms + d + 1] = square_of(rows + (start + i) * d, d), 1
         multiply(kernel, across, terms, features, ld, square, ld, m, ld, terms)
         for i in range(m):
-            if start + i < n_others:
-                square[i * ld + start + i] = INFINITY      # a row is no neighbour of itself
+            j = ((start + i) * n_others + n - 1) // n
+            if j < n_others and j * n // n_others == start + i:
+                square[i * ld + j] = INFINITY      # a row is no neighbour of itself
             out[start + i] = in_order(square + i * ld, (ld - pad(sizeof(double))) // CLASSES, number, near)
 
 

@@ -22,7 +22,7 @@ LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
-_FAR, _FARTHEST = 1e250, 1e290  # where rows have no column in common, and where a donor lacks one as well
+_FARTHEST = 1e290  # where rows have no column in common
 _OTHERS = "values in other columns than the first time"
 _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
 
@@ -248,14 +248,14 @@ class IncompleteSource(Source):
         means, missing, has = self.column_means.astype(np.float64), np.isnan(rows), ~np.isnan(donors)
         ours, theirs = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
         with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
-            of_rows = np.square(ours), ~missing, -2 * ours, missing * _FARTHEST
-            squares = np.hstack(of_rows) @ np.hstack([has, np.square(theirs), theirs, ~has]).T
+            squares = np.hstack([np.square(ours), ~missing, -2 * ours]) @ np.hstack([has, np.square(theirs), theirs]).T
         n_common = (~missing).astype(np.float64) @ has.T.astype(np.float64)
         if n_common.min() == 0:
-            squares[n_common == 0] += _FAR
+            squares[n_common == 0] = _FARTHEST
             n_common = np.maximum(n_common, 1)
         squares /= n_common
-        nearest = squares.argmin(axis=1)
+        lacks = missing.astype(np.float64) @ (~has).T.astype(np.float64)
+        nearest = np.where(lacks > 0, np.inf, squares).argmin(axis=1)
         filled = np.where(missing, donors[nearest] + means, rows)
         for row in np.flatnonzero((missing & ~has[nearest]).any(axis=1)):
             for column in np.flatnonzero(missing[row]):
