@@ -423,3 +423,27 @@ def test_rows_without_a_value_go_through_searches_classes_and_posteriors():
         one = GaussianMixture(2, **how).fit(X, **{name: values[~empty]})
         other = GaussianMixture(2, **how).fit(Y, **{name: values})
         np.testing.assert_allclose(other.means_, one.means_, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning", "ignore::UserWarning")
+def test_components_without_weight_need_no_room_that_others_do_not():
+    """Of fewer components, products may be made where they are used, in longer blocks."""
+    rng, ends = np.random.default_rng(0), []
+    X = rng.normal(size=(5000, 2))
+    X[::2, 0] = np.nan
+    where = {"weights_init": [1.0, 0.0], "means_init": rng.normal(size=(2, 2)), "precisions_init": [np.eye(2)] * 2}
+    for rows in (X, X.astype(np.float32)):
+        mixture = GaussianMixture(2, missing="em", max_iter=2, **where)
+        ends.append([mixture.fit(rows).lower_bound_ for _ in range(10)])
+    np.testing.assert_allclose(ends, ends[0][0], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:No row has values in both:UserWarning")
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "tied"])
+def test_gaps_that_no_donor_fills_together_are_filled_by_near_ones(covariance_type):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4)) + 6 * (np.arange(600) % 2)[:, None]
+    for row, lacking in zip(X, rng.integers(3, size=600), strict=True):
+        row[[[2, 3], [1, 3], [1, 2]][lacking]] = np.nan
+    fit = GaussianMixture(2, missing="em", covariance_type=covariance_type, random_state=0).fit(X)
+    assert fit.lower_bound_ > -3.51

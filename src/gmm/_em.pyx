@@ -1121,7 +1121,7 @@ cdef class Loop:
             plan.allowed, plan.n_codes = &self.classes[0, 0], self.classes.shape[1]
         plan.skips_empty = self.classes is None and not has_tails(plan)
         if self.observed is not None:
-            work = self.ready_patterns(K, noise)
+            work = self.ready_patterns(K, log_offset, noise)
             if work > pass_limit:
                 return False
             self.limit_passes(work, work_between, at_most)
@@ -1151,11 +1151,15 @@ cdef class Loop:
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
         return 0
 
-    cdef double ready_patterns(self, Py_ssize_t K, noise) except -1:
-        """Make room for passes over patterns beside noise; return the multiply-adds of one."""
+    cdef double ready_patterns(self, Py_ssize_t K, const double* log_offset, noise) except -1:
+        """Make room for passes over patterns beside noise; return the multiply-adds of one.
+
+        No update empties a component wholly, so that only those that begin so are skipped.
+        """
         cdef PassPlan* plan = &self.plan
         cdef Patterns* patterns = &self.inputs.patterns
         cdef Py_ssize_t d = plan.n_features, before, nodes = 0, i
+        cdef bint any_empty = False
         cdef double work = 0
         cdef double* room
         if noise is not self.noise:
@@ -1165,6 +1169,9 @@ cdef class Loop:
                 self.observed.each[i].log_volume = volume
         if plan.tails != NULL:
             raise ValueError("expected normal components of rows without some columns")
+        for i in range(K):
+            any_empty = any_empty or log_offset[i] == -INFINITY
+        plan.skips_empty = plan.skips_empty and any_empty
         patterns.n, patterns.each = self.observed.n_patterns, self.observed.each
         patterns.layout, patterns.has_errors = self.observed.moments.code, self.observed.errors is not None
         before = moments_size(patterns.layout, K, d) + patterns_size(patterns.layout, K, d)

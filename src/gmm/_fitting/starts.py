@@ -314,13 +314,15 @@ def dense_rows(rows: ArraySource, n_components: int) -> dict[float, NDArray[np.i
     scaled = near / np.where(width > 0, width, 1.0)
     n_others, number = min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
     distances = neighbour_distances(scaled - scaled.mean(axis=0), n_others, number)
-    weights, known = rows.weights, 0.0
+    weights, known, n_known = rows.weights, 0.0, 0
     if rows.known:
-        distances[rows.known.codes > 0] = -np.inf
-        known = float(weights @ (rows.known.codes > 0))
+        is_known = rows.known.codes > 0
+        distances[is_known] = -np.inf
+        known, n_known = float(weights @ is_known), int(is_known.sum())
     order = np.argsort(distances, kind="stable")
     reached = np.cumsum(weights[order])
-    dense = {share: np.sort(order[reached <= known + share * (reached[-1] - known)]) for share in _DENSE}
+    ends = np.searchsorted(reached, known + np.array(_DENSE) * (reached[-1] - known), side="right")
+    dense = {share: np.sort(order[: max(end, n_known)]) for share, end in zip(_DENSE, ends, strict=True)}
     return {share: some for share, some in dense.items() if len(some) > n_components}
 
 

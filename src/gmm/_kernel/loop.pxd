@@ -161,17 +161,22 @@ cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Work
 
 
 cdef inline Py_ssize_t pattern_size(const PassPlan* whole, Layout layout, const Pattern* pattern) noexcept nogil:
-    """Return the doubles that a pass over a pattern needs for its workspace, in any form."""
+    """Return the doubles that a pass over a pattern needs for its workspace, in any form.
+
+    Where empty components are skipped, those of fewer components as well, which may need more.
+    """
     cdef PassPlan plan = whole[0]
-    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t size = 0, fewer
     cdef int form
-    plan.n_features, plan.n_components, plan.layout, plan.moments = pattern.columns.q, plan.n_all, layout, layout
-    for form in range(4):
-        choose_form(&plan, 1, pattern.reach, form)
-        plan.common_scatter = plan.common_quadratic = False
-        measure(&plan)
-        size = max(size, node_slots(&plan, pattern.rows.n) * (plan.n_sums + 2)
-                   + workspace_size(&plan, pattern.rows.n, False))
+    plan.n_features, plan.layout, plan.moments = pattern.columns.q, layout, layout
+    for fewer in range(plan.n_all if plan.skips_empty else 1):
+        plan.n_components = plan.n_all - fewer
+        for form in range(4):
+            choose_form(&plan, 1, pattern.reach, form)
+            plan.common_scatter = plan.common_quadratic = False
+            measure(&plan)
+            size = max(size, node_slots(&plan, pattern.rows.n) * (plan.n_sums + 2)
+                       + workspace_size(&plan, pattern.rows.n, False))
     return size
 
 
