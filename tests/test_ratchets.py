@@ -29,7 +29,7 @@ def fit_of(rows, labels=None, error_covariance=None, **how):
 
 USES = {  # at most so many calls of the package's Python, in so many of its modules
     "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 114, 26),
-    "fit beside noise": (lambda: fit_of(ROWS, noise=True), 178, 29),
+    "fit beside noise": (lambda: fit_of(ROWS, noise=True), 182, 29),
     "fit of heavy tails": (lambda: fit_of(ROWS, tails="t"), 140, 29),
     "fit of rows with labels": (lambda: fit_of(ROWS, LABELS), 232, 29),
     "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 420, 35),

@@ -130,7 +130,7 @@ cdef enum:
     N_FINAL = 2                           # … which make so many more
     N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
     AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up, …
-    AHEAD_OF_ALL = 10                     # … and where all run on
+    AHEAD_OF_ALL = 25                     # … and where all run on
     N_LAST = 2                            # passes of the winner over all rows
     # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
     # n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten

@@ -250,7 +250,7 @@ _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than i
 # Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
 # than a nat, nearly all of them where most rows are noise.
 _DENSE = 0.75, 0.5, 0.25, 0.15, 0.05
-_NEIGHBOUR, _SOUGHT_IN = 10, 750  # whose distance says how dense a place is, and the rows that it is one of
+_NEIGHBOUR, _SOUGHT_IN = 10, 1100  # whose distance says how dense a place is, and the rows that it is one of
 _FAR_AWAY = 1e3  # interquartile ranges, beyond which rows are as far
 
 
