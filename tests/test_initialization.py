@@ -139,9 +139,9 @@ def test_components_of_one_weight_come_by_falling_means():
 def test_partitions_that_agree_are_one_start(covariance_type):
     settings = inside.FitSettings(3, inside.Objective(covariance_model(covariance_type), 1e-6))
     rng = np.random.default_rng(0)
-    (of_groups,) = initialization.raced(settings, ArraySource(ROWS), rng, _em.Race.begun)
+    (of_groups,) = initialization.raced(settings, ArraySource(ROWS), rng, _em.Race.initial)
     assert sorted(of_groups.statistics.counts) == sorted(np.bincount(GROUPS))
-    assert len(initialization.raced(settings._replace(n_components=5), ArraySource(ROWS), rng, _em.Race.begun)) > 1
+    assert len(initialization.raced(settings._replace(n_components=5), ArraySource(ROWS), rng, _em.Race.initial)) > 1
 
 
 def views(rows, weight=None, n_components=1, name="full"):

@@ -72,8 +72,8 @@ from gmm._kernel.mstep cimport (
 from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
 from gmm._kernel.objective cimport begin_beside, log_noise
 from gmm._kernel.observed cimport (
-    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, find_true, reduce_second, see, see_blurred,
-    seen_in, seen_size, true_in, true_size,
+    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, columns_of, find_true, reduce_second, see,
+    see_blurred, seen_in, seen_size, true_in, true_size,
 )
 from gmm._kernel.plan cimport (
     N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
@@ -659,7 +659,7 @@ cdef class ObservedRows:
         const double[::1] reach not None, moments, errors=None,
     ):
         cdef bint with_scatter = is_pooled(moments.code)
-        cdef Py_ssize_t P = missing.shape[0], d = missing.shape[1], q, i, j, m, row = 0, first = 0
+        cdef Py_ssize_t P = missing.shape[0], d = missing.shape[1], q, i, j, row = 0, first = 0
         cdef Pattern* pattern
         cdef const float[::1] floats
         cdef const double[::1] doubles
@@ -696,18 +696,13 @@ cdef class ObservedRows:
         if self.each == NULL:
             raise MemoryError
         for i in range(P):
-            pattern, q, m = self.each + i, 0, 0
-            for j in range(d):
-                if not missing[i, j]:
-                    self.origins[i, q], self.reaches[i, q], self.order[i, q] = origin[j], reach[j], j
-                    q += 1
-            for j in range(d):
-                if missing[i, j]:
-                    self.order[i, q + m] = j
-                    m += 1
+            pattern = self.each + i
+            pattern.columns = columns_of(&missing[i, 0], d, &self.order[i, 0])
+            q = pattern.columns.q
             if q < 1:
                 raise ValueError(f"expected a column of pattern {i} at least, got none")
-            pattern.columns.d, pattern.columns.q, pattern.columns.order = d, q, &self.order[i, 0]
+            for j in range(q):
+                self.origins[i, j], self.reaches[i, j] = origin[self.order[i, j]], reach[self.order[i, j]]
             pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
             pattern.error = NULL if errors is None else &self.errors[i, 0]
             pattern.rows.values = <const char*>start + first * (sizeof(float) if single else sizeof(double))
@@ -717,7 +712,6 @@ cdef class ObservedRows:
             pattern.rows.code = NULL if code is None else &code[row]
             first += n_rows[i] * q
             row += n_rows[i]
-
         expect("values", values.shape[0], first)
         for i in range(P if with_scatter else 0):
             pattern = self.each + i
@@ -770,9 +764,8 @@ cdef class ObservedRows:
             pattern = self.each + i
             seen = SeenMixture(mixture, self.missing[i], None if self.errors is None else self.moments,
                                None if self.errors is None else self.errors[i])
-            plan.n_all, plan.n_features, plan.layout, plan.moments = K, pattern.columns.q, seen.layout, seen.layout
-            plan.hard = plan.given = plan.totals = plan.skips_empty = plan.skips_evidence = False
-            plan.axes, plan.kernel, plan.allowed, plan.tails, plan.power = NULL, kernel_in_use(), NULL, NULL, 0
+            begin_plan(&plan, K, pattern.columns.q, seen.layout, seen.layout)
+            plan.skips_evidence = False
             if allowed is not None:
                 plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
             set_noise(&plan, noise[i])
@@ -1011,10 +1004,8 @@ cdef class Loop:
         cdef double offset = 0, whitener = 1
         cdef Py_ssize_t d = self.plan.n_features, size = moments_size(self.plan.moments, 1, d)
         cdef Moments moments
-        plan.n_all, plan.n_features, plan.layout, plan.moments = 1, d, SPHERICAL, self.plan.moments
-        plan.given = plan.totals = plan.skips_empty = plan.skips_evidence = plan.noisy = False
-        plan.hard, plan.kernel, plan.axes, plan.allowed = True, kernel_in_use(), NULL, NULL
-        plan.tails, plan.power = NULL, 0
+        begin_plan(&plan, 1, d, SPHERICAL, self.plan.moments)
+        plan.hard, plan.skips_evidence = True, False
         cdef double[::1] sums = np.empty(size + prepared_size(SPHERICAL, plan.moments, 1, d))
         prepare(&plan, &offset, &self.origin[0], &whitener, &self.origin[0], &self.reach[0], 0, False, 0, &sums[size])
         if n_lanes(&plan, rows.n) > 1 and n_lanes(&plan, rows.n) * work_of(&plan, plan.lane) > self.pass_limit:
@@ -1228,25 +1219,18 @@ cdef class SeenMixture:
         cdef const double[::1] log_offset = mixture.log_offset, of_error
         cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
         cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres)
-        cdef Py_ssize_t K = log_offset.shape[0], d = missing.shape[0], q = 0, m = 0, before, j
+        cdef Py_ssize_t K = log_offset.shape[0], d = missing.shape[0], q, before
         cdef Layout layout = mixture.layout.code if of_rows is None else of_rows.code
         expect_whole(layout)
         expect_whole(mixture.layout.code)
         expect_matrix("centres", centres, K, d)
         expect("whiteners", whiteners.shape[0], total_size(mixture.layout.code, K, d))
         self.order, self.K, self.layout = np.empty(d, np.intc), K, layout
-        self.has_errors, self.each = of_rows is not None, error is None
-        for j in range(d):
-            if not missing[j]:
-                self.order[q] = j
-                q += 1
-        for j in range(d):
-            if missing[j]:
-                self.order[q + m] = j
-                m += 1
+        self.has_errors, self.each, self.columns = of_rows is not None, error is None, columns_of(
+            &missing[0], d, &self.order[0])
+        q = self.columns.q
         if q < 1:
             raise ValueError("expected a column at least that rows of a pattern have, got none")
-        self.columns.d, self.columns.q, self.columns.order = d, q, &self.order[0]
         before = seen_size(layout, K, d)
         array = np.zeros(before + true_size(layout, K, d))
         self.buffer = array
@@ -1799,10 +1783,7 @@ cdef class CandidateRows:
 
     cdef int begin_plan(self, PassPlan* plan, Py_ssize_t K, Layout layout, Layout moments) except -1:
         """Set what passes with so many normal components, of soft assignments, have in common."""
-        plan.n_all, plan.n_features, plan.layout, plan.moments = K, self.rows.shape[1], layout, moments
-        plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()
-        plan.tails, plan.power, plan.allowed = NULL, 0, NULL
+        begin_plan(plan, K, self.rows.shape[1], layout, moments)
         if self.allowed is not None:
             expect("owners of components", self.allowed.shape[0], K)
             plan.allowed, plan.n_codes = &self.allowed[0, 0], self.allowed.shape[1]
@@ -1819,6 +1800,14 @@ cdef class CandidateRows:
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
                 &scratch.room[0])
         return 0
+
+
+cdef void begin_plan(PassPlan* plan, Py_ssize_t K, Py_ssize_t d, Layout layout, Layout moments) noexcept:
+    """Plan a pass with so many normal components, of soft assignments, whose evidence nobody reads."""
+    plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
+    plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+    plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()
+    plan.tails, plan.power, plan.allowed = NULL, 0, NULL
 
 
 cdef double weight_of(const double[::1] weight, Py_ssize_t n) except? -1:
@@ -2344,20 +2333,20 @@ cdef class Race:
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
 
-    def begun(self):
+    def initial(self):
         """Return the candidates that begin from clusters of many passes, before their first pass over all rows."""
         cdef Clusters clusters
         cdef Candidate one
         cdef Scratch scratch = Scratch()
-        cdef list begun = []
+        cdef list candidates = []
         self.n_lloyd = N_LLOYD_OF_MANY + N_LLOYD_LAST
         for clusters in self.partitions():
             one = Candidate(self.families[0], self.moments)
             all_rows = self.rows is not None and clusters.part == 0
             one.begin(scratch, self.rows if all_rows else self.parts[clusters.part], clusters,
                       self.shares[clusters.part])
-            begun.append(one)
-        return begun
+            candidates.append(one)
+        return candidates
 
     cdef list partitions(self):
         """Return the clusters of which the candidates begin, the tightest first."""

@@ -23,7 +23,7 @@ from gmm._text.table import Table
 from gmm._text.words import counted, form_of, omissions, percent
 from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
-from gmm._values.completion import Gaps
+from gmm._values.completion import Completion
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array
 from gmm._values.objective import Objective
@@ -117,7 +117,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     for pattern, indices, part in by_pattern(source):
         missing, of_columns = pattern.missing, scales
         if missing.any():
-            (of_columns,) = Gaps(missing[None]).for_mixture(scales).marginals
+            of_columns = Completion.from_mixture(scales, missing).observed
             of_columns = of_columns._replace(log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
         log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities

@@ -17,7 +17,7 @@ from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import amount, counted, form_of, percent, plus_minus
 from gmm._validation.rows import first_index
-from gmm._values.completion import Columns, Completion, Gaps, Regression, marginal
+from gmm._values.completion import Columns, Completion, Regression, marginal
 from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
@@ -179,7 +179,7 @@ def imputed(
     whitened = mixture.whitened()
     for pattern, indices, _ in by_pattern(source):
         if pattern.missing.any():
-            completion = Gaps(pattern.missing[None]).for_mixture(whitened)
+            completion = Completion.from_mixture(whitened, pattern.missing)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(indices), step):
                 part = indices[start : start + step]
@@ -192,7 +192,7 @@ def imputed(
 
 def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
-    (missing,) = np.nonzero(filler.gaps.missing[0])
+    (missing,) = np.nonzero(filler.missing)
     box = noise.for_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:

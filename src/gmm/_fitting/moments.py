@@ -32,7 +32,6 @@ from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
-_NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
 _FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
@@ -192,7 +191,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
     settings = FitSettings(n_components, Objective(stored_as(DIAGONAL)), n_threads, StartSettings("kmeans"))
-    statistics = raced(settings, centred, rng, Race.begun)[0].statistics
+    statistics = raced(settings, centred, rng, Race.initial)[0].statistics
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0

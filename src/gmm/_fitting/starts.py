@@ -396,7 +396,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     layout, best = settings.objective.model.layout, None
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         if method == "kmeans" and source.patterns:
-            starts = [candidate.statistics.reduced(layout) for candidate in raced(settings, sample, rng, Race.begun)]
+            starts = [candidate.statistics.reduced(layout) for candidate in raced(settings, sample, rng, Race.initial)]
             problem, statistics = settings.problem(drawn), starts[0]
             if len(starts) > 1:
                 best = best_of(problem, short_runs(problem, starts, _SPECIAL_PASSES))

@@ -296,14 +296,12 @@ cdef inline bint walk_again(
     """Pass over the rows with another mixture; return False where that needs another workspace."""
     cdef bint linear = plan.linear, single = plan.single
     cdef Py_ssize_t n_components = plan.n_components
-    if inputs.patterns.n > 0:
-        walk_patterns(plan, inputs, log_offset, centres, whiteners, &inputs.patterns)
-        return True
-    prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
-            inputs.scatter != NULL, inputs.form, room)
-    if plan.linear != linear or plan.single != single or plan.n_components != n_components:
-        return False
-    walk_first(plan, inputs, workspace)
+    if inputs.patterns.n == 0:
+        prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
+                inputs.scatter != NULL, inputs.form, room)
+        if plan.linear != linear or plan.single != single or plan.n_components != n_components:
+            return False
+    walk_mixture(plan, inputs, log_offset, centres, whiteners, workspace)
     return True
 
 

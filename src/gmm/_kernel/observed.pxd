@@ -26,6 +26,24 @@ cdef struct Columns:
     const int* order            # (d,)
 
 
+cdef inline Columns columns_of(
+    const unsigned char* missing, Py_ssize_t d,    # IN (d,)
+    int* order,                                    # OUT (d,)
+) noexcept nogil:
+    cdef Columns columns
+    cdef Py_ssize_t m = 0, j
+    columns.d, columns.q, columns.order = d, 0, order
+    for j in range(d):
+        if not missing[j]:
+            order[columns.q] = j
+            columns.q += 1
+    for j in range(d):
+        if missing[j]:
+            order[columns.q + m] = j
+            m += 1
+    return columns
+
+
 cdef struct Seen:
     double* log_offset          # (K,)
     double* centres             # (K, q)

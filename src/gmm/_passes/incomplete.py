@@ -21,7 +21,7 @@ from gmm._kernel.mstep import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
 from gmm._rows.sources import ArraySource, Chunk, Piece, chunks_in_order
-from gmm._values.completion import Gaps
+from gmm._values.completion import Completion
 from gmm._values.errors import lower_triangle, packed
 from gmm._values.layouts import FULL, TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
@@ -157,7 +157,7 @@ class IncompleteEStep(EStep):
                     into[first + arranged.rows_of(some)] = values
 
         if has_none.any():
-            (weights,) = Gaps(arranged.missing[has_none][:1]).for_mixture(mixture).marginals
+            weights = Completion.from_mixture(mixture, np.ones(source.n_features, dtype=bool)).observed
             put(has_none, _without_values(weights, source.dtype))
         if (shared := ~(has_none | has_own)).any():
             where = self._origin, self._reach, self._of_rows if errors else mixture.layout
