@@ -30,7 +30,7 @@ ROOMS = {
     "_persistence": "values | _persistence",
     "_versions": "",
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
-    "_passes": "stepwise | problem | em incomplete | e_step | solver",
+    "_passes": "stepwise | problem | em | e_step | solver",
     "_rows": """
         entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
         | formats sources writing
@@ -44,8 +44,8 @@ ROOMS = {
     "_blas": "",
     "_kernel": """
         loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
-        | state | crew lanes update | arrays objective workspace spare prepared ratio
-        | constraint degenerate diagnostics far few low_rank observed sums | tails
+        | state | crew patterns update | lanes | arrays objective workspace spare prepared ratio
+        | constraint deconvolve degenerate diagnostics far few low_rank observed sums | tails
         | block factors moments neighbours orientation plan seeding volumes whitener within
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

@@ -12,7 +12,7 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import ArraySource, IncompleteSource, RowErrors, as_source, e_step_over, fitted_parameters, tiles
+from inside import ArraySource, IncompleteSource, RowErrors, as_source, e_step_over, fitted_parameters
 from origins import stream
 from tables import refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
@@ -290,28 +290,6 @@ def test_float32_rows_have_errors_too():
     assert single.means_.dtype == np.float32
     np.testing.assert_allclose(single.means_, start().fit(X, error_covariance=errors).means_, atol=1e-2)
     assert fitted_parameters(single).means.dtype == np.float64
-
-
-def test_wrong_sizes_are_refused():
-    numbers = np.zeros(8, dtype=np.intp)
-    right = [np.ones((8, 2)), numbers, np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3))]
-    wrong = np.ones((8, 3)), np.zeros(7, dtype=np.intp), np.ones((5, 4)), np.ones((4, 3)), np.ones((3, 3))
-    offsets, weights, shares, blocks = np.zeros(4), np.ones(8), np.zeros((1, 4, 64)), np.zeros((1, 64))
-    beyond = right[0], np.where(np.arange(8) == 3, 5, numbers), *right[2:]
-    for function, arguments, words in (
-        (tiles.log_densities, (*right, np.zeros(3)), "4 offsets, got 3"),
-        (tiles.log_densities, (*beyond, offsets), "from 0 to 4, got 5 of row 3"),
-        (tiles.scores, (*right, weights, np.zeros((2, 4, 64))), r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"),
-        (tiles.scores, (*right, np.ones(7), shares), "8 weights, got 7"),
-        (tiles.normalise, (np.zeros((1, 4, 7)), blocks[:, :7]), "blocks of 64 rows, got 7 in 4"),
-        (tiles.normalise, (shares, blocks[:, :63]), r"of noise \(1, 64\), got \(1, 63\)"),
-    ):
-        refused(words, function, *arguments)
-    for i, part in enumerate(wrong):
-        arrays = [*right[:i], part, *right[i + 1 :]]
-        words = "expected rows.*got.*" + ".*".join(str(len(array)) for array in arrays)
-        refused(words, tiles.log_densities, *arrays, offsets)
-        refused(words, tiles.scores, *arrays, weights, shares)
 
 
 @kinds

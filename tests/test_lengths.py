@@ -29,11 +29,12 @@ def mixture(layout=FULL, code=None, **changed):
         "log_noise": -np.inf,
         "tails": np.zeros(K),
         "fits_tails": False,
+        "noise": SimpleNamespace(log_widths=None),
     }
     return SimpleNamespace(**right | changed)
 
 
-OF_MIXTURES = ("log_offset", "centres", "whiteners", "tails", "code")
+OF_MIXTURES = ("log_offset", "centres", "whiteners", "tails", "code", "noise")
 
 
 def a_plan(layout=FULL, moments=None, **changed):
@@ -238,28 +239,33 @@ LACKS = np.array([[0, 0], [0, 1]], np.uint8)  # the second column of the rows of
 N_VALUES = 2 * 5 + (N - 5)
 
 
-def observed(values=np.ones(N_VALUES), missing=LACKS, n_rows=np.array([5, N - 5]), weight=None, code=None, **changed):  # noqa: B008
-    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0), "moments": layout_with_code(FULL)} | changed
-    return _em.ObservedRows(values, missing, n_rows, weight, code, **given)
+def observed(layout=FULL, have_errors=False, **changed):
+    given = {"values": np.ones(N_VALUES), "missing": LACKS, "n_rows": np.array([5, N - 5])}
+    given |= {"origin": np.zeros(D), "reach": np.full(D, 10.0)}
+    if have_errors:
+        given |= {"errors": np.ones((2, D, D)), "kinds": np.array([1, 2]), "error": np.zeros(N, np.intc)}
+    return _em.ObservedRows(layout=layout_with_code(layout), **given | changed)
 
 
-def written(noise=np.full(2, -np.inf), start=0, end=2, code=None, allowed=None, of_mixture=None, **outputs):  # noqa: B008
-    rows, how = observed(code=code), {"single": False, "allowed": allowed}
-    rows.write(mixture(**of_mixture or {}), noise, start, end, **how, **outputs)
+def of_errors(**changed):
+    return observed(have_errors=True, **changed)
 
 
-def seen(missing=LACKS[1], of_rows=None, error=None, **of_mixture):
-    layout = None if of_rows is None else layout_with_code(of_rows)
-    return _em.SeenMixture(mixture(**of_mixture), missing, layout, error)
+def a_plan_of_patterns(layout=FULL, of_patterns=FULL, **changed):
+    known = of_patterns in SIZES
+    of_patterns = layout_with_code(of_patterns) if known else SimpleNamespace(code=of_patterns)
+    return a_plan(layout, of_patterns=of_patterns, **changed)
 
 
-def completed(one=None, centres=np.ones((K, D)), layout=FULL, found=None):  # noqa: B008
-    q, layout = D - 1, layout_with_code(layout)
-    shapes = {"origins": (K, q), "counts": (K,), "first": (K, q), "second": (K, q, q), "precisions": (K,)}
-    given = {name: np.ones(shape) for name, shape in shapes.items()} | {"log_evidence": 0.0, "weight": 1.0}
-    sums = _em.CompleteSums(layout, centres)
-    sums.add(one or seen(), SimpleNamespace(**given | (found or {})))
-    return sums.statistics(layout)
+def walked_patterns(table=None, first=0, last=1, plan=None, begun_by=None, **changed):
+    plan = plan or a_plan_of_patterns(rows_only=True, **changed)
+    scratch = begun(begun_by or plan)
+    plan.walk(scratch, table or observed(), first, last)
+    return plan, scratch
+
+
+def written(**outputs):
+    return walked_patterns(observed(**outputs))
 
 
 def parted(of=None, weights=np.ones(K), means=np.ones((K, D)), precisions=whiteners(FULL)):  # noqa: B008
@@ -332,26 +338,21 @@ ALL = [
     *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=lengths(N), layout=[4, 2**31 - 1]),
     *arguments(a_loop, origin=flat(D), reach=flat(D)),
     # Rows that have some columns, or errors.
-    *arguments(observed, values=lengths(N_VALUES), weight=lengths(N), origin=lengths(D), reach=lengths(D)),
+    *arguments(observed, values=lengths(N_VALUES), weight=lengths(N), origin=lengths(D), reach=lengths(D), layout=[4]),
     *arguments(observed, missing=[LACKS[:1], np.ones((2, D), np.uint8), np.zeros((2, D + 1), np.uint8)]),
     *arguments(observed, n_rows=[np.array(n) for n in ([N], [0, N], [-1, N + 1], [2**62, 2**62])]),
-    *arguments(
-        observed, code=[np.zeros(n, np.intc) for n in (0, N - 1, N + 1)], errors=[np.ones((2, D)), np.ones((1, D, D))]
-    ),
-    *arguments(written, noise=lengths(2), start=[-1, 3], end=[-1, 3], allowed=tables(K, 2)[:2]),
-    *arguments(written, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)], largest=lengths(N)),
-    *arguments(written, log_evidence=lengths(N), responsibilities=tables(N, K)),
-    *cases(
-        "written, mixture", lambda v: written(of_mixture=v), [{"tails": np.ones(K)}, {"centres": np.ones((K, D + 1))}]
-    ),
-    *arguments(seen, missing=[np.ones(D, np.uint8), np.zeros(D + 1, np.uint8), np.zeros(0, np.uint8)], of_rows=[4]),
-    *arguments(seen, centres=tables(K, D), whiteners=lengths(SIZES[FULL]), code=[4]),
-    *cases("seen, error", lambda v: seen(of_rows=FULL, error=v), [np.ones((D, D + 1)), np.ones(D), np.ones(0)]),
-    *arguments(completed, one=[seen(layout=DIAGONAL), seen(missing=LACKS[0])], centres=tables(K, D)[2:], layout=[4]),
-    *cases("completed", lambda v: completed(found={v: np.ones(K + 1)}), ["counts", "second"]),
-    *cases("scatter about", lambda v: _em.add_scatter(ROWS, None, v, np.zeros((D, D))), lengths(D)),
-    *cases("scatter into", lambda v: _em.add_scatter(ROWS, None, np.zeros(D), v), tables(D, D)),
-    *cases("scatter of weights", lambda v: _em.add_scatter(ROWS, v, np.zeros(D), np.zeros((D, D))), lengths(N)),
+    *arguments(observed, code=[np.zeros(n, np.intc) for n in (0, N - 1, N + 1)]),
+    *arguments(observed, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)], log_evidence=lengths(N)),
+    *arguments(observed, responsibilities=tables(N, K)[:2], largest=lengths(N)),
+    *arguments(of_errors, errors=[np.ones((2, D)), np.ones((2, D, D + 1)), np.ones((0, D, D))], kinds=[None]),
+    *arguments(of_errors, kinds=[np.array(kinds) for kinds in ([1], [1, 2, 2], [1, 3], [-1, 2])]),
+    *arguments(of_errors, error=[np.full(n, code, np.intc) for n, code in ((N - 1, 0), (N + 1, 0), (N, 2), (N, -1))]),
+    *arguments(of_errors, error=[None], layout=[TIED, SPHERICAL]),
+    *arguments(a_plan_of_patterns, of_patterns=[DIAGONAL, 4], tails=[np.ones(K)], given=[True], moments=[4]),
+    *arguments(a_plan_of_patterns, axes=[whiteners(FULL)], noise=[SimpleNamespace(log_widths=np.ones(D + 1))]),
+    *arguments(walked_patterns, table=[observed(layout=DIAGONAL), of_errors()]),
+    *arguments(walked_patterns, first=[-1, 2], last=[-1, 2], begun_by=[a_plan()]),
+    *cases("written", lambda v: written(responsibilities=v), tables(N, K)[2:]),
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), tables(K, 2)[:2]),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
@@ -465,8 +466,8 @@ def test_right_lengths_are_taken():
     restored()
     refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
     ties()
-    assert (observed().n_patterns, observed().n_features) == (2, D)
-    assert seen().centres.shape == seen(of_rows=FULL, error=np.eye(D)).centres.shape == (K, D - 1)
-    assert completed().counts.tolist() == [1.0] * K
+    assert (observed().n_lanes, of_errors().n_features) == (1, D)
+    plan, scratch = walked_patterns(plan=a_plan_of_patterns())
+    assert plan.collect(plan.sums(scratch)).counts.sum() == pytest.approx(N)
     written(labels=(labels := np.full(N, -1)))
     assert set(labels) <= {0, 1, 2}

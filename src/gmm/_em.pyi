@@ -69,10 +69,15 @@ class Plan:
         form: int = -1,
         axes: _Array | None = None,
         allowed: _Array | None = None,
+        of_patterns: Layout | None = None,
+        with_errors: bool = False,
     ) -> Self: ...
+    @property
+    def of_patterns(self) -> Layout: ...
+    def n_lanes(self, table: RowTable | ObservedRows) -> int: ...
     def suits(self, survey: Survey, single: bool) -> bool: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
-    def walk(self, scratch: Scratch, table: RowTable, first: int, last: int) -> None: ...
+    def walk(self, scratch: Scratch, table: RowTable | ObservedRows, first: int, last: int) -> None: ...
     def score(self, table: RowTable) -> None: ...
     def join(self, scratches: list[Scratch]) -> None: ...
     def sums(self, scratch: Scratch) -> _Array: ...
@@ -128,57 +133,26 @@ class ObservedRows:
         values: NDArray[Any],
         missing: NDArray[np.uint8],
         n_rows: NDArray[np.intp],
-        weight: _Array | None,
-        code: NDArray[np.intc] | None,
+        layout: Layout,
         origin: _Array,
         reach: _Array,
-        moments: Layout,
+        weight: _Array | None = None,
+        code: NDArray[np.intc] | None = None,
         errors: _Array | None = None,
-    ) -> Self: ...
-    @property
-    def n_features(self) -> int: ...
-    @property
-    def n_patterns(self) -> int: ...
-    @property
-    def n_rows(self) -> int: ...
-    def write(
-        self,
-        mixture: WhitenedMixture,
-        noise: _Array,
-        start: int,
-        end: int,
+        kinds: NDArray[np.intp] | None = None,
+        error: NDArray[np.intc] | None = None,
         *,
-        single: bool,
-        allowed: _Array | None = None,
+        with_scatter: bool = False,
+        first_lane: int = 0,
         labels: NDArray[np.intp] | None = None,
         log_evidence: _Array | None = None,
         responsibilities: NDArray[Any] | None = None,
         largest: NDArray[Any] | None = None,
-    ) -> None: ...
-    @property
-    def moments(self) -> Layout: ...
-
-@disjoint_base
-class SeenMixture:
-    log_offset: _Array
-    centres: _Array
-    whiteners: _Array
-    covariances: _Array
-    def __new__(
-        cls,
-        mixture: WhitenedMixture,
-        missing: NDArray[np.uint8],
-        of_rows: Layout | None = None,
-        error: _Array | None = None,
     ) -> Self: ...
-
-@disjoint_base
-class CompleteSums:
-    def __new__(cls, layout: Layout, centres: _Array) -> Self: ...
-    def add(self, seen: SeenMixture, found: SufficientStatistics) -> None: ...
-    def statistics(self, moments: Layout) -> SufficientStatistics: ...
-
-def add_scatter(rows: NDArray[Any], weight: _Array | None, origin: _Array, out: _Array) -> None: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_lanes(self) -> int: ...
 
 @disjoint_base
 class Loop:

@@ -27,7 +27,7 @@ from libc.string cimport memcmp, memcpy
 cimport gmm._kernel.loop as loop
 from gmm._kernel.axes cimport multiply_rows
 from gmm._kernel.blas cimport multiply_first_transposed, multiply_transposed
-from gmm._kernel.arrays cimport copied, copy_statistics, estimate_arrays, moments_arrays, view_estimate
+from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     Drops,
     Splits,
@@ -52,8 +52,8 @@ from gmm._kernel.candidate cimport (
 from gmm._kernel.crew cimport Crew, Hand, call_hands
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
-from gmm._kernel.family cimport NO_TAILS, Family, unconstrained
-from gmm._kernel.lanes cimport merge_siblings, take_nodes
+from gmm._kernel.family cimport NO_TAILS, Family
+from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_dense, is_layout, is_low_rank, is_pooled,
     matrix_size, mirror, n_factors, total_size,
@@ -62,8 +62,8 @@ from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size, n_terms
 from gmm._kernel.loop cimport (
-    COLUMNS, LoopInputs, Pattern, Patterns, falls, gather_moments, lay_out_nodes, node_slots, pattern_size,
-    patterns_size, rounding_in, rounding_of, run_em, run_quasi_newton, serve, walk, walk_mixture,
+    COLUMNS, LoopInputs, falls, gather_moments, rounding_in, rounding_of, run_em, run_quasi_newton, serve,
+    walk_mixture,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -71,15 +71,16 @@ from gmm._kernel.mstep cimport (
 )
 from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
 from gmm._kernel.objective cimport begin_beside, log_noise
-from gmm._kernel.observed cimport (
-    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, columns_of, find_true, reduce_second, see,
-    see_blurred, seen_in, seen_size, true_in, true_size,
+from gmm._kernel.observed cimport columns_of
+from gmm._kernel.patterns cimport (
+    SHARE_ROWS, Pattern, PatternPass, Patterns, collect_patterns, collect_size, n_sums_of, pattern_size, patterns_size,
+    rounding_of_patterns, walk_shares,
 )
 from gmm._kernel.plan cimport (
     N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
     same_workspace, set_noise, set_tails, work_of,
 )
-from gmm._kernel.rows cimport Rows, ask_nothing, data, describe_rows
+from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport (
     Seeding,
     first_seed,
@@ -94,7 +95,7 @@ from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.whitener cimport half_square, whiten
 from gmm._kernel.within cimport Pairs, find_within, lay_out_pairs, load_pairs, pairs_size
-from gmm._kernel.workspace cimport Workspace, aligned, workspace_size
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_nodes, lay_out_tree, node_slots, workspace_size
 
 import functools
 import time
@@ -153,7 +154,7 @@ cdef class Scratch:
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
     cdef double* buffer                   # borrowed, …
     cdef Py_ssize_t size                  # … for so many doubles
-    cdef double[::1] room                 # of the plans of `CandidateRows`
+    cdef double[::1] room                 # of the plans of `CandidateRows`, or of passes over patterns
 
     def __cinit__(self):
         self.room = None                  # which a debug build asks for before it compares with None
@@ -162,7 +163,33 @@ cdef class Scratch:
         take_back(&spare, 1, SPARE_BYTES, self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
-        cdef Py_ssize_t size = node_slots(plan, n_rows) * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
+        cdef Py_ssize_t slots = node_slots(n_lanes(plan, n_rows))
+        self.ensure(slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again))
+        lay_out_nodes(plan, n_rows, again, self.buffer, &self.workspace)
+        self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
+
+    cdef make_ready_for_patterns(self, const PatternPass* whole, Py_ssize_t n_rows):
+        cdef Py_ssize_t slots = node_slots(n_rows)
+        self.ensure(slots * (whole.n_sums + 2))
+        lay_out_tree(slots, whole.n_sums, self.buffer, &self.workspace)
+        self.plan, self.n_rows, self.next_lane, self.owner = whole.plan[0], n_rows, 0, None
+        self.plan.n_sums = whole.n_sums
+
+    cdef int make_room_for(
+        self, const PatternPass* whole, const Patterns* patterns, Py_ssize_t first, Py_ssize_t last,
+    ) except -1:
+        """Make room for the largest pattern of some shares."""
+        cdef Py_ssize_t size = 0, i
+        for i in range(patterns.shares[first], patterns.shares[last]):
+            size = max(size, pattern_size(whole, patterns.each + i))
+        size += patterns_size(whole)
+        if self.room is None or self.room.shape[0] < size:
+            self.room = np.empty(size)
+        self.workspace.patterns = &self.room[0]
+        return 0
+
+    cdef int ensure(self, Py_ssize_t size) except -1:
+        """Ensure a buffer of so many doubles."""
         if self.size < size:
             self.n_rows, self.owner = 0, None     # nothing is laid out if there is no memory
             take_back(&spare, 1, SPARE_BYTES, self.buffer)
@@ -170,8 +197,7 @@ cdef class Scratch:
             if self.buffer == NULL:
                 raise MemoryError
             self.size = size
-        lay_out_nodes(plan, n_rows, again, self.buffer, &self.workspace)
-        self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
+        return 0
 
 
 cdef class RowTable:
@@ -268,10 +294,17 @@ cdef class Plan:
         Measure the components along these: see `diagnostics.pxd`. Not with `single`.
     allowed : array of shape (K, number of codes), optional
         0 where rows of a code may belong to a component, −∞ where not.
+    of_patterns : Layout, optional
+        For `ObservedRows`: the layout that these are passed over in.
+    with_errors : bool
+        Whether these have errors.
     """
 
     cdef PassPlan plan
+    cdef PatternPass whole
+    cdef readonly object of_patterns
     cdef object mixture, moments
+    cdef const double[::1] log_widths
     cdef const double[::1] log_offset, whiteners, origin, reach, axes, tails
     cdef const double[:, ::1] centres, allowed
     cdef double[::1] room, panels, extents
@@ -281,7 +314,7 @@ cdef class Plan:
     def __cinit__(
         self, mixture, moments, const double[::1] origin, const double[::1] reach, *, bint single, bint hard=False,
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
-        const double[:, ::1] allowed=None,
+        const double[:, ::1] allowed=None, of_patterns=None, bint with_errors=False,
     ):
         cdef PassPlan* plan = &self.plan
         self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
@@ -316,8 +349,31 @@ cdef class Plan:
         self.room = np.empty(prepared_size(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
-        if rows_only:
+        if of_patterns is not None:
+            self.prepare_for_patterns(of_patterns, with_errors, single, form)
+        elif rows_only:
             self.prepare_for_calls()
+
+    cdef int prepare_for_patterns(self, of_patterns, bint with_errors, bint single, int form) except -1:
+        """Prepare a pass over rows of which some lack columns or have errors."""
+        cdef PassPlan* plan = &self.plan
+        cdef PatternPass* whole = &self.whole
+        expect_whole(plan.layout)
+        expect_whole(of_patterns.code)
+        if has_tails(plan) or plan.given or plan.axes != NULL or plan.common_scatter or not (
+                of_patterns.code == plan.layout or with_errors and of_patterns.code in (DIAGONAL, FULL)):
+            raise ValueError("expected normal components and, of patterns, their layout or, with errors, a full or a "
+                             "diagonal one")
+        self.of_patterns, self.log_widths = of_patterns, self.mixture.noise.log_widths
+        whole.plan, whole.layout, whole.has_errors, whole.single = plan, of_patterns.code, with_errors, single
+        whole.form, whole.log_offset, whole.centres = form, &self.log_offset[0], &self.centres[0, 0]
+        whole.whiteners, whole.log_widths = &self.whiteners[0], NULL
+        if self.log_widths is not None:
+            expect("log_widths", self.log_widths.shape[0], plan.n_features)
+            whole.log_widths = &self.log_widths[0]
+        whole.n_sums = n_sums_of(whole)
+        plan.skips_empty = plan.n_components < plan.n_all
+        return 0
 
     cdef int set_density(self, bint along_axes) except -1:
         """Set the mixture's noise and tails; heavy ones exclude what only normal components have."""
@@ -397,10 +453,16 @@ cdef class Plan:
         """Multiply-adds per lane, roughly."""
         return work_of(&self.plan, self.plan.lane)
 
+    def n_lanes(self, table not None):
+        """Return how many lanes the rows of a table have."""
+        if self.of_patterns is None:
+            return n_lanes(&self.plan, (<RowTable?>table).rows.n)
+        return (<ObservedRows?>table).n_lanes
+
     @property
     def rounding(self):
         """How far the mean log evidence may be off by rounding, relatively."""
-        return rounding_of(&self.plan)
+        return rounding_of(&self.plan) if self.of_patterns is None else rounding_of_patterns(&self.whole)
 
     @property
     def largest_product(self):
@@ -417,13 +479,50 @@ cdef class Plan:
         """Make a worker's scratch ready for a pass over `n_rows` rows in all."""
         if n_rows < 1:
             raise ValueError(f"expected one row at least, got n_rows={n_rows}")
-        scratch.make_ready(&self.plan, n_rows)
+        if self.of_patterns is None:
+            scratch.make_ready(&self.plan, n_rows)
+        else:
+            scratch.make_ready_for_patterns(&self.whole, n_rows)
 
-    def walk(self, Scratch scratch not None, RowTable table not None, Py_ssize_t first, Py_ssize_t last):
+    def walk(self, Scratch scratch not None, table not None, Py_ssize_t first, Py_ssize_t last):
         """Add up lanes first … last − 1 of the rows in `scratch`, and write what the table asks of every row.
 
         They follow those that the scratch has walked before.
         """
+        if self.of_patterns is not None:
+            self.walk_patterns(scratch, table, first, last)
+        else:
+            self.walk_rows(scratch, table, first, last)
+
+    cdef int walk_patterns(
+        self, Scratch scratch, ObservedRows table, Py_ssize_t first, Py_ssize_t last,
+    ) except -1:
+        cdef const Patterns* patterns = &table.patterns
+        cdef Py_ssize_t step = max(1, <Py_ssize_t>(BETWEEN_CHECKS / (1 + self.work_of_patterns(table))))
+        expect("a row", table.n_features, self.plan.n_features)
+        self.check_ready(scratch)
+        if table.layout != self.whole.layout or table.has_errors != self.whole.has_errors:
+            raise ValueError("expected rows for the layout of the plan, with errors or without")
+        if patterns.results.responsibility != NULL:
+            expect("a row of responsibility", table.results.n_responsibilities, self.plan.n_all)
+        if not 0 <= first <= last <= patterns.n_shares or (
+                scratch.workspace.n_nodes > 0 and patterns.first_share + first != scratch.next_lane):
+            raise ValueError(f"expected lanes from {scratch.next_lane - patterns.first_share} on, {patterns.n_shares} "
+                             f"in all, got {first} to {last}")
+        scratch.make_room_for(&self.whole, patterns, first, last)
+        while first < last:
+            with nogil:
+                walk_shares(&self.whole, patterns, first, min(first + step, last), &scratch.workspace, self.accumulate)
+            first = min(first + step, last)
+            scratch.next_lane = patterns.first_share + first
+            PyErr_CheckSignals()
+        return 0
+
+    cdef double work_of_patterns(self, ObservedRows table) noexcept:
+        """Return the multiply-adds of a share, roughly."""
+        return table.work(self.plan.n_all) / table.patterns.n_shares
+
+    cdef int walk_rows(self, Scratch scratch, RowTable table, Py_ssize_t first, Py_ssize_t last) except -1:
         cdef Rows rows = self.rows_of(table)
         cdef Py_ssize_t step = max(1, <Py_ssize_t>(BETWEEN_CHECKS / work_of(&self.plan, self.plan.lane)))
         self.check_lanes(scratch, rows.n, first, last, rows.first_lane)
@@ -433,6 +532,7 @@ cdef class Plan:
             first = min(first + step, last)
             scratch.next_lane = rows.first_lane + first
             PyErr_CheckSignals()
+        return 0
 
     def score(self, RowTable table not None):
         """Write what `walk` writes, of rows that need no threads."""
@@ -456,9 +556,12 @@ cdef class Plan:
         return rows
 
     cdef int check_ready(self, Scratch scratch) except -1:
-        if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan):
+        if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan) or scratch.plan.n_sums != self.n_sums():
             raise ValueError("expected a scratch that `begin` has made ready for this plan")
         return 0
+
+    cdef Py_ssize_t n_sums(self) noexcept:
+        return self.plan.n_sums if self.of_patterns is None else self.whole.n_sums
 
     cdef int check_lanes(
         self, Scratch scratch, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
@@ -494,7 +597,7 @@ cdef class Plan:
                 raise ValueError("expected scratches of lanes that follow each other")
             if other.workspace.n_nodes > 0:
                 head.next_lane = other.next_lane
-            take_nodes(&head.workspace, &other.workspace, self.plan.n_sums)
+            take_nodes(&head.workspace, &other.workspace, self.n_sums())
 
     def sums(self, Scratch scratch not None):
         """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
@@ -502,18 +605,23 @@ cdef class Plan:
         The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
         Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
         """
-        sums = np.empty(self.plan.n_sums)
+        sums = np.empty(self.n_sums())
         cdef double[::1] into = sums
-        memcpy(&into[0], self.merged(scratch).node, self.plan.n_sums * sizeof(double))
+        memcpy(&into[0], self.merged(scratch).node, self.n_sums() * sizeof(double))
         return sums
 
     def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
         """Return the statistics in the sums over all rows."""
         cdef const double* common = self.checked_scatter(scatter)
         cdef Moments moments
+        cdef double[::1] spoiled, room
         buffer = self.moments_buffer(&moments)
-        expect("sums", sums.shape[0], self.plan.n_sums)
-        unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
+        expect("sums", sums.shape[0], self.n_sums())
+        if self.of_patterns is None:
+            unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
+        else:
+            spoiled, room = sums.copy(), np.empty(collect_size(&self.whole))
+            collect_patterns(&self.whole, &spoiled[0], &room[0], &moments)
         return self.as_statistics(buffer, &moments)
 
     cdef Workspace* merged(self, Scratch scratch) except NULL:
@@ -521,9 +629,10 @@ cdef class Plan:
         cdef Workspace* workspace = &scratch.workspace
         cdef Py_ssize_t lanes = n_lanes(&self.plan, scratch.n_rows)
         self.check_ready(scratch)
-        if workspace.n_nodes == 0 or workspace.first_lane[0] != 0 or scratch.next_lane != lanes:
+        if workspace.n_nodes == 0 or workspace.first_lane[0] != 0 or (
+                self.of_patterns is None and scratch.next_lane != lanes):
             raise ValueError(f"expected a scratch that has walked all {lanes} lanes")
-        merge_siblings(workspace, self.plan.n_sums, True)
+        merge_siblings(workspace, self.n_sums(), True)
         return workspace
 
     cdef moments_buffer(self, Moments* moments):
@@ -620,7 +729,7 @@ cdef class LoopCrew:
 
 
 cdef class ObservedRows:
-    """Rows in memory of which some have no values in some columns, pattern by pattern.
+    """Rows of which some have no values in some columns, or known errors, pattern by pattern.
 
     Parameters
     ----------
@@ -629,164 +738,153 @@ cdef class ObservedRows:
     missing : bool array of shape (P, d)
         Which columns the rows of each pattern lack; no pattern lacks all.
     n_rows : array of shape (P,)
+    layout : Layout
+        Of passes over them: that of the mixture or, with errors, FULL or DIAGONAL.
+    origin, reach : array of shape (d,)
+        As `Plan` takes them.
     weight : array of shape (n,), optional
     code : array of shape (n,), optional
         As `RowTable` takes it.
-    origin, reach : array of shape (d,)
-        As `Plan` takes them.
-    moments : Layout
-        Of passes over them: that of all moments or, with errors, FULL or DIAGONAL. Where it is tied, the scatter of
-        each pattern's rows about the origin is computed.
-    errors : array of shape (P, d, d) or (P, d), optional
-        The covariance of the error that the rows of each pattern share.
+    errors : array of shape (E, d, d) or (E, d), optional
+        Covariances of errors.
+    kinds : array of shape (P,), optional
+        Which of these the rows of each pattern share; E where each row has its own.
+    error : array of shape (n,), optional
+        Which of these each row has.
+    with_scatter : bool
+        Whether the scatter of each pattern's rows is computed, for moments in a tied layout.
+    first_lane : int
+        The number of the lane that begins with the first of the rows, where others came before these.
+    labels, log_evidence, responsibilities, largest : array, optional
+        Results, as `RowTable` takes them.
     """
 
-    cdef readonly Py_ssize_t n_features, n_patterns, n_rows
-    cdef readonly object moments
-    cdef Pattern* each
+    cdef readonly Py_ssize_t n_features
+    cdef Patterns patterns
+    cdef Layout layout
+    cdef bint has_errors
+    cdef RowTable results
     cdef object values                    # into which, and into these, the patterns point
     cdef const double[::1] weight
-    cdef const int[::1] code
+    cdef const int[::1] code, error
     cdef int[:, ::1] order
     cdef double[:, ::1] origins, reaches
     cdef double[:, :, ::1] scatters
-    cdef const unsigned char[:, ::1] missing
     cdef const double[:, ::1] errors
+    cdef Py_ssize_t[::1] shares
 
     def __cinit__(
-        self, values, const unsigned char[:, ::1] missing not None, const Py_ssize_t[::1] n_rows not None,
-        const double[::1] weight, const int[::1] code, const double[::1] origin not None,
-        const double[::1] reach not None, moments, errors=None,
+        self, values, const unsigned char[:, ::1] missing not None, const Py_ssize_t[::1] n_rows not None, layout,
+        const double[::1] origin not None, const double[::1] reach not None, const double[::1] weight=None,
+        const int[::1] code=None, errors=None, const Py_ssize_t[::1] kinds=None, const int[::1] error=None, *,
+        bint with_scatter=False, Py_ssize_t first_lane=0, labels=None, log_evidence=None, responsibilities=None,
+        largest=None,
     ):
-        cdef bint with_scatter = is_pooled(moments.code)
-        cdef Py_ssize_t P = missing.shape[0], d = missing.shape[1], q, i, j, row = 0, first = 0
-        cdef Pattern* pattern
-        cdef const float[::1] floats
-        cdef const double[::1] doubles
-        cdef const void* start
-        cdef bint single = values.itemsize == sizeof(float)
+        cdef Py_ssize_t P = missing.shape[0], d = missing.shape[1], n = 0, n_values = 0, n_parts = 0, i, j
         expect("n_rows", n_rows.shape[0], P)
-        for i in range(P):
-            if not 1 <= n_rows[i] <= values.shape[0] - row:
-                raise ValueError(f"expected a row of pattern {i} at least, and a value of each row, got {n_rows[i]}")
-            row += n_rows[i]
-        if P < 1:
-            raise ValueError("expected a pattern at least, got none")
-        if weight is not None:
-            expect("weight", weight.shape[0], row)
-        if code is not None:
-            expect("code", code.shape[0], row)
-        self.n_rows, row = row, 0
-        if single:
-            floats = values
-            start = &floats[0]
-        else:
-            doubles = values
-            start = &doubles[0]
+        expect_whole(layout.code)
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
-        self.values, self.weight, self.code, self.missing, self.n_features, self.n_patterns = (
-            values, weight, code, missing, d, P)
-        self.moments, self.errors = moments, None if errors is None else np.ascontiguousarray(errors).reshape(P, -1)
-        if errors is not None:
-            expect_matrix("errors", self.errors, P, matrix_size(moments.code, d))
+        self.n_features, self.layout, self.has_errors, self.errors = d, layout.code, errors is not None, None
         self.order, self.origins, self.reaches = np.empty((P, d), np.intc), np.empty((P, d)), np.empty((P, d))
-        self.scatters = np.zeros((P, d, d)) if with_scatter else None
-        self.each = <Pattern*>PyMem_Calloc(max(P, 1), sizeof(Pattern))
-        if self.each == NULL:
-            raise MemoryError
         for i in range(P):
-            pattern = self.each + i
-            pattern.columns = columns_of(&missing[i, 0], d, &self.order[i, 0])
-            q = pattern.columns.q
-            if q < 1:
-                raise ValueError(f"expected a column of pattern {i} at least, got none")
-            for j in range(q):
+            columns = columns_of(&missing[i, 0], d, &self.order[i, 0])
+            if columns.q < 1 or not 1 <= n_rows[i] <= values.shape[0] - n:
+                raise ValueError(f"expected a column and a row of pattern {i} at least, and a value of each row, got "
+                                 f"{columns.q} and {n_rows[i]}")
+            n, n_values, n_parts = n + n_rows[i], n_values + n_rows[i] * columns.q, n_parts + n_shares_of(n_rows[i])
+            for j in range(columns.q):
                 self.origins[i, j], self.reaches[i, j] = origin[self.order[i, j]], reach[self.order[i, j]]
-            pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
-            pattern.error = NULL if errors is None else &self.errors[i, 0]
-            pattern.rows.values = <const char*>start + first * (sizeof(float) if single else sizeof(double))
-            pattern.rows.single, pattern.rows.n, pattern.rows.row_stride, pattern.rows.column_stride = (
-                single, n_rows[i], q, 1)
-            pattern.rows.weight = NULL if weight is None else &weight[row]
-            pattern.rows.code = NULL if code is None else &code[row]
-            first += n_rows[i] * q
-            row += n_rows[i]
-        expect("values", values.shape[0], first)
-        for i in range(P if with_scatter else 0):
-            pattern = self.each + i
-            add_scatter_about(&pattern.rows, pattern.origin, pattern.columns.q, &self.scatters[i, 0, 0])
-            mirror(&self.scatters[i, 0, 0], pattern.columns.q)
-            pattern.scatter = &self.scatters[i, 0, 0]
+        if P < 1:
+            raise ValueError("expected a pattern at least, got none")
+        expect("values", values.shape[0], n_values)
+        for name, array in ("weight", weight), ("code", code), ("error", error):
+            if array is not None:
+                expect(name, array.shape[0], n)
+        if self.has_errors:
+            if self.layout not in (DIAGONAL, FULL) or len(errors) < 1 or kinds is None or error is None:
+                raise ValueError("expected an error at least, the kinds of patterns and the error of each row, for a "
+                                 "full or a diagonal layout")
+            self.errors = np.ascontiguousarray(errors).reshape(len(errors), -1)
+            expect_matrix("errors", self.errors, self.errors.shape[0], matrix_size(self.layout, d))
+            expect("kinds", kinds.shape[0], P)
+            for i in range(P):
+                if not 0 <= kinds[i] <= self.errors.shape[0]:
+                    raise ValueError(f"expected kinds up to {self.errors.shape[0]}, got {kinds[i]} of pattern {i}")
+            for i in range(n):
+                if not 0 <= error[i] < self.errors.shape[0]:
+                    raise ValueError(f"expected one of {self.errors.shape[0]} errors, got {error[i]} of row {i}")
+        self.values, self.weight, self.code, self.error = values, weight, code, error
+        self.results = RowTable(np.broadcast_to(values[:1].reshape(1, 1), (n, 1)), None, None, labels, log_evidence,
+                                responsibilities, largest)
+        self.patterns.each = <Pattern*>PyMem_Calloc(n_parts, sizeof(Pattern))
+        if self.patterns.each == NULL:
+            raise MemoryError
+        self.patterns.first_share, self.patterns.results = first_lane, self.results.rows
+        self.patterns.errors = NULL if errors is None else &self.errors[0, 0]
+        self.scatters = np.zeros((n_parts, d, d)) if with_scatter else None
+        self.share_out(missing, n_rows, kinds)
 
     def __dealloc__(self):
-        PyMem_Free(self.each)
+        PyMem_Free(self.patterns.each)
 
-    def write(
-        self, mixture, const double[::1] noise not None, Py_ssize_t start, Py_ssize_t end, *, bint single,
-        const double[:, ::1] allowed=None, Py_ssize_t[::1] labels=None, double[::1] log_evidence=None,
-        responsibilities=None, largest=None,
-    ):
-        """Write numbers of the rows of patterns start … end − 1, in the order of the values.
+    @property
+    def n_lanes(self):
+        """How many lanes the rows have."""
+        return self.patterns.n_shares
 
-        Parameters
-        ----------
-        mixture : WhitenedMixture
-            Of whole matrices and normal components.
-        noise : array of shape (P,)
-            Log density of noise in the columns of each pattern, its weight included.
-        single, allowed
-            As `Plan` takes them.
-        labels, log_evidence, responsibilities, largest : array, optional
-            Of all rows, as `RowTable` takes them.
-        """
-        cdef RowTable table = RowTable(np.broadcast_to(self.values[:1].reshape(1, 1), (self.n_rows, 1)), None, None,
-                                       labels, log_evidence, responsibilities, largest)
-        cdef SeenMixture seen
-        cdef Scratch scratch = Scratch()
-        cdef PassPlan plan
-        cdef Rows rows
+    cdef int share_out(
+        self, const unsigned char[:, ::1] missing, const Py_ssize_t[::1] n_rows, const Py_ssize_t[::1] kinds,
+    ) except -1:
+        """Lay out patterns, those of many rows in parts, and divide them into shares."""
+        cdef bint single = self.values.itemsize == sizeof(float)
+        cdef const char* start = <const char*>self.results.rows.values
+        cdef Py_ssize_t d = self.n_features, row = 0, first = 0, part = 0, cost = 0, i, n, done
         cdef Pattern* pattern
-        cdef Py_ssize_t K = len(mixture.log_offset), item = sizeof(float) if table.rows.single else sizeof(double), i
-        cdef Py_ssize_t row = 0
-        cdef double[::1] room = None
-        expect("noise", noise.shape[0], self.n_patterns)
-        if responsibilities is not None:
-            expect("a row of responsibility", table.n_responsibilities, K)
-        if allowed is not None:
-            expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
-        if not 0 <= start <= end <= self.n_patterns or mixture.tails is not None and np.any(mixture.tails):
-            raise ValueError(f"expected some of {self.n_patterns} patterns and normal components, got {start} to {end}")
-        for i in range(start):
-            row += self.each[i].rows.n
-        for i in range(start, end):
-            PyErr_CheckSignals()
-            pattern = self.each + i
-            seen = SeenMixture(mixture, self.missing[i], None if self.errors is None else self.moments,
-                               None if self.errors is None else self.errors[i])
-            begin_plan(&plan, K, pattern.columns.q, seen.layout, seen.layout)
-            plan.skips_evidence = False
-            if allowed is not None:
-                plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
-            set_noise(&plan, noise[i])
-            if room is None or room.shape[0] < prepared_size(seen.layout, seen.layout, K, pattern.columns.q):
-                room = np.empty(prepared_size(seen.layout, seen.layout, K, self.n_features))
-            prepare(&plan, seen.seen.log_offset, seen.seen.centres, seen.seen.whiteners, pattern.origin, pattern.reach,
-                    single, False, -1, &room[0])
-            rows, rows.weight = pattern.rows, NULL
-            if allowed is None:
-                rows.code = NULL
-            ask_nothing(&rows)
-            rows.label = NULL if table.rows.label == NULL else table.rows.label + row
-            rows.log_evidence = NULL if table.rows.log_evidence == NULL else table.rows.log_evidence + row
-            if table.rows.responsibility != NULL:
-                rows.responsibility = <char*>table.rows.responsibility + row * K * item
-            if table.rows.largest != NULL:
-                rows.largest = <char*>table.rows.largest + row * item
-            scratch.make_ready(&plan, rows.n)
-            with nogil:
-                walk(&plan, &rows, 0, n_lanes(&plan, rows.n), &scratch.workspace, False)
-            row += rows.n
+        cdef list shares = [0]
+        for i in range(missing.shape[0]):
+            done = 0
+            while done < n_rows[i]:
+                pattern, n = self.patterns.each + part, min(<Py_ssize_t>SHARE_ROWS, n_rows[i] - done)
+                pattern.first, pattern.columns = row, columns_of(&missing[i, 0], d, &self.order[i, 0])
+                pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
+                pattern.rows.values = start + first * (sizeof(float) if single else sizeof(double))
+                pattern.rows.single, pattern.rows.n, pattern.rows.row_stride, pattern.rows.column_stride = (
+                    single, n, pattern.columns.q, 1)
+                pattern.rows.weight = NULL if self.weight is None else &self.weight[row]
+                pattern.rows.code = NULL if self.code is None else &self.code[row]
+                if self.has_errors and kinds[i] < self.errors.shape[0]:
+                    pattern.error = &self.errors[kinds[i], 0]
+                elif self.has_errors:
+                    pattern.rows.error = &self.error[row]
+                if self.scatters is not None:
+                    pattern.scatter = &self.scatters[part, 0, 0]
+                    add_scatter_about(&pattern.rows, pattern.origin, pattern.columns.q, &self.scatters[part, 0, 0])
+                    mirror(&self.scatters[part, 0, 0], pattern.columns.q)
+                done, row, first, part = done + n, row + n, first + n * pattern.columns.q, part + 1
+                cost += n + 4 * d
+                if cost >= SHARE_ROWS:
+                    shares.append(part)
+                    cost = 0
+        if cost > 0:
+            shares.append(part)
+        self.shares = np.array(shares)
+        self.patterns.n_shares, self.patterns.shares = len(shares) - 1, &self.shares[0]
+        return 0
+
+    cdef double work(self, Py_ssize_t K) noexcept:
+        """Return the multiply-adds of a pass, roughly."""
+        cdef Py_ssize_t n = self.shares[self.patterns.n_shares], d = self.n_features, i, q
+        cdef double work = 0
+        for i in range(n):
+            q = self.patterns.each[i].columns.q
+            work += K * <double>self.patterns.each[i].rows.n * (2 * n_terms(self.layout, q) + 20) * (
+                1 + q / 2. if self.patterns.each[i].rows.error != NULL else 1)
+        return work + ((4. + 4 * self.has_errors) * n * K * d * d * d if is_dense(self.layout) else 0)
+
+
+cdef inline Py_ssize_t n_shares_of(Py_ssize_t n_rows) noexcept:
+    return (n_rows + SHARE_ROWS - 1) // SHARE_ROWS
 
 
 cdef void add_scatter_about(const Rows* rows, const double* origin, Py_ssize_t q, double* out) noexcept:
@@ -835,8 +933,8 @@ cdef class Loop:
     cdef ObservedRows observed            # … rows that have some columns alone, or None
     cdef Scratch scratch
     cdef const double[::1] origin, reach
-    cdef double[::1] room, buffer, of_patterns
-    cdef object noise                     # whose box the patterns know
+    cdef double[::1] room, buffer
+    cdef const double[::1] log_widths     # of the box of noise, of patterns
     cdef LoopInputs inputs
     cdef list hands                       # scratches of other workers
     cdef Py_ssize_t n_hands               # among which the blocks are shared that workspaces keep
@@ -852,7 +950,7 @@ cdef class Loop:
         cdef Py_ssize_t n
         if isinstance(table, ObservedRows):
             self.observed = table
-            plan.n_features, n = self.observed.n_features, self.observed.n_patterns
+            plan.n_features, n = self.observed.n_features, self.observed.patterns.n_shares
         else:
             self.table = <RowTable?>table
             plan.n_features, n = self.table.n_features, self.table.rows.n
@@ -862,7 +960,7 @@ cdef class Loop:
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
         self.scratch, self.origin, self.reach = Scratch(), origin, reach
-        self.room = self.buffer = self.of_patterns = None
+        self.room = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
         self.pass_limit, self.share_limit = pass_limit, share_limit
@@ -1112,9 +1210,12 @@ cdef class Loop:
             plan.allowed, plan.n_codes = &self.classes[0, 0], self.classes.shape[1]
         plan.skips_empty = self.classes is None and not has_tails(plan)
         if self.observed is not None:
-            work = self.ready_patterns(K, log_offset, noise)
+            work = self.observed.work(K)
             if work > pass_limit:
                 return False
+            self.ready_patterns(log_offset, noise)
+            prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single, False,
+                    self.inputs.form, &self.room[0])
             self.limit_passes(work, work_between, at_most)
             return True
         self.inputs.rows = self.table.rows
@@ -1142,181 +1243,31 @@ cdef class Loop:
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
         return 0
 
-    cdef double ready_patterns(self, Py_ssize_t K, const double* log_offset, noise) except -1:
-        """Make room for passes over patterns beside noise; return the multiply-adds of one.
+    cdef int ready_patterns(self, const double* log_offset, noise) except -1:
+        """Make room for passes over patterns beside noise.
 
         No update empties a component wholly, so that only those that begin so are skipped.
         """
         cdef PassPlan* plan = &self.plan
-        cdef Patterns* patterns = &self.inputs.patterns
-        cdef Py_ssize_t d = plan.n_features, before, nodes = 0, i
+        cdef PatternPass* whole = &self.inputs.patterns_pass
+        cdef Py_ssize_t i
         cdef bint any_empty = False
-        cdef double work = 0
-        cdef double* room
-        if noise is not self.noise:
-            self.noise = noise
-            for i, volume in enumerate(np.broadcast_to(noise.log_volumes(np.asarray(self.observed.missing) > 0),
-                                                       self.observed.n_patterns)):
-                self.observed.each[i].log_volume = volume
         if plan.tails != NULL:
             raise ValueError("expected normal components of rows without some columns")
-        for i in range(K):
+        for i in range(plan.n_all):
             any_empty = any_empty or log_offset[i] == -INFINITY
         plan.skips_empty = plan.skips_empty and any_empty
-        patterns.n, patterns.each = self.observed.n_patterns, self.observed.each
-        patterns.layout, patterns.has_errors = self.observed.moments.code, self.observed.errors is not None
-        before = moments_size(patterns.layout, K, d) + patterns_size(patterns.layout, K, d)
-        for i in range(patterns.n):
-            nodes = max(nodes, pattern_size(plan, patterns.layout, &patterns.each[i]))
-            work += K * <double>patterns.each[i].rows.n * (
-                2 * n_terms(patterns.layout, patterns.each[i].columns.q) + 20)
-        if is_dense(patterns.layout):
-            work += (4. + 4 * patterns.has_errors) * patterns.n * K * d * d * d
-        if self.of_patterns is None or self.of_patterns.shape[0] < before + nodes:
-            self.of_patterns = np.empty(before + nodes)
-        room = &self.of_patterns[0]
-        patterns.sums = moments_in(room, K, d)
-        patterns.room = room + moments_size(patterns.layout, K, d)
-        patterns.nodes = room + before
-        return work
-
-
-cdef class SeenMixture:
-    """A mixture as rows of a pattern see it.
-
-    Parameters
-    ----------
-    mixture : WhitenedMixture
-        Of whole matrices.
-    missing : bool array of shape (d,)
-        Which columns the rows lack, not all.
-    of_rows : Layout, optional
-        FULL or DIAGONAL: that of passes over rows with errors.
-    error : array of shape (d, d) or (d,), optional
-        The covariance of the error that they share, in all columns; None where rows with errors have their own.
-
-    Attributes
-    ----------
-    log_offset : array of shape (K,)
-    centres : array of shape (K, q)
-    whiteners : flat array
-        Of the columns that they have: see `WhitenedMixture`. Not where rows have their own errors.
-    covariances : array of shape (K, d, d) or (K, d)
-        Of values without errors, of all columns, where rows have some.
-    """
-
-    cdef readonly object log_offset, centres, whiteners, covariances
-    cdef Layout layout
-    cdef Columns columns
-    cdef int[::1] order
-    cdef double[::1] buffer
-    cdef Seen seen
-    cdef TrueMixture mixture
-    cdef bint has_errors, each
-    cdef Py_ssize_t K
-
-    def __cinit__(self, mixture, const unsigned char[::1] missing not None, of_rows=None, error=None):
-        cdef const double[::1] log_offset = mixture.log_offset, of_error
-        cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
-        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres)
-        cdef Py_ssize_t K = log_offset.shape[0], d = missing.shape[0], q, before
-        cdef Layout layout = mixture.layout.code if of_rows is None else of_rows.code
-        expect_whole(layout)
-        expect_whole(mixture.layout.code)
-        expect_matrix("centres", centres, K, d)
-        expect("whiteners", whiteners.shape[0], total_size(mixture.layout.code, K, d))
-        self.order, self.K, self.layout = np.empty(d, np.intc), K, layout
-        self.has_errors, self.each, self.columns = of_rows is not None, error is None, columns_of(
-            &missing[0], d, &self.order[0])
-        q = self.columns.q
-        if q < 1:
-            raise ValueError("expected a column at least that rows of a pattern have, got none")
-        before = seen_size(layout, K, d)
-        array = np.zeros(before + true_size(layout, K, d))
-        self.buffer = array
-        self.seen, self.mixture = seen_in(&self.buffer[0], layout, K, d), true_in(&self.buffer[before], K)
-        if self.has_errors:
-            of_error = None if error is None else np.ravel(error)
-            expect("error", matrix_size(layout, d) if error is None else of_error.shape[0], matrix_size(layout, d))
-            find_true(mixture.layout.code, layout, K, d, &log_offset[0], &whiteners[0], self.seen.room, &self.mixture)
-            see_blurred(layout, K, &self.columns, &centres[0, 0], &self.mixture,
-                        NULL if error is None else &of_error[0], &self.seen)
-            self.covariances = array[before + K:].reshape(of_rows.shape(K, d))
-        else:
-            see(layout, K, &self.columns, &log_offset[0], &centres[0, 0], &whiteners[0], &self.seen)
-        self.log_offset, self.centres = array[:K], array[K:K + K * q].reshape(K, q)
-        self.whiteners = array[K + K * d:K + K * d + total_size(layout, K, q)]
-
-
-cdef class CompleteSums:
-    """Expected statistics of all columns, without errors, of rows that have some columns or errors, about centres.
-
-    Parameters
-    ----------
-    layout : Layout
-        Of the statistics of patterns.
-    centres : array of shape (K, d)
-    """
-
-    cdef object layout
-    cdef double[::1] buffer
-    cdef Moments moments
-    cdef SeenMixture last
-    cdef Py_ssize_t K, d
-
-    def __cinit__(self, layout, const double[:, ::1] centres not None):
-        cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
-        expect_whole(layout.code)
-        self.layout, self.K, self.d = layout, K, d
-        self.buffer = np.zeros(moments_size(layout.code, K, d))
-        self.moments = moments_in(&self.buffer[0], K, d)
-        memcpy(self.moments.origins, &centres[0, 0], K * d * sizeof(double))
-
-    def add(self, SeenMixture seen not None, found):
-        """Add the statistics of the rows of a pattern, which have its columns, under the mixture that they see.
-
-        Where rows have errors of their own, these are Σ r, Σ r Uᵀ z and Σ r Uᵀ (z zᵀ − 1) U.
-        """
-        cdef Family family = unconstrained(self.layout.code, self.K, seen.columns.q, 0)
-        cdef double[::1] room = np.empty(moments_size(family.layout, self.K, seen.columns.q))
-        cdef Moments part
-        if seen.K != self.K or seen.columns.d != self.d or seen.layout != family.layout:
-            raise ValueError("expected a mixture of the same components, columns and layout")
-        copy_statistics(found, &family, room, &part)
-        if seen.has_errors:
-            add_deconvolved(family.layout, self.K, &seen.columns, &seen.seen, &seen.mixture, seen.each, &part,
-                            &self.moments)
-            self.last = seen
-        else:
-            add_expanded(family.layout, self.K, &seen.columns, &seen.seen, &part, &self.moments)
-
-    def statistics(self, moments):
-        """Return the `SufficientStatistics` in a layout, once all patterns are added."""
-        cdef double[::1] into = np.empty(moments_size(moments.code, self.K, self.d))
-        cdef Moments found = moments_in(&into[0], self.K, self.d)
-        if self.last is not None:
-            add_true(self.layout.code, self.K, self.d, &self.last.mixture, &self.moments)
-            self.last = None
-        memcpy(found.origins, self.moments.origins, self.K * (2 + 2 * self.d) * sizeof(double))
-        reduce_second(self.layout.code, moments.code, self.K, self.d, self.moments.second, found.second)
-        found.log_evidence, found.weight = self.moments.log_evidence, self.moments.weight
-        return statistics.SufficientStatistics(*moments_arrays(into.base, moments, self.K, self.d, &found))
-
-
-def add_scatter(rows, const double[::1] weight, const double[::1] origin not None, double[:, ::1] out not None):
-    """Add the scatter of rows (n, q) about an origin to the lower triangle of `out`, (q, q)."""
-    cdef Rows table
-    cdef const float[:, :] floats
-    cdef const double[:, :] doubles
-    if rows.itemsize == sizeof(float):
-        floats = rows
-        table = describe_rows(floats, weight)
-    else:
-        doubles = rows
-        table = describe_rows(doubles, weight)
-    expect("origin", origin.shape[0], rows.shape[1])
-    expect_matrix("out", out, rows.shape[1], rows.shape[1])
-    add_scatter_about(&table, &origin[0], rows.shape[1], &out[0, 0])
+        self.log_widths = noise.log_widths
+        whole.plan, whole.layout, whole.has_errors = plan, self.observed.layout, self.observed.has_errors
+        whole.single, whole.form, whole.log_widths = self.inputs.single, self.inputs.form, NULL
+        if self.log_widths is not None:
+            expect("log_widths", self.log_widths.shape[0], plan.n_features)
+            whole.log_widths = &self.log_widths[0]
+        whole.n_sums = n_sums_of(whole)
+        self.inputs.patterns = self.observed.patterns
+        self.scratch.make_ready_for_patterns(whole, self.observed.results.rows.n)
+        self.scratch.make_room_for(whole, &self.observed.patterns, 0, self.observed.patterns.n_shares)
+        return 0
 
 
 @cython.auto_pickle(False)
@@ -1807,7 +1758,7 @@ cdef void begin_plan(PassPlan* plan, Py_ssize_t K, Py_ssize_t d, Layout layout, 
     plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
     plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
     plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()
-    plan.tails, plan.power, plan.allowed = NULL, 0, NULL
+    plan.tails, plan.power, plan.allowed, plan.own = NULL, 0, NULL, NULL
 
 
 cdef double weight_of(const double[::1] weight, Py_ssize_t n) except? -1:

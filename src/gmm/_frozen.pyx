@@ -144,7 +144,7 @@ cdef Rows contiguous_rows(const void* values, bint single, Py_ssize_t n, Py_ssiz
     cdef Rows rows
     rows.values, rows.single = values, single
     rows.n, rows.first_lane, rows.row_stride, rows.column_stride = n, 0, d, 1
-    rows.weight, rows.given, rows.code = NULL, NULL, NULL
+    rows.weight, rows.given, rows.code, rows.error = NULL, NULL, NULL, NULL
     ask_nothing(&rows)
     return rows
 

@@ -10,24 +10,14 @@
 
 #include "compiler.h"
 #include "exp_log.h"
-#define ERRORS_ROWS 64 /* of a block */
-#define ERRORS_LANES 8 /* of the widest vector */
-#define ERRORS_FEW 8   /* columns, up to which their number is a constant */
+#include "leaves.h"
+#define ERRORS_FEW 8     /* columns, up to which their number is a constant */
+#define ERRORS_FAR 1e300 /* at which squares are cut off, as in tile.h */
 #define ERRORS_GLUE_VALUES(a, b) a##_##b
 #define ERRORS_GLUE(a, b) ERRORS_GLUE_VALUES(a, b)
 #define ERRORS_NAME(name) ERRORS_GLUE(errors_##name, ERRORS_SET)
 #define ERRORS_VEC ERRORS_NAME(vec)
 #define ERRORS_WIDTH (ptrdiff_t)(sizeof(ERRORS_VEC) / sizeof(double))
-
-typedef struct {
-    void (*density)(const double *, const double *, ptrdiff_t, int, const double *, const double *, double, double *,
-                    double *);
-    void (*normalise)(double *, ptrdiff_t, const double *, double *);
-    void (*scores)(const double *, const double *, ptrdiff_t, int, const double *, const double *, const double *,
-                   double *, double *);
-    void (*collect)(const double *, ptrdiff_t, double *);
-    void (*largest)(const double *, ptrdiff_t, double *);
-} errors_functions;
 
 #define ERRORS_SET base
 #define ERRORS_BYTES 16
@@ -43,9 +33,9 @@ TILE_BEGIN(TILE_AVX512)
 #define ERRORS_BYTES 64
 #include "deconvolve.h"
 TILE_END
-static const errors_functions *const errors_sets[] = {&errors_table_base, &errors_table_avx2, &errors_table_avx512};
+static const errors_leaves *const errors_sets[] = {&errors_table_base, &errors_table_avx2, &errors_table_avx512};
 #else
-static const errors_functions *const errors_sets[] = {&errors_table_base, &errors_table_base, &errors_table_base};
+static const errors_leaves *const errors_sets[] = {&errors_table_base, &errors_table_base, &errors_table_base};
 #endif
 
 #else /* --------------------------------------------------- one instruction set, included by the first half */
@@ -134,8 +124,10 @@ TILE_LEAF void ERRORS_NAME(density_of)(const ptrdiff_t d, const double *x, const
         *(ERRORS_VEC *)(out + r) = square;
         *(ERRORS_VEC *)(product + r) = ERRORS_NAME(product)(d, pivot, (ERRORS_VEC *)(exponent + r));
     }
-    for (r = 0; r < ERRORS_ROWS; r++)
-        out[r] = offset - 0.5 * (out[r] + exponent[r] * 0x1.62e42fefa39efp-1 + tile_log_double(product[r]));
+    for (r = 0; r < ERRORS_ROWS; r++) {
+        const double square = out[r] < ERRORS_FAR ? out[r] : ERRORS_FAR;
+        out[r] = offset - 0.5 * (square + exponent[r] * 0x1.62e42fefa39efp-1 + tile_log_double(product[r]));
+    }
 }
 
 /* f with d as a constant where there are few columns */
@@ -236,50 +228,7 @@ static void ERRORS_NAME(collect)(const double *total, ptrdiff_t n, double *restr
         for (sums[i] = 0, lane = 0; lane < ERRORS_WIDTH; lane++) sums[i] += total[i * ERRORS_WIDTH + lane];
 }
 
-/* From joint log densities (K, ERRORS_ROWS) of a block to responsibilities, 0 where rounding is more, and log evidence,
- * beside noise (ERRORS_ROWS) */
-static void ERRORS_NAME(normalise)(double *restrict joint, ptrdiff_t K, const double *restrict log_noise,
-                                   double *restrict evidence)
-{
-    double most[ERRORS_ROWS], sum[ERRORS_ROWS], *row;
-    ptrdiff_t r, k;
-    for (r = 0; r < ERRORS_ROWS; r++) most[r] = log_noise[r];
-    for (k = 0, row = joint; k < K; k++, row += ERRORS_ROWS)
-        for (r = 0; r < ERRORS_ROWS; r++) most[r] = row[r] > most[r] ? row[r] : most[r];
-    for (r = 0; r < ERRORS_ROWS; r++) sum[r] = tile_exp_double(log_noise[r] - most[r]);
-    for (k = 0, row = joint; k < K; k++, row += ERRORS_ROWS)
-        for (r = 0; r < ERRORS_ROWS; r++) {
-            row[r] = tile_exp_double(row[r] - most[r]);
-            sum[r] += row[r];
-        }
-    for (r = 0; r < ERRORS_ROWS; r++) {
-        evidence[r] = most[r] + tile_log_double(sum[r]);
-        sum[r] = 1.0 / sum[r];
-    }
-    for (k = 0, row = joint; k < K; k++, row += ERRORS_ROWS)
-        for (r = 0; r < ERRORS_ROWS; r++) {
-            const double share = row[r] * sum[r];
-            row[r] = share > 1e-18 ? share : 0.0;
-        }
-}
-
-/* The component with the largest of values (K, ERRORS_ROWS) of each row, the first of those */
-static void ERRORS_NAME(largest)(const double *values, ptrdiff_t K, double *restrict label)
-{
-    double most[ERRORS_ROWS];
-    ptrdiff_t r, k;
-    for (r = 0; r < ERRORS_ROWS; r++) most[r] = values[r], label[r] = 0;
-    for (k = 1, values += ERRORS_ROWS; k < K; k++, values += ERRORS_ROWS) {
-        const double number = (double)k;
-        for (r = 0; r < ERRORS_ROWS; r++) {
-            label[r] = values[r] > most[r] ? number : label[r];
-            most[r] = values[r] > most[r] ? values[r] : most[r];
-        }
-    }
-}
-
-static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(normalise), ERRORS_NAME(scores),
-                                                    ERRORS_NAME(collect), ERRORS_NAME(largest)};
+static const errors_leaves ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(scores), ERRORS_NAME(collect)};
 
 #undef ERRORS_SET
 #undef ERRORS_BYTES

@@ -70,6 +70,10 @@ cdef inline void resolve_overflowed_rows(
             highest = max(highest, tile[k * ld + r])
         if highest > -0.49 * 1e300:
             continue
+        if plan.own != NULL:                       # which have no whitener: all components take the row
+            for k in range(K):
+                tile[k * ld + r] = -INFINITY if tile[k * ld + r] == -INFINITY else -DBL_MAX
+            continue
         nearest.part, nearest.exponent = -1, 0     # none yet
         for k in range(K):
             if tile[k * ld + r] > -INFINITY:       # else it is empty, or not of the row's class

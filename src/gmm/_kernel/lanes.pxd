@@ -22,6 +22,7 @@ from gmm._kernel.block cimport (
     write_components,
     write_rows,
 )
+from gmm._kernel.deconvolve cimport accumulate_own, log_density_own
 from gmm._kernel.diagnostics cimport add_log_rest, add_powers
 from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
 from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
@@ -270,12 +271,16 @@ cdef inline void one_block(
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0
+    cdef bint own = plan.own != NULL and real is double
     if not workspace.loaded:
         load_block(plan, rows, x, start, n, padded, workspace, features, block, sums != NULL)
     if plan.given:
         take_given(rows.given + start * K, <real*>workspace.mass, K, n, padded, ld, tile, <real*>workspace.evidence)
     else:
-        if few:
+        if own:
+            log_density_own(plan, rows.error + start, <const double*>block, n, padded, ld, workspace.own,
+                            <double*>tile)
+        elif few:
             log_density_few(plan, features, n, padded, ld, scratch, tile)
         elif fuses(plan) and has_products(plan.layout):
             log_density_quadratic(plan.kernel, <const real*>plan.coefficients, terms, block, ld, tile, K,
@@ -304,6 +309,8 @@ cdef inline void one_block(
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
             if plan.far:
                 flag_overflowed_components(n * K, <data*>rows.log_joint + start * K)
+        if own and sums != NULL:                   # the order of the rows
+            choose(plan.kernel, tile, ld, <real*>workspace.evidence, <real*>workspace.best, K, padded)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld, plan.noisy,
@@ -324,6 +331,11 @@ cdef inline void one_block(
                            tail_sums(plan, sums), K, padded)
     if plan.totals:
         sums[0] += evidence
+    elif own:
+        if plan.hard:
+            give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
+        accumulate_own(plan, rows.error + start, <const double*>block, <const double*>workspace.best,
+                       <const double*>workspace.mass, <const double*>tile, n, ld, workspace.own, sums)
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     elif is_low_rank(plan.moments):
@@ -349,6 +361,14 @@ cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint ev
             sums[i] += sums[n_sums + i]
         workspace.level[left] += 1
         workspace.n_nodes -= 1
+
+
+cdef inline void push_node(Workspace* workspace, Py_ssize_t lane, Py_ssize_t n_sums) noexcept nogil:
+    """Take the sums behind the last node for those of a lane."""
+    workspace.level[workspace.n_nodes] = 0
+    workspace.first_lane[workspace.n_nodes] = lane
+    workspace.n_nodes += 1
+    merge_siblings(workspace, n_sums, False)
 
 
 cdef inline void take_nodes(Workspace* workspace, Workspace* other, Py_ssize_t n_sums) noexcept nogil:
@@ -389,7 +409,23 @@ cdef inline void walk_lanes(
             one_block(plan, rows, x, start, n, workspace, tile, sums)
             start += n
         if accumulate:
-            workspace.level[workspace.n_nodes] = 0
-            workspace.first_lane[workspace.n_nodes] = rows.first_lane + lane
-            workspace.n_nodes += 1
-            merge_siblings(workspace, plan.n_sums, False)
+            push_node(workspace, rows.first_lane + lane, plan.n_sums)
+
+
+cdef inline void walk(
+    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace, bint accumulate,
+) noexcept nogil:
+    if rows.single:
+        walk_in_type(plan, rows, <const float*>rows.values, first, last, workspace, accumulate)
+    else:
+        walk_in_type(plan, rows, <const double*>rows.values, first, last, workspace, accumulate)
+
+
+cdef inline void walk_in_type(
+    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
+    Workspace* workspace, bint accumulate,
+) noexcept nogil:
+    if plan.single:
+        walk_lanes(plan, rows, x, first, last, workspace, <float*>workspace.tile, accumulate)
+    else:
+        walk_lanes(plan, rows, x, first, last, workspace, <double*>workspace.tile, accumulate)

@@ -47,4 +47,15 @@
 TILE_LEAVES(double)
 TILE_LEAVES(float)
 
+#define ERRORS_ROWS 64 /* of a block of rows with errors of their own */
+#define ERRORS_LANES 8 /* of the widest vector */
+
+typedef struct { /* see deconvolve.h */
+    void (*density)(const double *, const double *, ptrdiff_t, int, const double *, const double *, double, double *,
+                    double *);
+    void (*scores)(const double *, const double *, ptrdiff_t, int, const double *, const double *, const double *,
+                   double *, double *);
+    void (*collect)(const double *, ptrdiff_t, double *);
+} errors_leaves;
+
 #endif

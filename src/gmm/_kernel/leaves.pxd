@@ -85,12 +85,22 @@ cdef extern from "leaves.h" nogil:
                                Py_ssize_t) noexcept nogil
         void (*few_diagonal)(const float*, const float*, Py_ssize_t, const double*, float*, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t, Py_ssize_t) noexcept nogil
+    enum:
+        ERRORS_ROWS
+        ERRORS_LANES
+    ctypedef struct errors_leaves:
+        void (*density)(const double*, const double*, Py_ssize_t, int, const double*, const double*, double, double*,
+                        double*) noexcept nogil
+        void (*scores)(const double*, const double*, Py_ssize_t, int, const double*, const double*, const double*,
+                       double*, double*) noexcept nogil
+        void (*collect)(const double*, Py_ssize_t, double*) noexcept nogil
 
 
 cdef struct Kernel:
     # What computes the arithmetic of a block: the functions of one instruction set, or the twin, with NULL for both.
     const tile_leaves_double* doubles
     const tile_leaves_float* floats
+    const errors_leaves* errors         # of rows with errors of their own, which have no twin
 
 
 cdef inline bint is_twin(Kernel kernel) noexcept nogil:

@@ -1,29 +1,23 @@
 """Passes and updates in turn, without Python: EM and the accelerated solver."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs, sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from cpython.pythread cimport PyThread_release_lock
 
 from gmm._kernel.crew cimport Crew, Hand, await_lock, call_hands, first_lane_of
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
-from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk_lanes
-from gmm._kernel.layout cimport Layout
-from gmm._kernel.moments cimport Moments, any_empty, moments_in, moments_size
+from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
+from gmm._kernel.moments cimport Moments, any_empty
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.observed cimport (
-    Columns, Seen, TrueMixture, add_deconvolved, add_expanded, add_true, find_true, reduce_second, see, see_blurred,
-    seen_in, seen_size, true_in, true_size,
-)
-from gmm._kernel.plan cimport (
-    PassPlan, choose_form, has_tails, measure, n_lanes, prepare, prepared_size, set_noise, set_tails,
-)
-from gmm._kernel.rows cimport Rows, data
+from gmm._kernel.patterns cimport PatternPass, Patterns, collect_patterns, rounding_of_patterns, walk_shares
+from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
+from gmm._kernel.rows cimport Rows
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
+from gmm._kernel.workspace cimport Workspace
 
 
 cdef enum:
@@ -66,32 +60,11 @@ cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_s
     return reached(records, n, highest) + gain < outlook.target
 
 
-cdef struct Pattern:
-    # Rows that have values in the same columns.
-    Rows rows                   # of these columns
-    Columns columns
-    const double* origin        # (q,) and its reach: see `prepare`
-    const double* reach
-    const double* scatter       # (q, q) about the origin, or NULL
-    const double* error         # (d, d) or (d,) that the rows share, of all columns; NULL: none
-    double log_volume           # of the box of noise in the missing columns
-
-
-cdef struct Patterns:
-    Py_ssize_t n                # 0: all rows have all columns
-    Pattern* each
-    Layout layout               # of passes over them: that of all moments or, with errors, a full or a diagonal one
-    bint has_errors
-    double* room                # of a plan, of a mixture as a pattern sees it, and of the moments of its rows
-    double* nodes               # of a workspace, and what it lays out
-    Moments sums                # OUT of the last pass, about the centres
-    double rounding             # OUT the largest of all patterns
-
-
 cdef struct LoopInputs:
     # What is the same in every pass of a loop.
     Rows rows
-    Patterns patterns           # instead of the rows
+    Patterns patterns           # instead of the rows, and how they are passed over
+    PatternPass patterns_pass
     const double* origin        # (d,) and its reach: see `prepare`
     const double* reach
     const double* scatter       # (d, d) about the origin, or NULL
@@ -100,25 +73,6 @@ cdef struct LoopInputs:
     Crew* crew                  # that shares each pass; NULL: one worker makes it
     Py_ssize_t at_most          # passes, one at least
     double unit                 # of what is recorded, in nats per unit weight
-
-
-cdef inline void walk(
-    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace, bint accumulate,
-) noexcept nogil:
-    if rows.single:
-        walk_in_type(plan, rows, <const float*>rows.values, first, last, workspace, accumulate)
-    else:
-        walk_in_type(plan, rows, <const double*>rows.values, first, last, workspace, accumulate)
-
-
-cdef inline void walk_in_type(
-    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
-    Workspace* workspace, bint accumulate,
-) noexcept nogil:
-    if plan.single:
-        walk_lanes(plan, rows, x, first, last, workspace, <float*>workspace.tile, accumulate)
-    else:
-        walk_lanes(plan, rows, x, first, last, workspace, <double*>workspace.tile, accumulate)
 
 
 cdef inline void walk_share(
@@ -160,132 +114,34 @@ cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Work
     merge_siblings(workspace, plan.n_sums, True)
 
 
-cdef inline Py_ssize_t pattern_size(const PassPlan* whole, Layout layout, const Pattern* pattern) noexcept nogil:
-    """Return the doubles that a pass over a pattern needs for its workspace, in any form.
-
-    Where empty components are skipped, those of fewer components as well, which may need more.
-    """
-    cdef PassPlan plan = whole[0]
-    cdef Py_ssize_t size = 0, fewer
-    cdef int form
-    plan.n_features, plan.layout, plan.moments = pattern.columns.q, layout, layout
-    for fewer in range(plan.n_all if plan.skips_empty else 1):
-        plan.n_components = plan.n_all - fewer
-        for form in range(4):
-            choose_form(&plan, 1, pattern.reach, form)
-            plan.common_scatter = plan.common_quadratic = False
-            measure(&plan)
-            size = max(size, node_slots(&plan, pattern.rows.n) * (plan.n_sums + 2)
-                       + workspace_size(&plan, pattern.rows.n, False))
-    return size
-
-
-cdef inline Py_ssize_t node_slots(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
-    """Return how many nodes the merge tree of so many rows may have at once."""
-    cdef Py_ssize_t slots = 3
-    while (<Py_ssize_t>1 << (slots // 2)) < n_lanes(plan, n_rows) + 1:
-        slots += 2
-    return slots
-
-
-cdef inline void lay_out_nodes(
-    const PassPlan* plan, Py_ssize_t n_rows, bint again,
-    double* buffer,                                # of as many doubles as nodes and workspace take
-    Workspace* workspace,
-) noexcept nogil:
-    cdef Py_ssize_t slots = node_slots(plan, n_rows)
-    workspace.node = buffer
-    workspace.level = <Py_ssize_t*>(workspace.node + slots * plan.n_sums)
-    workspace.first_lane = workspace.level + slots
-    workspace.n_nodes = 0
-    lay_out_workspace(workspace, plan, n_rows, again, aligned(<double*>(workspace.first_lane + slots)))
-
-
-cdef inline void walk_patterns(
-    const PassPlan* whole, const LoopInputs* inputs,
-    const double* log_offset, const double* centres, const double* whiteners,
-    Patterns* patterns,                            # OUT its sums
-) noexcept nogil:
-    """Pass over the rows of each pattern with the mixture of its columns, and add up what they say of all columns."""
-    cdef Layout layout = patterns.layout
-    cdef Py_ssize_t K = whole.n_all, d = whole.n_features, i
-    cdef double* room = patterns.room
-    cdef Seen seen = seen_in(room, layout, K, d)
-    cdef TrueMixture mixture = true_in(room + seen_size(layout, K, d), K)
-    cdef double* sums = mixture.log_weights + true_size(layout, K, d)
-    cdef double* prepared = sums + moments_size(layout, K, d)
-    cdef Moments* total = &patterns.sums
-    cdef Moments part
-    cdef PassPlan plan
-    cdef Workspace workspace
-    cdef Rows rows
-    cdef const Pattern* pattern
-    memset(total.origins, 0, moments_size(layout, K, d) * sizeof(double))
-    memcpy(total.origins, centres, K * d * sizeof(double))
-    total.log_evidence = total.weight = patterns.rounding = 0
-    if patterns.has_errors:
-        find_true(whole.layout, layout, K, d, log_offset, whiteners, seen.room, &mixture)
-    for i in range(patterns.n):
-        pattern = patterns.each + i
-        if patterns.has_errors:
-            see_blurred(layout, K, &pattern.columns, centres, &mixture, pattern.error, &seen)
-        else:
-            see(layout, K, &pattern.columns, log_offset, centres, whiteners, &seen)
-        plan, plan.n_features, plan.layout, plan.moments = whole[0], pattern.columns.q, layout, layout
-        set_noise(&plan, whole.log_noise + pattern.log_volume)
-        prepare(&plan, seen.log_offset, seen.centres, seen.whiteners, pattern.origin, pattern.reach, inputs.single,
-                pattern.scatter != NULL, inputs.form, prepared)
-        rows = pattern.rows
-        if plan.allowed == NULL:                   # a mixture that knows no classes
-            rows.code = NULL
-        lay_out_nodes(&plan, rows.n, False, patterns.nodes, &workspace)
-        walk(&plan, &rows, 0, n_lanes(&plan, rows.n), &workspace, True)
-        merge_siblings(&workspace, plan.n_sums, True)
-        part = moments_in(sums, K, plan.n_features)
-        unpack_moments(&plan, workspace.node, seen.whiteners, pattern.scatter, &part)
-        if patterns.has_errors:
-            add_deconvolved(layout, K, &pattern.columns, &seen, &mixture, False, &part, total)
-        else:
-            add_expanded(layout, K, &pattern.columns, &seen, &part, total)
-        patterns.rounding = max(patterns.rounding, rounding_of(&plan))
-    if patterns.has_errors:
-        add_true(layout, K, d, &mixture, total)
-
-
-cdef inline Py_ssize_t patterns_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Doubles of the room of patterns."""
-    return (seen_size(layout, K, d) + true_size(layout, K, d) + moments_size(layout, K, d)
-            + prepared_size(layout, layout, K, d))
-
-
 cdef inline void walk_mixture(
     const PassPlan* plan, LoopInputs* inputs,
     const double* log_offset, const double* centres, const double* whiteners, Workspace* workspace,
 ) noexcept nogil:
     """Pass over the rows with a mixture, that of the plan."""
-    if inputs.patterns.n > 0:
-        walk_patterns(plan, inputs, log_offset, centres, whiteners, &inputs.patterns)
-    else:
+    cdef PatternPass* whole = &inputs.patterns_pass
+    if inputs.patterns.n_shares == 0:
         walk_first(plan, inputs, workspace)
+        return
+    whole.plan, whole.log_offset, whole.centres, whole.whiteners = plan, log_offset, centres, whiteners
+    workspace.n_nodes = 0
+    walk_shares(whole, &inputs.patterns, 0, inputs.patterns.n_shares, workspace, True)
+    merge_siblings(workspace, whole.n_sums, True)
 
 
 cdef inline void gather_moments(
     const PassPlan* plan, const LoopInputs* inputs, const double* whiteners, const Workspace* workspace,
     Moments* moments,                              # OUT of the last pass
 ) noexcept nogil:
-    cdef const Moments* sums = &inputs.patterns.sums
-    cdef Py_ssize_t K = plan.n_all, d = plan.n_features
-    if inputs.patterns.n > 0:
-        memcpy(moments.origins, sums.origins, K * (2 + 2 * d) * sizeof(double))        # up to the second moments
-        reduce_second(inputs.patterns.layout, plan.moments, K, d, sums.second, moments.second)
-        moments.log_evidence, moments.weight = sums.log_evidence, sums.weight
-    else:
+    if inputs.patterns.n_shares == 0:
         unpack_moments(plan, workspace.node, whiteners, inputs.scatter, moments)
+    else:
+        collect_patterns(&inputs.patterns_pass, workspace.node, workspace.patterns, moments)
 
 
 cdef inline double rounding_in(const PassPlan* plan, const LoopInputs* inputs) noexcept nogil:
     """Bound the relative rounding error of the mean log evidence of the last pass."""
-    return inputs.patterns.rounding if inputs.patterns.n > 0 else rounding_of(plan)
+    return rounding_of(plan) if inputs.patterns.n_shares == 0 else rounding_of_patterns(&inputs.patterns_pass)
 
 
 cdef inline bint walk_again(
@@ -296,11 +152,11 @@ cdef inline bint walk_again(
     """Pass over the rows with another mixture; return False where that needs another workspace."""
     cdef bint linear = plan.linear, single = plan.single
     cdef Py_ssize_t n_components = plan.n_components
-    if inputs.patterns.n == 0:
-        prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
-                inputs.scatter != NULL, inputs.form, room)
-        if plan.linear != linear or plan.single != single or plan.n_components != n_components:
-            return False
+    prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
+            inputs.scatter != NULL, inputs.form, room)
+    if inputs.patterns.n_shares == 0 and (
+            plan.linear != linear or plan.single != single or plan.n_components != n_components):
+        return False
     walk_mixture(plan, inputs, log_offset, centres, whiteners, workspace)
     return True
 

@@ -208,8 +208,6 @@ cdef inline void add_expanded(
                 total.second[k * d + columns.order[j]] += part.second[k * q + j]
             for j in range(m):
                 total.second[k * d + columns.order[q + j]] += count * seen.maps[k * m + j]
-    total.log_evidence += part.log_evidence
-    total.weight += part.weight
 
 
 cdef inline void add_steps(
@@ -325,7 +323,7 @@ cdef inline void find_true(
 cdef inline void see_blurred(
     Layout of_rows, Py_ssize_t K, const Columns* columns, const double* centres, const TrueMixture* mixture,
     const double* error,                           # (d, d) or (d,) of all columns; NULL: each row has its own
-    Seen* seen,                                    # OUT without whiteners and maps where each row has its own
+    Seen* seen,                                    # OUT where each has its own, V as triangles for whiteners; no maps
 ) noexcept nogil:
     """Add the errors of rows to the covariances of their columns."""
     cdef Py_ssize_t d = columns.d, q = columns.q, size = matrix_size(of_rows, d), of_seen = matrix_size(of_rows, q)
@@ -339,17 +337,24 @@ cdef inline void see_blurred(
         v, u, g = mixture.covariances + k * size, seen.whiteners + k * of_seen, seen.maps + k * q * (size // d)
         for j in range(q):
             seen.centres[k * q + j] = centres[k * d + order[j]]
-        for i in range(q if error != NULL else 0):
+        if error == NULL:
+            seen.log_offset[k] = mixture.log_weights[k] + constant
+            u = seen.whiteners + k * (q * (q + 1) // 2 if is_dense(of_rows) else q)
+            for i in range(q):
+                if not is_dense(of_rows):
+                    u[i] = v[order[i]]
+                    continue
+                for j in range(i + 1):
+                    u[i * (i + 1) // 2 + j] = v[order[i] * d + order[j]]
+            continue
+        for i in range(q):
             if not is_dense(of_rows):
                 seen.room[i] = v[order[i]] + error[order[i]]
                 continue
             for j in range(q):
                 seen.room[i * q + j] = v[order[i] * d + order[j]] + error[order[i] * d + order[j]]
-        if error != NULL:
-            whiten(of_rows, 1, q, seen.room, u, &log_determinant)
+        whiten(of_rows, 1, q, seen.room, u, &log_determinant)
         seen.log_offset[k] = mixture.log_weights[k] + constant + log_determinant
-        if error == NULL:
-            continue
         if not is_dense(of_rows):
             for j in range(q):
                 g[j] = v[order[j]] * u[j]
@@ -414,8 +419,6 @@ cdef inline void add_deconvolved(
                 total.second[k * size + i * d + j] += sum_
                 if i != j:
                     total.second[k * size + j * d + i] += sum_
-    total.log_evidence += part.log_evidence
-    total.weight += part.weight
 
 
 cdef inline void whiten_moments(

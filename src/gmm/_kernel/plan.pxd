@@ -40,6 +40,15 @@ cdef enum:
     N_POWERS = 3              # of the coordinates along the axes: the second to the fourth
     BUFFERS = 6               # of d rows, for diagnostics: z, y, y², y³, y⁴, A x
 
+
+cdef struct OwnErrors:
+    # Of rows that each have an error of their own: see `deconvolve.pxd`.
+    const double* errors        # (E, size) covariances of all columns, (d, d) or (d,), of which each row has one
+    const double* covariances   # (n_all, n_triangle) of the components, of the columns of the rows
+    const int* order            # (n_features,) these columns
+    Py_ssize_t d, size
+
+
 cdef struct PassPlan:
     # What all workers of one pass read.
     Py_ssize_t n_all            # components of the mixture
@@ -84,6 +93,7 @@ cdef struct PassPlan:
     const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
     const void* common_panels   # the tied whitener likewise, for common_quadratic
     const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`
+    const OwnErrors* own        # or NULL: whiteners say nothing
 
 
 cdef inline double limit_linear_double() noexcept nogil:
@@ -228,7 +238,13 @@ cdef inline Py_ssize_t n_stored(const PassPlan* plan) noexcept nogil:
 
 cdef inline bint keeps_rows(const PassPlan* plan) noexcept nogil:
     """Return whether moments need the rows of a block row by row as well."""
-    return not plan.linear and is_dense(plan.moments) and not plan.totals and not is_twin(plan.kernel)
+    return (not plan.linear and is_dense(plan.moments)
+            and not (plan.totals or plan.own != NULL or is_twin(plan.kernel)))
+
+
+cdef inline Py_ssize_t n_triangle(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Numbers of a symmetric matrix as a lower triangle row by row, or of its diagonal."""
+    return d * (d + 1) // 2 if is_dense(layout) else d
 
 
 cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:
@@ -237,6 +253,8 @@ cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil
     cdef double terms = plan.n_moments
     if not plan.linear:
         terms = max(matrix_size(plan.moments, d), matrix_size(plan.layout, d), d)
+    if plan.own != NULL:
+        terms *= 1 + d / 2.
     if plan.axes != NULL:
         terms += max(matrix_size(plan.layout, d), d) + 2 * N_POWERS * d
     return <double>rows * plan.n_components * (2 * terms + 20)
@@ -269,6 +287,8 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
     plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
+    if plan.own != NULL:                           # whose order matters within a block
+        plan.block = LANE_ROWS
     plan.n_strips = 1 + (d - 1) * item * plan.block // BLOCK_BYTES
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
     enough = <Py_ssize_t>ceil(LANE_WORK / work_of(plan, plan.block))
@@ -280,7 +300,8 @@ cdef inline bint same_workspace(const PassPlan* one, const PassPlan* other) noex
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
             and one.single == other.single and one.totals == other.totals
-            and (one.axes == NULL) == (other.axes == NULL) and has_tails(one) == has_tails(other))
+            and (one.axes == NULL) == (other.axes == NULL) and one.own == other.own
+            and has_tails(one) == has_tails(other))
 
 
 cdef inline Py_ssize_t n_lanes(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
@@ -421,6 +442,18 @@ cdef inline void prepare(
     plan.far = may_be_far(plan)
     lay_out_form(plan, common_scatter, log_offset, whiteners, room)
     fill_form(plan, centres, whiteners, origin)
+
+
+cdef inline void prepare_own(
+    PassPlan* plan, const OwnErrors* own, const double* log_offset, const double* centres,
+    double* room,                                  # OUT what the plan points into, which is less than of `prepare`
+) noexcept nogil:
+    """Prepare a pass over rows with errors of their own."""
+    plan.own, plan.all_offsets, plan.all_centres, plan.n_components = own, log_offset, centres, plan.n_all
+    plan.linear = plan.single = False
+    plan.far, plan.kappa = True, 0
+    lay_out_form(plan, False, log_offset, NULL, room)
+    fill_form(plan, centres, NULL, centres)
 
 
 cdef inline void narrow(const double* values, Py_ssize_t n, float* out) noexcept nogil:

@@ -17,6 +17,7 @@ cdef struct Rows:
     const double* weight
     const double* given         # (n, K)
     const int* code             # (n,) 0 for rows of unknown class: see `keep_to_classes`
+    const int* error            # (n,) which error each has, in a plan for errors of their own
     Py_ssize_t* label
     double* log_evidence
     void* score                 # (n,) the same in the type of the data
@@ -37,7 +38,7 @@ cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) 
     table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
     table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     table.weight = &weight[0] if weight is not None else NULL
-    table.given, table.code = NULL, NULL
+    table.given, table.code, table.error = NULL, NULL, NULL
     ask_nothing(&table)
     return table
 

@@ -1,7 +1,8 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
+from gmm._kernel.deconvolve cimport own_size
 from gmm._kernel.layout cimport matrix_size, n_factors
 from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
-from gmm._kernel.plan cimport PassPlan, diagnostic_rows, item_size, keeps_rows, n_stored, tail_rows
+from gmm._kernel.plan cimport PassPlan, diagnostic_rows, item_size, keeps_rows, n_lanes, n_stored, tail_rows
 
 cdef enum:
     KEPT_BYTES = 524288         # of blocks that wait for the next pass: a part of the second cache
@@ -25,6 +26,8 @@ cdef struct Workspace:
     void* diagnostics           # see `diagnostics.pxd`
     void* square
     void* block_sums
+    double* own                 # of rows with errors of their own: see `own_size`
+    double* patterns            # what each pattern of rows needs: see `walk_share_of_patterns`
     double* node
     Py_ssize_t* level
     Py_ssize_t* first_lane
@@ -69,10 +72,15 @@ cdef inline Py_ssize_t blocks_to_keep(const PassPlan* plan, Py_ssize_t n_rows, b
 
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows, bint again) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features
+    cdef Py_ssize_t K = plan.n_components
     cdef Py_ssize_t width = kept_rows(plan) * blocks_to_keep(plan, n_rows, again) + K + plan.totals
     width += scratch_rows(plan) + 3 + diagnostic_rows(plan) + tail_rows(plan)
-    return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
+    return (row_length(plan, n_rows) * width + 8 + block_sums_size(plan) + own_size(plan))
+
+
+cdef inline Py_ssize_t block_sums_size(const PassPlan* plan) noexcept nogil:
+    cdef Py_ssize_t d = plan.n_features
+    return (max(plan.n_moments * plan.n_components, matrix_size(plan.moments, d))
             + (scatter_room(d, item_size(plan)) if keeps_rows(plan) else 0))
 
 
@@ -94,11 +102,42 @@ cdef inline void lay_out_workspace(
     workspace.best = work + ld * 2
     workspace.diagnostics = work + ld * 3
     workspace.block_sums = work + ld * (3 + diagnostic_rows(plan))
+    workspace.own = work + ld * (3 + diagnostic_rows(plan)) + block_sums_size(plan)
     workspace.n_ones, workspace.loaded = -1, False
     for i in range(workspace.n_kept):
         take_block(workspace, plan, i)
         if not keeps_rows(plan):
             fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.beside)
+
+
+cdef inline Py_ssize_t node_slots(Py_ssize_t lanes) noexcept nogil:
+    """Return how many nodes the merge tree of so many lanes may have at once."""
+    cdef Py_ssize_t slots = 3
+    while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
+        slots += 2
+    return slots
+
+
+cdef inline double* lay_out_tree(
+    Py_ssize_t slots, Py_ssize_t n_sums,
+    double* buffer,                                # of as many doubles as these nodes take, and two for each
+    Workspace* workspace,                          # OUT its nodes
+) noexcept nogil:
+    """Return what is left of the buffer."""
+    workspace.node = buffer
+    workspace.level = <Py_ssize_t*>(workspace.node + slots * n_sums)
+    workspace.first_lane = workspace.level + slots
+    workspace.n_nodes = 0
+    return <double*>(workspace.first_lane + slots)
+
+
+cdef inline void lay_out_nodes(
+    const PassPlan* plan, Py_ssize_t n_rows, bint again,
+    double* buffer,                                # of as many doubles as nodes and workspace take
+    Workspace* workspace,
+) noexcept nogil:
+    buffer = lay_out_tree(node_slots(n_lanes(plan, n_rows)), plan.n_sums, buffer, workspace)
+    lay_out_workspace(workspace, plan, n_rows, again, aligned(buffer))
 
 
 cdef inline void take_block(Workspace* workspace, const PassPlan* plan, Py_ssize_t number) noexcept nogil:

@@ -133,6 +133,17 @@ class RowResults(NamedTuple):
             np.empty(n, dtype) if largest is True else largest,
         )
 
+    def requested(self) -> dict[str, Output]:
+        """Return what there are numbers of, as `room` takes it."""
+        return {name: True for name, into in self._asdict().items() if into is not None}
+
+    def put(self, index: slice | NDArray[np.intp], some: RowResults) -> None:
+        """Take the numbers of some rows."""
+        into: Any
+        for into, values in zip(self, some, strict=True):
+            if into is not None:
+                into[index] = values
+
 
 class Totals(NamedTuple):
     """Sums over rows, in nats.
@@ -198,6 +209,19 @@ _CHOOSE = -1
 CENTRED_DOUBLE = 0
 
 
+def _without_values(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
+    """Return what a mixture says of a row without a value: its weights."""
+    from gmm._values.completion import Completion
+
+    weights = Completion.from_mixture(mixture, np.ones(mixture.centres.shape[1], dtype=bool)).observed
+    log_weights, noise = weights.log_offset, weights.log_noise
+    log_evidence = np.logaddexp.reduce([*log_weights, noise], keepdims=True)
+    responsibilities = np.exp(log_weights - log_evidence)[None].astype(dtype)
+    largest = np.exp(np.maximum(log_weights.max(), noise) - log_evidence).astype(dtype)
+    labels = np.array([log_weights.argmax() if log_weights.max() >= noise else -1])
+    return RowResults(labels, log_evidence, responsibilities, largest)
+
+
 class EStep:
     """Passes over one source, with second moments in the layout `moments`.
 
@@ -219,8 +243,6 @@ class EStep:
     beside : EStep, optional
         Open as well, for passes that alternate with these: its threads are used, and its scratch
         memory except by loops over rows in memory.
-    columns : int array, optional
-        Pass over rows that have these columns alone, which `walk` is given.
     """
 
     def __init__(
@@ -232,13 +254,10 @@ class EStep:
         origin: Array | None = None,
         form: int = _CHOOSE,
         beside: EStep | None = None,
-        columns: NDArray[np.intp] | None = None,
     ) -> None:
         self._source, survey = source, source.survey
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
-        if columns is not None:
-            self._origin, self._reach = self._origin.take(columns), self._reach.take(columns)
         self._single = source.dtype == np.float32 and survey.suits_single
         self._moments = moments
         self._n_threads = n_threads
@@ -248,6 +267,7 @@ class EStep:
         self._beside = beside
         self._pool: ThreadPoolExecutor | None = None
         self._total_scatter: Array | None = None
+        self._tables: dict[Layout, list[_em.ObservedRows]] = {}
 
     __enter__ = itself
 
@@ -279,7 +299,13 @@ class EStep:
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
-        """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively."""
+        """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively.
+
+        Given responsibilities are those of rows with their gaps filled.
+        """
+        if given is not None and self._source.patterns:
+            with self._without_gaps() as whole:
+                return whole.rounded(mixture, given=given)
         if mixture.layout is self._moments and not hard and given is None and (loop := self.resident) is not None:
             with blas_alone(loop.largest_product):
                 measured = loop.measure(mixture, self.common_scatter)
@@ -361,6 +387,9 @@ class EStep:
             One row for each axis: coordinates are its products with x − c_k. If the axes are the features', one number
             for each feature, or for all.
         """
+        if self._source.patterns:  # it only orders what is tried
+            with self._without_gaps() as whole:
+                return whole.diagnostics(mixture, axes)._replace(statistics=self(mixture))
         plan, scatter = self._plan_for_moments(mixture, axes=axes)
         with blas_alone(plan.largest_product):
             sums = self._sums(plan)
@@ -383,6 +412,10 @@ class EStep:
         """Compute numbers for every row, as `RowResults.room` asks."""
         plan = self.plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
+        if self._source.patterns:
+            for window, some in self._windows(plan, mixture, results.requested()):
+                results.put(slice(window.chunk.first, window.chunk.first + len(window.order)), some)
+            return results
         with blas_alone(plan.largest_product):
             self._run(plan, **results._asdict())
         return results
@@ -390,6 +423,9 @@ class EStep:
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
         plan = self.plan(mixture, rows_only=True)
+        if self._source.patterns:
+            yield from ((window.chunk.first, some) for window, some in self._windows(plan, mixture, wanted))
+            return
         scratches = self.scratches(plan, self._source.n_rows)
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
@@ -398,13 +434,38 @@ class EStep:
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
                         how: Any = results._asdict() | {"first_lane": part.first // plan.lane_rows}
-                        self.walk(plan, scratches, _em.RowTable(part.rows, **how), len(part.rows))
+                        self.walk(plan, scratches, _em.RowTable(part.rows, **how))
                     yield part.first, results
 
+    def _windows(
+        self, plan: _em.Plan, mixture: WhitenedMixture, wanted: dict[str, Output]
+    ) -> Iterator[tuple[Any, RowResults]]:
+        """Yield the windows of rows that have patterns, and the numbers for each row."""
+        source: Any = self._source
+        K, dtype, scratches = mixture.n_components, source.dtype, self.scratches(plan, source.n_rows)
+        for window in source.windows():
+            results = RowResults.room(len(window.order), K, dtype, **wanted)
+            has_values = ~window.missing.all(axis=1)
+            if has_values.any():
+                here = window.rows_of(has_values)
+                some = RowResults.room(len(here), K, dtype, **results.requested())
+                table = self._table_of(plan, window, has_values, **some._asdict())
+                with blas_alone(plan.largest_product):
+                    self.walk(plan, scratches, table)
+                results.put(here, some)
+            if not has_values.all():
+                results.put(window.rows_of(~has_values), _without_values(mixture, dtype))
+            yield window, results
+
     def plan(
-        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
+        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: Any
     ) -> _em.Plan:
         """Prepare a pass; the weights of rows are nothing to one that adds up no moments."""
+        if self._source.patterns:
+            errors, adds_moments = self._source.errors, not (how.get("rows_only") or how.get("totals"))
+            mixture = mixture.stored_in(self._moments) if adds_moments and not errors else mixture.whole()
+            of_patterns = errors.layout(self._moments) if errors else mixture.layout
+            how |= {"of_patterns": of_patterns, "with_errors": bool(errors)}
         single = self._single or bool(how.get("rows_only") and self._source.dtype == np.float32)
         return _em.Plan(
             mixture,
@@ -418,11 +479,20 @@ class EStep:
             **how,
         )
 
+    def _table_of(self, plan: _em.Plan, window: Any, some: NDArray[np.bool_], **how: Any) -> _em.ObservedRows:
+        """Return the rows of some patterns of a window, for a plan."""
+        source: Any = self._source
+        return source.observed_rows(window, some, plan.of_patterns, self._origin, self._reach, **how)
+
+    def _without_gaps(self) -> EStep:
+        """Open passes over the rows with their gaps filled."""
+        return EStep(self._source.without_gaps, self._moments, n_threads=self._n_threads, origin=self._origin)
+
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
     ) -> tuple[_em.Plan, Array | None]:
         """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
-        pooled = mixture.layout is TIED and self._moments is TIED
+        pooled = mixture.layout is TIED and self._moments is TIED and not self._source.patterns
         plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
         return plan, self.common_scatter() if plan.common_scatter else None
 
@@ -433,6 +503,11 @@ class EStep:
         Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
         memory until the garbage collector comes.
         """
+        if self._source.patterns:
+            if self._source.place != "memory":
+                return None
+            tables = list(self._tables_of_patterns(self._source.errors.layout(self._moments)))
+            return self.loop_over(tables[0], SLICE) if len(tables) == 1 else None
         if not isinstance(rows := self._source, ArraySource):
             return None
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
@@ -493,17 +568,40 @@ class EStep:
         """Walk all rows; return the scratch that holds the sums."""
         scratches = self.scratches(plan, self._source.n_rows)
         arrays["code"] = self._known.codes if plan.classified else None
+        if self._source.patterns:
+            for table in self._tables_of_patterns(plan.of_patterns):
+                self.walk(plan, scratches, table)
+            return scratches[0]
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 index = slice(chunk.first, chunk.first + len(chunk.rows))
                 how: Any = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight}
                 how |= {name: array[index] for name, array in arrays.items() if array is not None}
-                self.walk(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
+                self.walk(plan, scratches, _em.RowTable(chunk.rows, **how))
         return scratches[0]
 
-    def walk(self, plan: Any, scratches: list[_em.Scratch], table: Any, n_rows: int) -> None:
+    def _tables_of_patterns(self, layout: Layout) -> Iterator[_em.ObservedRows]:
+        """Yield the rows that weigh something, window by window; those in memory stay in their order."""
+        source: Any = self._source
+        if source.place == "memory" and layout in self._tables:
+            yield from self._tables[layout]
+            return
+        first, tables = 0, []
+        for window in source.windows():
+            if not (weighs := window.weights > 0).any():
+                continue
+            how: Any = {"with_scatter": layout is TIED, "first_lane": first}
+            table = source.observed_rows(window, weighs, layout, self._origin, self._reach, **how)
+            first += table.n_lanes
+            if source.place == "memory":
+                tables.append(table)
+            yield table
+        if source.place == "memory":
+            self._tables[layout] = tables
+
+    def walk(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable | _em.ObservedRows) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
-        n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
+        n_lanes, n_workers = plan.n_lanes(table), len(scratches)
         if n_workers == 1:
             plan.walk(scratches[0], table, 0, n_lanes)
             return
@@ -553,8 +651,8 @@ class EStep:
             owner._pool = ThreadPoolExecutor((self._n_threads or n + 1) - 1, thread_name_prefix="gmm")
         return owner._pool
 
-    def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
-        """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
+    def scratches(self, plan: _em.Plan, n_rows: int) -> list[_em.Scratch]:
+        """Return scratch for each worker of a pass over so many rows, made ready."""
         n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
         # Where rows are read ahead, the reader is a thread as well.
         if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
@@ -562,9 +660,7 @@ class EStep:
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())
         scratches = self._scratches[:n_workers]
-        if head is not None:
-            scratches = [head, *scratches[1:]]
-        for scratch in scratches[head is not None :]:
+        for scratch in scratches:
             plan.begin(scratch, n_rows)
         return scratches
 

@@ -20,13 +20,8 @@ from gmm._values.statistics import SufficientStatistics
 
 
 def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
-    """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
-    steps: Callable[..., EStep] = EStep
-    if source.patterns:
-        from gmm._passes.incomplete import IncompleteEStep
-
-        steps = IncompleteEStep
-    return steps(source, moments, n_threads=n_threads, origin=origin)
+    """Open passes over rows."""
+    return EStep(source, moments, n_threads=n_threads, origin=origin)
 
 
 NO_NOISE_YET = 1e-5  # share: the rounding of responsibilities in float32 that sum to 1

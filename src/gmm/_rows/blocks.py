@@ -35,7 +35,7 @@ from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
 _CHUNK_BYTES = 1 << 23
-_FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
+_FEWEST_LANES, _FEWEST_ROWS = 8, 1 << 14  # of a chunk, so that several workers have something to do
 _BLOCK_BYTES = 1 << 20  # of what is read at a time of an array elsewhere or a scratch file
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 _BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
@@ -242,7 +242,8 @@ class BlockSource(Source):
         d, order = self.n_features, "F" if self.feature_major else "C"
         # A pass, which asks for lanes, finds in the cache what the checksum has read.
         at_once = _CHUNK_BYTES if lane_rows == 1 else _CHUNK_BYTES // 4
-        lanes = max(_FEWEST_LANES, at_once // (lane_rows * max(d, 1) * self.dtype.itemsize))
+        fewest = min(_FEWEST_LANES, -(-_FEWEST_ROWS // lane_rows))
+        lanes = max(fewest, at_once // (lane_rows * max(d, 1) * self.dtype.itemsize))
         size = lane_rows * lanes
         buffers = cycle([np.empty((size, d), self.dtype, order=order) for _ in range(_BUFFERS)])  # type: ignore[call-overload]
         first, full, buffer = 0, 0, next(buffers)

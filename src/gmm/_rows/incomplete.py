@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, starmap
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._blas import blas_alone
 from gmm._em import ObservedRows
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array, Layout
-from gmm._values.weights import joined as joined_weights
 from gmm._values.weights import weights_of
 
-LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
-WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
-_MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
+WINDOW = 1 << 16  # consecutive rows that are taken pattern by pattern
+_AT_ONCE = 1 << 8  # rows that are filled together
 _DONORS = 500  # rows whose values stand in the gaps of others
 _FARTHEST = 1e290  # where rows have no column in common
-_OTHERS = "values in other columns than the first time"
 _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
 
 
-class Arranged(NamedTuple):
-    """Rows of a chunk in the order of their patterns, of which those come first that lack least.
+class Window(NamedTuple):
+    """Consecutive rows in the order of their patterns, of which those come first that lack least.
 
     Parameters
     ----------
     chunk : Chunk
+        The rows, in their order.
     keys : list of bytes
         Of the P patterns.
     missing : bool array of shape (P, d)
@@ -57,12 +56,18 @@ class Arranged(NamedTuple):
         """Return the rows of some patterns, (P,), in their order."""
         return self.order[np.repeat(some, self.n_rows)]
 
+    def patterns(self) -> list[tuple[Pattern, NDArray[np.intp]]]:
+        """Return what is known of each pattern, and its rows."""
+        facts = zip(self.missing, self.n_rows.tolist(), self.weights.tolist(), self.kinds.tolist(), strict=True)
+        here = np.split(self.order, self.n_rows.cumsum()[:-1])
+        return [(Pattern(np.flatnonzero(~of[0]), *of), rows) for of, rows in zip(facts, here, strict=True)]
+
 
 class IncompleteSource(Source):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
-    Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
-    beyond memory, those wait that do not fill a lane. What needs whole rows gets those of `without_gaps`.
+    Passes take windows of consecutive rows, which no chunk or block of the rows changes, pattern by pattern. What needs
+    whole rows gets those of `without_gaps`.
 
     Parameters
     ----------
@@ -85,6 +90,10 @@ class IncompleteSource(Source):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Begin a reading, with the gaps."""
+        is_same = self.sample_weight is self.base.sample_weight
+        return self.base.chunks(lane_rows) if is_same else self._weighed(lane_rows)
+
+    def _weighed(self, lane_rows: int) -> Iterator[Chunk]:
         for first, rows, _ in self.base.chunks(lane_rows):
             yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
 
@@ -110,43 +119,33 @@ class IncompleteSource(Source):
     @cached_property
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have, in the order of their keys."""
-        return list(self.by_key.values())
+        found: dict[bytes, Pattern] = {}
+        for window in self.windows():
+            for key, (pattern, _) in zip(window.keys, window.patterns(), strict=True):
+                found[key] = pattern.joined(found[key]) if key in found else pattern
+        return [found[key] for key in sorted(found)]
 
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        if self.place == "memory":
-            return iter(self._in_memory.values())
-        return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
+    def windows(self) -> Iterable[Window]:
+        """Return the rows in windows."""
+        return self._in_memory if self.place == "memory" else self._windows()
 
-    def lanes(self, order: Sequence[bytes], lane_rows: Callable[[bytes], int]) -> Iterator[tuple[int, Piece]]:
-        """Yield the rows of some patterns, by keys, in whole lanes, each time with the number of those before them.
+    def _windows(self) -> Iterator[Window]:
+        with closing(chunks_in_order(self, WINDOW)) as chunks:
+            for chunk in chunks:
+                yield from map(self._window, chunk.pieces(WINDOW))
 
-        Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
-        in the order of `order`; in memory, these are all.
-        """
-        if self.place == "memory":
-            yield from ((0, self._in_memory[key]) for key in order)
-            return
-        waiting: dict[bytes, list[Piece]] = {key: [] for key in order}
-        n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
-        for piece in self.pieces():
-            key = piece.pattern
-            if key not in waiting:
-                continue
-            waiting[key].append(piece)
-            n_waiting[key] += len(piece.indices)
-            n = n_waiting[key]
-            if n >= WAITING:
-                n_walked = (n - 1) // lane_rows(key) * lane_rows(key)
-                one = joined(waiting[key])
-                yield n_before[key], one.part(slice(n_walked))
-                waiting[key] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
-                n_before[key] += n_walked
-                n_waiting[key] -= n_walked
-        for key in order:
-            if n_before[key] + n_waiting[key] != self.by_key[key].n_rows:
-                raise changed("the rows", f"rows have {_OTHERS}")
-            yield n_before[key], joined(waiting.pop(key))
+    @cached_property
+    def _in_memory(self) -> list[Window]:
+        (chunk,) = self.chunks()
+        return list(map(self._window, chunk.pieces(WINDOW)))
+
+    def by_pattern(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
+        """Yield the patterns of each window, with the numbers of their rows and the columns that these have."""
+        for window in self.windows():
+            for pattern, here in window.patterns():
+                rows = window.chunk.rows.take(here, axis=0).take(pattern.observed, axis=1)
+                part = ArraySource(rows, weights_of(window.chunk.sample_weight, here))
+                yield pattern, here + window.chunk.first, part
 
     @cached_property
     def one_array(self) -> ArraySource | None:
@@ -203,42 +202,19 @@ class IncompleteSource(Source):
             return self._given
         return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._given)
 
-    def split(self, chunk: Chunk, *, is_known: bool = True) -> Iterator[Piece]:
-        """Yield the rows of each pattern in a chunk, in the order of keys, which are known after a first reading.
-
-        Raises
-        ------
-        ValueError
-            If a row has another key.
-        """
-        _, keys, missing, n_rows, _, _, order = self.arranged(chunk)
-        firsts = n_rows.cumsum() - n_rows
-        others = [order[at] for key, at in zip(keys, firsts, strict=True) if is_known and key not in self.by_key]
-        if others:
-            raise changed("the rows", f"row {chunk.first + int(min(others))} has {_OTHERS}")
-        for number in sorted(range(len(keys)), key=keys.__getitem__):
-            here = order[firsts[number] : firsts[number] + n_rows[number]]
-            # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
-            is_whole = self.place == "memory" and len(keys) == 1
-            rows = chunk.rows if is_whole else chunk.rows.take(here, axis=0)
-            if missing[number].any():
-                rows = rows.take(np.flatnonzero(~missing[number]), axis=1)
-            part = ArraySource(rows, weights_of(chunk.sample_weight, here))
-            yield Piece(keys[number], missing[number], here + chunk.first, part)
-
-    def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
-        return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
-
     def rows_filled(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows with the values of others that are like them in their gaps (hot deck)."""
         filled = rows.copy()
         gappy = np.flatnonzero(np.isnan(rows).any(axis=1))
-        for start in range(0, len(gappy), LANES):
-            here = gappy[start : start + LANES]
-            filled[here] = self._like_others(rows[here])
+        # Written again for all rows: new pages take several times as long as the products.
+        room = np.empty((2, min(_AT_ONCE, len(gappy)), len(self.donors[0])))
+        with blas_alone(3.0 * room.size * rows.shape[1]):
+            for start in range(0, len(gappy), _AT_ONCE):
+                here = gappy[start : start + _AT_ONCE]
+                filled[here] = self._like_others(rows[here], *room[:, : len(here)])
         return filled
 
-    def _like_others(self, rows: NDArray[Any]) -> Array:
+    def _like_others(self, rows: NDArray[Any], squares: Array, numbers: Array) -> Array:
         """Fill rows (m, d) from the donors that are nearest in the columns which both have.
 
         A donor has all columns that a row lacks, which keeps what they have to do with each other; where there is none,
@@ -248,14 +224,13 @@ class IncompleteSource(Source):
         means, missing, has = self.column_means.astype(np.float64), np.isnan(rows), ~np.isnan(donors)
         ours, theirs = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
         with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
-            squares = np.hstack([np.square(ours), ~missing, -2 * ours]) @ np.hstack([has, np.square(theirs), theirs]).T
-        n_common = (~missing).astype(np.float64) @ has.T.astype(np.float64)
-        if n_common.min() == 0:
-            squares[n_common == 0] = _FARTHEST
-            n_common = np.maximum(n_common, 1)
-        squares /= n_common
-        lacks = missing.astype(np.float64) @ (~has).T.astype(np.float64)
-        nearest = np.where(lacks > 0, np.inf, squares).argmin(axis=1)
+            sides = [np.square(ours), ~missing, -2 * ours], [has, np.square(theirs), theirs]
+            np.matmul(np.hstack(sides[0]), np.hstack(sides[1]).T, out=squares)
+        np.matmul((~missing).astype(np.float64), has.T.astype(np.float64), out=numbers)  # of columns in common
+        squares[numbers == 0] = _FARTHEST
+        squares /= np.maximum(numbers, 1, out=numbers)
+        np.matmul(missing.astype(np.float64), (~has).T.astype(np.float64), out=numbers)  # that both lack
+        nearest = np.where(numbers > 0, np.inf, squares).argmin(axis=1)
         filled = np.where(missing, donors[nearest] + means, rows)
         for row in np.flatnonzero((missing & ~has[nearest]).any(axis=1)):
             for column in np.flatnonzero(missing[row]):
@@ -273,9 +248,9 @@ class IncompleteSource(Source):
         scales = np.sqrt(np.nanmean(np.vstack([np.square(rows), np.zeros(rows.shape[1])]), axis=0))
         return rows, np.where(scales > 0, scales, 1.0)
 
-    def arranged(self, chunk: Chunk) -> Arranged:
+    def _window(self, chunk: Chunk) -> Window:
         """Return the rows of a chunk in the order of their patterns."""
-        kinds = self._kinds(chunk)
+        kinds = self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
         words = _words(chunk.rows, kinds)
         firsts, which = equal_rows(words.view(np.uint64))
         missing = np.isnan(chunk.rows[firsts])
@@ -285,81 +260,21 @@ class IncompleteSource(Source):
         order = np.argsort(which.astype(np.min_scalar_type(len(places))), kind="stable")
         kinds = kinds[firsts] if self.errors else np.full(len(firsts), -1)
         keys = [key.tobytes() for key in words[firsts].astype(">u4")]
-        return Arranged(chunk, keys, missing, np.bincount(which), weights, kinds, order)
-
-    @cached_property
-    def _arranged(self) -> Arranged:
-        (chunk,) = self.chunks()
-        return self.arranged(chunk)
+        return Window(chunk, keys, missing, np.bincount(which), weights, kinds, order)
 
     def observed_rows(
-        self, origin: Array, reach: Array, moments: Layout, arranged: Arranged, some: NDArray[np.bool_]
+        self, window: Window, some: NDArray[np.bool_], layout: Layout, origin: Array, reach: Array, **how: Any
     ) -> ObservedRows:
-        """Return the rows of some patterns, but none with errors of their own, as compiled passes read them.
-
-        `moments` is the layout of the statistics of a pattern.
-        """
-        order, chunk = arranged.rows_of(some), arranged.chunk
-        rows = chunk.rows[order]
-        codes = self.known.codes[chunk.first + order] if self.known else None
-        errors = self.errors.stored(moments)[arranged.kinds[some]] if self.errors else None
-        rest = weights_of(chunk.sample_weight, order), codes, origin, reach, moments, errors
-        return ObservedRows(rows[~np.isnan(rows)], arranged.missing[some].view(np.uint8), arranged.n_rows[some], *rest)
-
-    @property
-    def rows_in_memory(self) -> tuple[Arranged, NDArray[np.bool_]] | None:
-        """The rows that weigh something, and which patterns these are.
-
-        None of rows beyond memory, and where some have errors of their own.
-        """
-        if self.place != "memory":
-            return None
-        some = self._arranged.weights > 0
-        return None if (self._arranged.kinds[some] == self.errors.own).any() else (self._arranged, some)
-
-    @cached_property
-    def _in_memory(self) -> dict[bytes, Piece]:
-        """The rows of each pattern, in memory."""
-        return {piece.pattern: piece for piece in self._split()}
-
-    def _split(self) -> Iterator[Piece]:
-        """Yield the rows of each pattern, chunk by chunk."""
-        return chain.from_iterable(self.split(chunk, is_known=False) for chunk in self.chunks())
-
-    @cached_property
-    def by_key(self) -> dict[bytes, Pattern]:
-        """The patterns by their keys, which increase.
-
-        Raises
-        ------
-        ValueError
-            If rows beyond memory have more patterns than memory is for.
-        """
-        if self.place == "memory":
-            _, keys, missing, n_rows, weights, kinds, _ = self._arranged
-            observed = [np.flatnonzero(~row) for row in missing]
-            parts = zip(observed, missing, n_rows.tolist(), weights.tolist(), kinds.tolist(), strict=True)
-            return dict(sorted(zip(keys, starmap(Pattern, parts), strict=True)))
-        patterns: dict[bytes, Pattern] = {}
-        n_bytes = 0
-        for key, missing, indices, rows in self._split():
-            n_before, weight = 0, float(rows.weights.sum()) if rows.n_features else 0.0
-            if (before := patterns.get(key)) is None:
-                error = int(self.errors.kinds[indices[0]]) if self.errors else -1
-                pattern = Pattern(np.flatnonzero(~missing), missing, rows.n_rows, weight, error)
-                n_bytes += 1000 + 40 * len(missing)
-            else:
-                n_before = before.n_rows
-                pattern = before._replace(n_rows=n_before + rows.n_rows, weight=before.weight + weight)
-            patterns[key] = pattern
-            n_bytes += 8 * len(pattern.observed) * (min(pattern.n_rows, WAITING) - min(n_before, WAITING))
-            if n_bytes > _MOST_BYTES:
-                raise ValueError(
-                    f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
-                    "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
-                    "with few values, fill the gaps of some by an imputer, or pass a sample of the rows as an array."
-                )
-        return dict(sorted(patterns.items()))
+        """Return the rows of some patterns of a window as a compiled pass in a layout reads them."""
+        order, chunk = window.rows_of(some), window.chunk
+        rows, numbers = chunk.rows[order], chunk.first + order
+        how["weight"] = weights_of(chunk.sample_weight, order)
+        how["code"] = self.known.codes[numbers] if self.known else None
+        if self.errors:
+            how["errors"], how["kinds"] = self.errors.stored(layout), window.kinds[some]
+            how["error"] = self.errors.codes[numbers].astype(np.intc)
+        of_patterns = window.missing[some].view(np.uint8), window.n_rows[some]
+        return ObservedRows(rows[~np.isnan(rows)], *of_patterns, layout, origin, reach, **how)
 
     @cached_property
     def column_means(self) -> NDArray[Any]:
@@ -405,12 +320,3 @@ def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
     if len(kinds):
         words[:, -1] = kinds
     return words
-
-
-def joined(pieces: list[Piece]) -> Piece:
-    """Return rows of one pattern behind each other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    weights = joined_weights(piece.rows.sample_weight for piece in pieces)
-    rows = ArraySource(np.concatenate([piece.rows.rows for piece in pieces]), weights)
-    return pieces[0]._replace(indices=np.concatenate([piece.indices for piece in pieces]), rows=rows)

@@ -87,31 +87,9 @@ class Pattern(NamedTuple):
     weight: float
     error: int = -1
 
-
-class Piece(NamedTuple):
-    """Rows of one pattern.
-
-    Parameters
-    ----------
-    pattern : bytes
-        The key of the pattern.
-    missing : bool array of shape (d,)
-        As of the pattern.
-    indices : array of int
-        The numbers of the rows in the source, which increase.
-    rows : ArraySource
-        Their observed columns, with their weights.
-    """
-
-    pattern: bytes
-    missing: NDArray[np.bool_]
-    indices: NDArray[np.intp]
-    rows: ArraySource
-
-    def part(self, index: slice | NDArray[np.intp]) -> Piece:
-        """Return some of the rows."""
-        rows = ArraySource(self.rows.rows[index], weights_of(self.rows.sample_weight, index))
-        return self._replace(indices=self.indices[index], rows=rows)
+    def joined(self, other: Pattern) -> Pattern:
+        """Return the same pattern of both rows."""
+        return self._replace(n_rows=other.n_rows + self.n_rows, weight=other.weight + self.weight)
 
 
 def forwarded(path: str, what: str) -> Any:
@@ -277,7 +255,7 @@ class ArraySource(Source):
 def by_pattern(source: Any) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
     """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
     if source.patterns:
-        yield from ((source.by_key[piece.pattern], piece.indices, piece.rows) for piece in source.pieces())
+        yield from source.by_pattern()
         return
     d = source.n_features
     whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), source.n_rows, source.survey.weight)

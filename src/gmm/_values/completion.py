@@ -138,7 +138,8 @@ class Completion(NamedTuple):
         whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, missing)
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * int(missing.sum()) - log_scales)
         centres = np.ascontiguousarray(mixture.centres[:, ~missing])
-        log_noise = mixture.log_noise + float(np.sum(mixture.noise.log_volumes(missing[None])))
+        widths = mixture.noise.log_widths
+        log_noise = mixture.log_noise + (0.0 if widths is None else float(widths[missing].sum()))
         observed = WhitenedMixture(mixture.layout, log_offset, centres, whiteners, log_noise)
         return cls(missing, observed, mixture.centres, maps)
 

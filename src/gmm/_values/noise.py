@@ -85,9 +85,10 @@ class Noise(NamedTuple):
         """Whether both are noise in the same box, or none."""
         return np.array_equal(self.box, other.box)
 
-    def log_volumes(self, mask: NDArray[np.bool_]) -> Array | float:
-        """Return the log volume of the box in the chosen columns of each pattern, (P,), for a mask of shape (P, d)."""
-        return np.where(mask, np.log(self.high - self.low), 0.0).sum(axis=1) if self else 0.0
+    @property
+    def log_widths(self) -> Array | None:
+        """The logarithm of the width of the box in each column, (d,)."""
+        return np.log(self.high - self.low) if self else None
 
     def number(self, n: int, weight: float, rng: Rng) -> int:
         """Draw how many of n rows are noise of this weight."""
