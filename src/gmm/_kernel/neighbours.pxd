@@ -1,5 +1,6 @@
 """How far rows are from their neighbours, which tells how dense a place is."""
 from libc.math cimport INFINITY
+from libc.string cimport memcpy
 
 from gmm._kernel.leaves cimport Kernel, multiply, pad
 
@@ -66,9 +67,10 @@ cdef inline double in_order(
 ) noexcept nogil:
     """Return that number of the values in rising order.
 
-    That number of the least values of so many classes is no less; few values are.
+    That number of the least values of so many classes is no less, and only so many classes have values that are not
+    above it.
     """
-    cdef double[CLASSES] least
+    cdef double[CLASSES] least, sorted_
     cdef double limit = INFINITY
     cdef Py_ssize_t n = 0, i, j
     for i in range(CLASSES):
@@ -77,10 +79,13 @@ cdef inline double in_order(
         for i in range(CLASSES):
             least[i] = values[j * CLASSES + i] if values[j * CLASSES + i] < least[i] else least[i]
     if number < CLASSES:
-        limit = take_out(least, CLASSES, number)
-    for i in range(in_class * CLASSES):
-        near[n] = values[i]
-        n += values[i] <= limit
+        memcpy(sorted_, least, sizeof(least))
+        limit = take_out(sorted_, CLASSES, number)
+    for i in range(CLASSES):
+        if least[i] <= limit:
+            for j in range(in_class):
+                near[n] = values[j * CLASSES + i]
+                n += values[j * CLASSES + i] <= limit
     return take_out(near, n, number)
 
 
