@@ -20,6 +20,7 @@ TIMED = (
     "grid",
     "predict",
     "few-rows",
+    "special",
     "imports",
     "memory",
     "fits",
