@@ -1285,26 +1285,26 @@ def divergence_bounds(one, other):
 
 
 def drift_statistics(fit, rows, known, n_replicates, rng):
-    """Score, tail, weights and means, of new rows and of rows drawn from the reference, by inverse covariances."""
-    means, low = fit.means_, np.quantile(fit.score_samples(known), 0.01)
+    """Score, tail, weights and means, of new rows and of random divisions of all rows, by inverse covariances."""
+    n, everything = len(rows), np.concatenate([known, rows])
+    means, low = fit.means_, np.quantile(fit.score_samples(everything), 0.01)
 
     def features(X):
         scores, shares = fit.score_samples(X), fit.predict_proba(X)
         gradients = (shares[:, :, None] * (X[:, None] - means)).reshape(len(X), -1)
         return [scores[:, None], 1.0 * (scores < low)[:, None], shares[:, 1:], gradients]
 
-    parts = features(known)
+    parts = features(everything)
     inverses = [np.linalg.inv(np.atleast_2d(np.cov(part.T, bias=True))) for part in parts]
 
-    def statistics(sets, n):
-        steps = [each.mean(axis=0) - part.mean(axis=0) for each, part in zip(sets, parts, strict=True)]
-        squares = [n * step @ inverse @ step for step, inverse in zip(steps, inverses, strict=True)]
+    def statistics(new):
+        steps = [part[new].mean(axis=0) - np.delete(part, new, axis=0).mean(axis=0) for part in parts]
+        unit = 1 / (1 / n + 1 / len(known))
+        squares = [unit * step @ inverse @ step for step, inverse in zip(steps, inverses, strict=True)]
         return np.sqrt(squares) * [1, np.sign(steps[1][0]), 1, 1]
 
-    n, N = len(rows), len(known)
-    drawn = (rng.choice(N, n) for _ in range(n_replicates))
-    replicates = np.array([statistics([part[chosen] for part in parts], n) for chosen in drawn])
-    return statistics(features(rows), 1 / (1 / n + 1 / N)), replicates
+    drawn = [rng.permutation(len(everything))[:n] for _ in range(n_replicates)]
+    return statistics(np.arange(len(known), len(everything))), np.array(list(map(statistics, drawn)))
 
 
 def combined(responsibilities, weight):
