@@ -14,6 +14,7 @@ from scipy.linalg import block_diag, eigh, sqrtm
 from scipy.optimize import brentq, linprog, minimize, minimize_scalar
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
 from scipy.stats import multivariate_t
+from scipy.stats import t as student_t
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -86,6 +87,25 @@ def conditional(weights, means, covariances, known, others, values):
         conditional_covariances.append(np.linalg.inv(own))
     joint = log_joint(values[None], weights, means[:, known], covariances[:, known][:, :, known])
     return responsibilities(joint)[0], np.array(conditional_means), np.array(conditional_covariances)
+
+
+def prediction_below(y, values, n, q, weights, means, covariances, known, pooled):
+    """P(Y < y) of a new row beside those of a fit, by least squares of each component's n_k rows with q coefficients.
+
+    The residual variance of n_k π rows has n_k − q degrees of freedom, and the line a variance of its own; if pooled,
+    those of all rows and K q coefficients. `y` is one of the other columns, its number given first.
+    """
+    (column, at), below = y, 0.0
+    columns, q_known = [*known, column], len(known)
+    parts = means[:, columns], covariances[:, columns][:, :, columns]
+    shares, centres, rest = conditional(weights, *parts, list(range(q_known)), [q_known], values)
+    for k, share in enumerate(shares):
+        total, degrees = (n, n - len(weights) * q) if pooled else (n * weights[k], n * weights[k] - q)
+        step = values - means[k, known]
+        leverage = step @ np.linalg.solve(covariances[k][np.ix_(known, known)], step) / total if q > 1 else 0.0
+        variance = rest[k, 0, 0] * total / degrees * (1 + 1 / (n * weights[k]) + leverage)
+        below += share * student_t.cdf((at - centres[k, 0]) / np.sqrt(variance), degrees)
+    return below
 
 
 def conditional_by_quadrature(log_density, known, level):

@@ -32,6 +32,13 @@ def fitted(covariance_type, names=None, **how):
     return GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(rows), X
 
 
+def of_parameters(covariance_type):
+    """The same parameters, of no fit: intervals take them for the truth."""
+    fit, X = fitted(covariance_type)
+    told = fit.weights_, fit.means_, fit.covariances_
+    return GaussianMixture.from_parameters(*told, covariance_type=covariance_type), X
+
+
 @every_type
 def test_a_marginal_keeps_weights_means_and_covariances_of_its_columns(covariance_type):
     mixture, X = fitted(covariance_type)
@@ -68,7 +75,7 @@ def test_a_condition_is_the_twins(covariance_type, shift, near):
 
 @every_type
 def test_predictions_are_moments_and_quantiles_of_the_conditions(covariance_type):
-    mixture, X = fitted(covariance_type)
+    mixture, X = of_parameters(covariance_type)
     predicted = mixture.predict_from(X[:20, KNOWN], KNOWN, level=0.8)
     assert predicted.columns == ("x1", "x2", "x4")
     for i, row in enumerate(X[:20]):
@@ -85,7 +92,7 @@ def test_predictions_are_moments_and_quantiles_of_the_conditions(covariance_type
 
 @every_type
 def test_predictions_are_from_the_known_columns_that_a_row_has(covariance_type):
-    mixture, X = fitted(covariance_type)
+    mixture, X = of_parameters(covariance_type)
     known = X[:40, KNOWN].copy()
     known[::3, 0], known[1::3, 1] = np.nan, np.nan
     refused("missing='em'", mixture.predict_from, known, KNOWN)
@@ -98,6 +105,18 @@ def test_predictions_are_from_the_known_columns_that_a_row_has(covariance_type):
             np.testing.assert_allclose(got[rows], expected, rtol=1e-9, atol=1e-9)
     without = mixture.predict_from([[1.0, 1.0], [np.nan, np.nan]], KNOWN).means[1]
     np.testing.assert_allclose(without, mixture.weights_ @ mixture.means_[:, OTHERS])
+
+
+@pytest.mark.parametrize(("covariance_type", "q"), [("full", 3), ("tied", 5 / 3), ("diag", 1), ("spherical", 1)])
+def test_intervals_of_a_fit_are_those_of_new_rows_beside_its_own(covariance_type, q):
+    mixture, X = fitted(covariance_type)
+    ends = mixture.predict_from(X[:10, KNOWN], KNOWN, level=0.8).intervals
+    given = parameters(mixture), KNOWN, covariance_type == "tied"
+    for row, of_row in zip(X, ends, strict=False):
+        for column, pair in zip(OTHERS, of_row, strict=True):
+            for end, level in zip(pair, (0.1, 0.9), strict=True):
+                below = reference.prediction_below((column, end), row[KNOWN], len(X), q, *given[0], *given[1:])
+                assert below == pytest.approx(level, rel=1e-8)
 
 
 def test_intervals_of_two_peaks_reach_over_the_gap():

@@ -127,7 +127,8 @@ def test_noise_takes_part_in_predictions_of_columns(covariance_type, top):
     rng = np.random.default_rng(3)
     X = [rng.normal([4, 0], 1, size=(300, 2)), rng.normal(size=(300, 2)) @ [[1, 0.8], [0, 0.5]]]
     X = np.vstack([*X, 12 * rng.uniform(size=(200, 2)) - 4])
-    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=[[-5, -5], [9, top]], random_state=0).fit(X)
+    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=[[-5, -5], [9, top]], random_state=0)
+    mixture.fit(X, sample_weight=np.full(len(X), 1e6))  # so that intervals take the parameters for the truth
     predicted = mixture.predict_from([[-3.0], [0.5], [4.0], [8.5]], [0], level=0.8)
     grid = np.linspace(-8, 12, 40_001)
     beyond = (np.abs(grid - (top - 5) / 2) > (top + 5) / 2) * mixture.noise_weight_ / (14 * (top + 5))

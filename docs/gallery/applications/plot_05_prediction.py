@@ -89,10 +89,10 @@ print(f"inside 90 % intervals: {inside:.1%}")
 
 # %%
 # Here the mixture predicts best, and nine in ten new rows are in its intervals.
-# That need not be so. For 13 columns of 178 wines, a mixture has too many
-# parameters. It predicts the alcohol worse than a line or a forest, and its
-# intervals are too short, because they ignore the uncertainty of the
-# parameters.
+# The first need not be so. For 13 columns of 178 wines, a mixture has many
+# parameters, and it predicts the alcohol worse than a line or a forest. Its
+# intervals hold nine in ten there too: they know from how few rows each
+# component's line is.
 
 wine = load_wine(as_frame=True).data
 wine = (wine - wine.mean()) / wine.std()

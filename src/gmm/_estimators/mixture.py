@@ -606,7 +606,7 @@ class GaussianMixture(FittedMixture):
         Warns
         -----
         UserWarning
-            If intervals are asked for, and the fit had fewer than 5 rows for each parameter of the predicted columns
+            If intervals are asked for, and the fit had fewer than 2 rows for each parameter of the predicted columns
             given the others.
 
         Examples

@@ -243,9 +243,12 @@ class MixtureParameters:
         """Return 1 / u_ik, the inverse precisions of rows by their steps from the means (K, n, d): (K, n) or (1, 1)."""
         if not isinstance(self.tails, StudentTails):
             return np.ones((1, 1))
+        return self.tails.widening(self.squares(steps), self.n_features)
+
+    def squares(self, steps: Array) -> Array:
+        """Return the squared Mahalanobis distances of steps from the means (K, n, d), (K, n)."""
         whitened = (self.model.layout.whitened(self.whiteners, k, rows) for k, rows in enumerate(steps))
-        squares = np.stack([np.square(rows).sum(axis=1) for rows in whitened])
-        return self.tails.widening(squares, self.n_features)
+        return np.stack([np.square(rows).sum(axis=1) for rows in whitened])
 
     def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
         """Return the covariances of some components, which are all there are if all components share one."""
