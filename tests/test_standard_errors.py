@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import gmm
 import reference
@@ -111,6 +112,21 @@ def test_intervals_cover_the_truth(method):
             covered.append(((ends[..., 0] < value) & (value < ends[..., 1])).mean())
     # 90 % but for what 60 refits and 250 rows lose; 60 tables have a standard error of 2 to 4 %.
     assert 0.82 < np.mean(covered) < 0.96
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_intervals_of_variances_make_up_for_the_bias_of_refits(covariance_type):
+    """They are normal on the logarithm, about the estimate less the mean step from it to the replicates."""
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    mixture = GaussianMixture(1, covariance_type=covariance_type).fit(X)
+    found = standard_errors(mixture, X, n_replicates=60, random_state=0)
+    ends, of_refits = found.intervals(0.9).covariances[0], found.replicates.covariances[:, 0]
+    here = (0, 0) if covariance_type == "full" else (0,)
+    logs = np.log(of_refits[:, *here] / mixture.covariances_[0, *here])
+    expected = mixture.covariances_[0, *here] * np.exp(norm.ppf([0.05, 0.95]) * logs.std() - logs.mean())
+    np.testing.assert_allclose(ends[here], expected)
+    if covariance_type == "full":
+        np.testing.assert_allclose(ends[1, 0], np.quantile(of_refits[:, 1, 0], [0.05, 0.95]))
 
 
 def test_a_callback_sees_each_refit_and_errors_are_deviations_of_refits():
