@@ -57,6 +57,7 @@ def start(K=2, **how):
 
 PASSES = [("full", 4, *way) for way in product(KINDS, *[(False, True)] * 3)]
 PASSES += [(name, 4, "both", matrices, True, False) for name in TYPES for matrices in (False, True)]
+PASSES += [(name, d, "both", False, gaps, False) for name in ("diag", "EVI") for d in (9, 20) for gaps in (False, True)]
 PASSES += [("full", d, "own", matrices, False, False) for d in (1, 2, 8, 9, 12) for matrices in (False, True)]
 
 

@@ -19,7 +19,12 @@ cdef inline Py_ssize_t own_size(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t d = plan.n_features, p = n_triangle(plan.layout, d), K = plan.n_components
     if plan.own == NULL:
         return 0
-    return ERRORS_ROWS * (d + p + 1) + ERRORS_LANES * (p + 4 * d) + (ERRORS_LANES + 1) * n_scores(plan) + plan.block + K
+    return ERRORS_ROWS * (d + p + 1) + work_size(d) + (ERRORS_LANES + 1) * n_scores(plan) + plan.block + K
+
+
+cdef inline Py_ssize_t work_size(Py_ssize_t d) noexcept nogil:
+    """Doubles of the scratch of density and scores: a matrix, though it is diagonal, and four vectors, of rows."""
+    return ERRORS_LANES * (d * (d + 1) // 2 + 4 * d)
 
 
 cdef inline void gather(
@@ -95,7 +100,7 @@ cdef inline void accumulate_own(
     cdef double* s = x + ERRORS_ROWS * d
     cdef double* shares = s + ERRORS_ROWS * p
     cdef double* work = shares + ERRORS_ROWS
-    cdef double* total = work + ERRORS_LANES * (p + 4 * d)
+    cdef double* total = work + work_size(d)
     cdef double* scores = total + ERRORS_LANES * q
     cdef Py_ssize_t* order = <Py_ssize_t*>(scores + q)
     cdef double most
