@@ -55,6 +55,7 @@ def fits():
 def of_gmm_alone(fitted):
     full, posterior = fitted["full"], fitted["posterior"]
     yield "selection", (found := fitted["search"].selection_)
+    yield "solution", found.solutions()[0]
     yield "table", (table := found.tables()[0])
     yield "column", table.columns[1]
     yield "cell", table.columns[1].entries[0]

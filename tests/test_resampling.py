@@ -16,7 +16,7 @@ import inside
 from gmm import GaussianMixture, InvalidParameterError, inference, select
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from gmm.plotting import plot_selection
-from inside import COVARIANCE_TYPES, PARSIMONIOUS, folds_of, resampling, threads
+from inside import COVARIANCE_TYPES, PARSIMONIOUS, folds_of, resampling, solutions, threads
 from tables import interrupt, noted, refused, reloaded
 
 rng = np.random.default_rng(0)
@@ -360,8 +360,8 @@ def test_disagreement_is_that_after_the_best_renumbering(K):
     draws = np.random.default_rng(K)
     labels, others = draws.integers(K, size=(2, 40))
     least = min(np.mean(np.array(order)[labels] != others) for order in permutations(range(K)))
-    assert resampling._disagreement(labels, others, K) == pytest.approx(least)
-    assert resampling._disagreement(labels, (labels + 1) % K, K) == 0
+    assert solutions.share_moved(labels, others) == pytest.approx(least)
+    assert solutions.share_moved(labels, (labels + 1) % K) == 0
 
 
 def test_the_groups_that_are_there_come_back():
@@ -380,9 +380,9 @@ def test_the_groups_that_are_there_come_back():
 
 def test_noise_is_a_label_of_its_own():
     labels = np.array([-1, 0, 1, 1])
-    assert resampling._disagreement(labels, np.array([-1, 1, 0, 0]), 2) == 0
-    assert resampling._disagreement(labels, np.array([0, 1, -1, -1]), 2) == 0
-    assert resampling._disagreement(labels, np.array([1, 1, 0, 0]), 2) == 0.25
+    assert solutions.share_moved(labels, np.array([-1, 1, 0, 0])) == 0
+    assert solutions.share_moved(labels, np.array([0, 1, -1, -1])) == 0
+    assert solutions.share_moved(labels, np.array([1, 1, 0, 0])) == 0.25
     assert stability(X, 2, **HALVES, noise=True).curve[0] < 0.2
 
 

@@ -344,7 +344,7 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
 
 def test_a_best_cell_that_no_fresh_start_finds_again_is_told(small):
     alone = replace(select(ROWS, [3], "full", random_state=0), n_fresh_starts=12, n_found_again=0)
-    assert "all of 12 fresh starts ended lower than the search: single fits would miss this mixture" in str(alone)
+    assert "found by none of 12 fresh starts, which all ended lower: treat it with care" in str(alone)
     assert "try" not in str(alone)
     assert "found again by 2 of 12 fresh starts, bettered by none" in str(replace(alone, n_found_again=2))
     unsure = replace(alone, status=("not converged",))
@@ -370,7 +370,7 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
     assert max(gains) < 0.25
     again = np.abs(gains[len(gains) - found.n_fresh_starts :]) < 0.25
     assert (len(again), again.sum()) == (found.n_fresh_starts, found.n_found_again)
-    told = f"found again by {again.sum()} of" if again.any() else f"all of {len(again)} fresh starts ended lower"
+    told = f"found again by {again.sum()} of" if again.any() else f"found by none of {len(again)} fresh starts"
     assert told in repr(found) or not len(again)
 
 

@@ -162,6 +162,7 @@ RESULTS = {
     *(analysis.Cell, analysis.Column, analysis.Remarks, analysis.Table, inference.adjusted_rand_index),
     *(plotting.colours, plotting.encoded, plotting.inline_svg),
     *(inference.BootstrapLRT, inference.HeldOut, inference.Replicate, inference.SplitLRT, inference.Stability),
+    inference.Solution,
     *(inference.StandardErrors, tracking.Tracks, em.EMStep, em.Iteration, em.SufficientStatistics, em.Trace),
     *(plotting.FitAnimation, plotting.plot_bootstrap_lrt, plotting.plot_convergence, plotting.plot_criteria),
     *(plotting.plot_drift, plotting.plot_eigenvalues, plotting.plot_entropies, plotting.plot_hierarchy),

@@ -12,12 +12,14 @@ from gmm._selection.resampling import (
     split_lrt,
     stability,
 )
+from gmm._selection.solutions import Solution
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 
 __all__ = [
     "BootstrapLRT",
     "HeldOut",
     "Replicate",
+    "Solution",
     "SplitLRT",
     "Stability",
     "StandardErrors",

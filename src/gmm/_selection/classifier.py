@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
+from math import log
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from gmm._estimators.summary import Summary
 from gmm._exceptions import DegenerateWarning, warn
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
 from gmm._passes.problem import e_step_over
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
@@ -48,6 +50,9 @@ from gmm._values.weights import KnownClasses, in_full
 _REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = options_with("classes")
+_FOLDS = 5  # by which one component a class is compared with several
+_MOST_HELD_OUT = 5_000  # rows
+_LEAST = log(1e-15)  # of the probability of a class
 _COLLAPSED = (
     "A component of {} is degenerate: it has too few rows to tell it from chance or, as on rounded columns or copies "
     "of columns, less variance in some direction than rounding or reg_covar leaves. Use a conjugate prior, {} or more "
@@ -157,13 +162,15 @@ class MixtureClassifier(Estimator):
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
-    Raftery 2002): every class has its own number of components and model, those of the best BIC of plain fits. Rows
-    without a label take part in the fit by EM.
+    Raftery 2002): every class has its own number of components and model, those of the best BIC of plain fits. If one
+    is among the numbers, several are taken only where they tell the classes of rows held out better: BIC of each class
+    alone does not know what classifies. Rows without a label take part in the fit by EM.
 
     Parameters
     ----------
     n_components : int or iterable of int, default=1
-        Numbers of components per class to try. 1 is EDDA.
+        Numbers of components per class to try. 1 is EDDA; with others, it is compared with these by five folds, of at
+        most 5,000 rows, and several components have to gain more than their standard error.
     covariance_type : str or sequence of str, default="all"
         Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     class_prior : array-like of shape (C,), default=None
@@ -280,7 +287,9 @@ class MixtureClassifier(Estimator):
         settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
         if numbers != [1]:
             parts = self._opened(parts, classes)
-            mixtures = self._of_each(parts, numbers, types, classes, settings)
+            is_choice = 1 in numbers and len(classes) > 1
+            if not (is_choice and self._one_is_enough(rows, codes, numbers, types, classes, names, settings)):
+                mixtures = self._of_each(parts, numbers, types, classes, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             mixtures, shares, loglik, n_parameters = self._of_all(
@@ -493,6 +502,51 @@ class MixtureClassifier(Estimator):
         ]
         self._warn_of(collapsed, several=True)
         return [search.best for search in searches]
+
+    def _one_is_enough(
+        self,
+        rows: ArraySource,
+        codes: NDArray[np.intp],
+        numbers: list[int],
+        types: list[str],
+        classes: NDArray[Any],
+        names: Names,
+        settings: dict[str, Any],
+    ) -> bool:
+        """Return whether several components a class do not tell the classes of rows held out better than one does.
+
+        Better is a mean gain above its standard error: criteria of rows alone reward components that classify worse.
+        """
+        rng, gains = np.random.default_rng(common_seed(self.random_state)), list[Array]()
+        known = rng.permutation(np.flatnonzero((codes >= 0) & (rows.weights > 0)))[:_MOST_HELD_OUT]
+        known = known[np.argsort(codes[known], kind="stable")]
+        if np.bincount(codes[known], minlength=len(classes)).min() < 2 * _FOLDS:
+            return True
+        fold = np.arange(len(known)) % _FOLDS  # as many of each class in each
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for number in range(_FOLDS):
+                seen, held = known[fold != number], known[fold == number]
+                of_classes: list[Source] = [rows.select_rows(seen[codes[seen] == code]) for code in range(len(classes))]
+                several = self._of_each(self._opened(of_classes, classes), numbers, types, classes, settings)
+                part = as_source_to_fit(rows.select_rows(seen), None, estimator=self, missing=self.missing)
+                one, shares, *_ = self._of_all(part, types, codes[seen], [], classes, names, settings)
+                part = as_source_to_fit(rows.select_rows(held), None, estimator=self, missing=self.missing)
+                told = [self._told(mixtures, shares, part, codes[held]) for mixtures in (several, one)]
+                gains.append(told[0] - told[1])
+        gain = np.concatenate(gains)
+        return bool(gain.mean() <= gain.std() / np.sqrt(len(gain)))
+
+    def _told(
+        self, mixtures: Sequence[GaussianMixture], shares: Array, source: Source, codes: NDArray[np.intp]
+    ) -> Array:
+        """Return the log probability of the class of each row, times its weight, none below that of 1e-15."""
+        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in mixtures]
+        joint = (
+            np.array([log_evidence_of(each, source, True) for each in scorers], np.float64) + np.log(shares)[:, None]
+        )
+        told = joint[codes, np.arange(len(codes))] - np.logaddexp.reduce(joint, axis=0)
+        return np.asarray(source.weights * np.maximum(told, _LEAST))
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:

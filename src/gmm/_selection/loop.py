@@ -45,6 +45,7 @@ from gmm._passes.problem import Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
+from gmm._selection.solutions import Solution, grouped
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
@@ -84,6 +85,15 @@ class End(NamedTuple):
     behind: float | None = None
 
 
+class Near(NamedTuple):
+    """Where fits of a cell ended near the best criterion: the first of them, and the seeds that led there."""
+
+    result: SolverResult
+    start: Start
+    score: float
+    seeds: set[int]
+
+
 class Cell:
     """One number of components, covariance type and tails, and the best of its fits so far.
 
@@ -98,6 +108,8 @@ class Cell:
         How many seeds it was fitted from.
     n_fresh, n_again : int
         Seeds since the best end was found, and how many of them led to it again.
+    near : list of Near
+        Where fits ended near the best criterion.
     begun : set of MixtureParameters
         Mixtures that it was fitted from, and its own ends whose moves were tried.
     seconds : float
@@ -118,6 +130,7 @@ class Cell:
         self.sound: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
+        self.near = list[Near]()
         self.begun = set[MixtureParameters]()
         self.seconds = 0.0
         self.scores: dict[str, float] = {}
@@ -236,11 +249,15 @@ class Cell:
 
     def entry(self) -> Entry:
         """Return it as a row of the table, with an estimator whose `fit` repeats the best of its fits."""
-        (K, name, tails), end, request = self.key, self.end, self._request
+        (K, name, tails), end = self.key, self.end
         entry = Entry(K, name, tails.name, self.status(), self.seconds, error=self.error)
         if end is None:
             return entry
-        result, settings = end.result, self.settings
+        return entry._replace(estimator=self.estimator(end), n_parameters=self.n_parameters, scores=self.scores)
+
+    def estimator(self, end: End) -> GaussianMixture:
+        """Return an end as an estimator, whose `fit` repeats it."""
+        (K, name, tails), request, result, settings = self.key, self._request, end.result, self.settings
         how = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
         how |= {"max_iter": len(result.trace)} if end.behind is not None else {}
         how |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
@@ -251,12 +268,37 @@ class Cell:
         # What several numbers of components are judged by is the stricter rule.
         causes = np.zeros(K, np.uint8) if end.degenerate < 0 and request.judge is not Judge.HELD_OUT else None
         set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
-        return entry._replace(estimator=estimator, n_parameters=result.parameters.n_parameters, scores=self.scores)
+        return estimator
 
-    def _score(self, fit: SolverResult) -> float:
+    def ends(self, limit: float) -> list[Near]:
+        """Return where fits ended without a degenerate component, and with a criterion within a limit."""
+        return [
+            near
+            for near in self.near
+            if near.score <= limit and self._degenerate(near.result, near.result.trace.reason)[1] == 0
+        ]
+
+    def note(self, fit: SolverRun | SolverResult, start: Start, limit: float) -> None:
+        """Remember where a fit has ended, if its criterion is within a limit and its likelihood tells that."""
+        is_near = self.sound is not None and self.sound.score <= limit  # which no end of the cell betters
+        if not is_near or not self._is_of_likelihood or (score := self._score(fit)) > limit:
+            return
+        seeds = set() if start.parts else {start.seed}
+        same = _SAME * abs(criteria.CRITERION[self._request.criterion].per_nat)
+        for near in self.near:
+            if abs(near.score - score) < same:
+                near.seeds.update(seeds)
+                return
+        self.near.append(Near(fit.result if isinstance(fit, SolverRun) else fit, start, score, seeds))
+
+    @cached_property
+    def _is_of_likelihood(self) -> bool:
+        return self._request.criterion in criteria.OF_LIKELIHOOD and not self.settings.objective.prior
+
+    def _score(self, fit: SolverRun | SolverResult) -> float:
         """Return the criterion of a fit; the likelihood of its last pass decides most."""
         request, n = self._request, self._request.source.survey.weight
-        if request.criterion in criteria.OF_LIKELIHOOD and not self.settings.objective.prior:
+        if self._is_of_likelihood:
             return criteria.least(request.criterion, n * fit.lower_bound, self.n_parameters, n)
         return self._scores(fit.parameters)[request.criterion]
 
@@ -264,7 +306,7 @@ class Cell:
         request, source = self._request, self._request.source
         totals = Scorer(mixture, self.n_threads).totals(source)
         of_one = request.log_likelihood_of_one(mixture)
-        scores = criteria.evaluate(totals, mixture.n_parameters, source.survey.weight, of_one)
+        scores = criteria.evaluate(totals, self.n_parameters, source.survey.weight, of_one)
         return scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self.held_out}
 
 
@@ -278,6 +320,7 @@ class Search:
         self._seeds = seed, *start_seeds(seed, request.n_seeds + _MORE_SEEDS)[1:]
         self._weight = request.source.survey.weight
         self._limit = inf  # criterion up to which cells of many rows are finished
+        self._near = inf  # up to which ends are kept
         usable = request.template.n_threads or usable_threads()
         repaid = 1 + request.source.n_rows * request.source.n_features // _OF_A_WORKER
         self._n_workers = min(usable, len(request.types) * len(request.tails), repaid)
@@ -320,7 +363,25 @@ class Search:
         entries = [cell.entry() for cell in self._cells]
         selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]
-        return replace(selection, n_fresh_starts=best.n_fresh, n_found_again=best.n_again)
+        others = () if apart else self._solutions(best)
+        return replace(selection, n_fresh_starts=best.n_fresh, n_found_again=best.n_again, others=others)
+
+    def _solutions(self, best: Cell) -> tuple[Solution, ...]:
+        """Return the other solutions within reach of the best: see `gmm._selection.solutions`."""
+        if best.sound is None:
+            return ()
+        limit = best.sound.score + criteria.CRITERION[self._request.criterion].near
+        found = [(near, cell) for cell in dict.fromkeys(self._first.values()) for near in cell.ends(limit)]
+        found.sort(key=lambda each: each[0].score)
+        mixtures = [best.sound.result.parameters, *(near.result.parameters for near, _ in found)]
+        solutions = []
+        for members, moved in grouped(mixtures, self._source, self._n_threads)[1:]:
+            parts = [found[number - 1] for number in members]
+            first, cell = parts[0]
+            n_starts = len(set[int]().union(*(near.seeds for near, of in parts if of is cell)))
+            estimator = cell.estimator(End(first.result, first.start, -1, 0, first.score))
+            solutions.append(Solution(estimator, first.score, n_starts, cell.n_seeds, moved))
+        return tuple(solutions)
 
     def mixtures(self) -> dict[Key, MixtureParameters]:
         """Fit every cell; return the mixtures of those that have one."""
@@ -484,6 +545,7 @@ class Search:
                 fit = cell.moved(self._e_step(cell.model.layout), before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
+                cell.note(fit, start, self._near)
             elif not cell.sound:  # what has been left is better than nothing
                 behind = self._behind(fit)
                 cell.take(fit.ended_here(), start, behind)
@@ -587,9 +649,10 @@ class Search:
         request, criterion = self._request, criteria.CRITERION[self._request.criterion]
         # A prior is no part of the criteria, nor does the likelihood bound each of them.
         is_bounded = criterion.value and criterion.per_nat and request.template.prior is None
+        best = min([cell.sound.score for cell in self._cells if cell.sound], default=inf)
+        self._near = best + criterion.near
         if self._source.n_rows > _MANY_ROWS and is_bounded and request.fixed is None and not self._source.errors:
-            self._limit = min((cell.sound.score for cell in self._cells if cell.sound), default=inf)
-            self._limit += criterion.of_interest
+            self._limit = best + criterion.of_interest
 
     def _end_if_over(self, _: object = None) -> None:
         if self._is_interrupted or self._clock.is_up():

@@ -34,6 +34,7 @@ from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import request
+from gmm._selection.solutions import share_moved
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
@@ -897,18 +898,9 @@ def _disagreements(halves: Halves, fits: Fits) -> Array:
         K = one.n_components
         draws = np.random.default_rng([len(half), K])
         pairs = draws.integers(K, size=(_RANDOM_LABELS, 2, len(half)))
-        by_chance = [_disagreement(first, second, K) for first, second in pairs]
-        shares.append(_disagreement(one.predict(half), other.predict(half), K) / np.mean(by_chance))
+        by_chance = [share_moved(first, second) for first, second in pairs]
+        shares.append(share_moved(one.predict(half), other.predict(half)) / np.mean(by_chance))
     return np.array(shares)
-
-
-def _disagreement(labels: NDArray[np.intp], others: NDArray[np.intp], n_components: int) -> float:
-    """Return the smallest share of rows with another label that a renumbering leaves (equation 5)."""
-    from scipy.optimize import linear_sum_assignment
-
-    together = np.zeros((n_components + 1, n_components + 1))  # −1, of noise, is the last
-    np.add.at(together, (labels, others), 1)
-    return float(1 - together[linear_sum_assignment(-together)].sum() / len(labels))
 
 
 BootstrapLRT.__module__ = HeldOut.__module__ = Replicate.__module__ = bootstrap_lrt.__module__ = "gmm.inference"

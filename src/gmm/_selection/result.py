@@ -24,10 +24,11 @@ from gmm._estimators.outcome import doubt_of_shapes, ill_defined
 from gmm._lazy import reduced_at_home
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.request import Key, kind_of
+from gmm._selection.solutions import Solution
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
 from gmm._text.table import LABEL, TEXT, Cell, Column, Table
-from gmm._text.words import counted, in_one_line, printable, span
+from gmm._text.words import counted, in_one_line, percent, printable, span
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import as_list, check_boolean, check_choice, check_text, check_whole, excerpt, is_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
@@ -100,6 +101,7 @@ _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
 _NEXT = 5  # cells named after the best
 _MORE_PASSES = 10  # times as many as before
+_FEW_ROWS = 10  # for each parameter
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _TEXTS = "covariance_type", "tails", "status"
@@ -251,6 +253,8 @@ class Selection:
         Number of seeds that the best cell was fitted from once its mixture had been found, and how many of them led to
         it again. None led to a better one, which would have taken its place. Both are 0 for a single component, and in
         files of earlier versions.
+    others : tuple of Solution
+        Other solutions within reach of the best: see `solutions`.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
@@ -284,6 +288,7 @@ class Selection:
     n_found_again: int = 0
     standardized: bool = False
     notes: tuple[str, ...] = ()
+    others: tuple[Solution, ...] = ()
 
     @property
     def best(self) -> GaussianMixture:
@@ -419,6 +424,21 @@ class Selection:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
         limit = self.scores[self.best_index] + CRITERION[self.criterion].near
         return [number for number in self.ranked(distinct=True)[1:] if self.scores[number] <= limit]
+
+    def solutions(self) -> tuple[Solution, ...]:
+        """Return the solutions within 10 of the best criterion: fits that divide the rows differently, the best first.
+
+        Two fits, of whatever cells, are one solution where the adjusted Rand index of their clusters is .9 or more. The
+        first is `best`. Only criteria of the likelihood alone (BIC, AIC, AICc), without a prior, tell others.
+
+        Returns
+        -------
+        tuple of Solution
+            Each with its ``mixture``, ``criterion``, how many of ``n_seeds`` random starts of its cell led to it
+            (``n_starts``), and which share of the rows it puts elsewhere than the best (``share_moved``).
+        """
+        again, starts = self.n_found_again, self.n_fresh_starts
+        return (Solution(self.best, float(self.scores[self.best_index]), again, starts, 0.0), *self.others)
 
     @property
     def differences(self) -> NDArray[np.float64]:
@@ -613,9 +633,10 @@ class Selection:
         1
         """
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_NUMBERS, *_COUNTS)}
-        headers, of_mixtures = states_of(self.estimators)
+        headers, of_mixtures = states_of([*self.estimators, *(other.mixture for other in self.others)])
         fields = ("criterion", *_TEXTS, "best_index", "complete", "notes", *_OF_EARLIER)
-        header = {"mixtures": headers} | {name: getattr(self, name) for name in fields}
+        header: dict[str, Any] = {"mixtures": headers} | {name: getattr(self, name) for name in fields}
+        header["others"] = [other[1:] for other in self.others]
         save_object(self, file, metadata, header, arrays | of_mixtures)
 
     @classmethod
@@ -692,7 +713,10 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
             raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")
         build, own = partial(from_state, GaussianMixture), parts[str(number)]
         estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, own))
-    selection = cls(**columns, estimators=tuple(estimators))
+    facts = item({"others": []} | header, "others", list)
+    mixtures = estimators[len(estimators) - len(facts) :]
+    others = [Solution.from_state(mixture, of) for mixture, of in zip(mixtures, facts, strict=True)]
+    selection = cls(**columns, estimators=tuple(estimators[: len(estimators) - len(facts)]), others=tuple(others))
     check_selection(selection)
     return selection
 
@@ -787,12 +811,22 @@ def _certainty(selection: Selection) -> Iterator[str]:
     if selection.n_fresh_starts:
         again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
-        lower = f"all of {starts} ended lower than the search: single fits would miss this mixture"
+        lower = f"found by none of {starts}, which all ended lower: treat it with care"
         yield f"found again by {again} of {starts}{none_better}" if again else lower
+    weight, n_parameters = record_of(selection.best).weight, int(selection.n_parameters[selection.best_index])
+    if n_parameters < weight < _FEW_ROWS * n_parameters:
+        yield f"{weight / n_parameters:.1f} rows for each parameter"
     if len(selection.ranked(distinct=True)) > 1:
         n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
+    if selection.others:
+        other, chooser, n = selection.others[0], CRITERION[selection.criterion], len(selection.others)
+        model = f"{other.mixture.n_components} {kind_of(other.mixture.covariance_type, other.mixture.tails)}"
+        away = chooser.text(other.criterion - selection.scores[selection.best_index])
+        yield f"{f'{n} other solutions as near, the first' if n > 1 else 'another solution as near:'} {model} +{away}"
+        starts = f"{other.n_starts} of {counted(other.n_seeds, 'start')}"
+        yield f"it has {percent(other.share_moved)} of rows elsewhere, by {starts}"
 
 
 def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:

@@ -162,5 +162,10 @@ def restored(selection: Selection, units: Coordinates | None, source: Source) ->
     )
     for values in (moved | {"loglik": (loglik := selection.loglik - shift)}).values():
         values.flags.writeable = False
-    scores = moved.get(selection.criterion, selection.scores)
-    return replace(selection, **moved, loglik=loglik, scores=scores, estimators=estimators, standardized=True)
+    scores, by = moved.get(selection.criterion, selection.scores), CRITERION[selection.criterion].per_nat * shift
+    others = tuple(
+        other._replace(mixture=in_other_units(other.mixture, units, raised), criterion=other.criterion + by)
+        for other in selection.others
+    )
+    columns: dict[str, Any] = moved | {"loglik": loglik, "scores": scores, "estimators": estimators}
+    return replace(selection, **columns, others=others, standardized=True)

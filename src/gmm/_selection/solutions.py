@@ -1,0 +1,90 @@
+"""Solutions near the best one: ends of fits that divide the rows otherwise, at about the same criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.criteria import adjusted_rand_index
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._lazy import reduced_at_home
+from gmm._rows.sources import Source
+from gmm._values.parameters import MixtureParameters
+
+ALIKE = 0.9  # adjusted Rand index of two ends of one solution
+_MOST_ROWS = 5_000  # that tell how ends divide the rows
+
+
+class Solution(NamedTuple):
+    """A way to divide the rows, and the best fit that does so.
+
+    Attributes
+    ----------
+    mixture : GaussianMixture
+        Whose `fit` to the same rows ends there again, to the bits.
+    criterion : float
+        That of the search.
+    n_starts, n_seeds : int
+        How many of the seeds that its cell was fitted from led to this solution.
+    share_moved : float
+        The share of rows that it puts elsewhere than the best solution, whatever the numbers of its components.
+    """
+
+    mixture: GaussianMixture
+    criterion: float
+    n_starts: int
+    n_seeds: int
+    share_moved: float
+
+    @classmethod
+    def from_state(cls, mixture: GaussianMixture | None, facts: Any) -> Solution:
+        """Make a solution of a mixture and the facts of a file, and check these."""
+        numbers = isinstance(facts, list) and [type(fact) for fact in facts] == [float, int, int, float]
+        if mixture is None or not numbers or not (0 <= facts[1] <= facts[2] and 0 <= facts[3] <= 1):
+            raise ValueError(
+                f"expected a mixture, and its criterion, starts, seeds and share in 'others', got {facts!r:.60}"
+            )
+        return cls(mixture, *facts)
+
+
+Solution.__module__ = "gmm.inference"
+Solution.__reduce_ex__ = reduced_at_home  # type: ignore[method-assign]
+
+
+def grouped(
+    mixtures: Iterable[MixtureParameters], source: Source, n_threads: int | None
+) -> list[tuple[list[int], float]]:
+    """Return which mixtures, the best first, are one solution, and the share of rows that it moves from the first."""
+    indices = np.arange(0, source.n_rows, -(-source.n_rows // _MOST_ROWS))
+    rows = source.select_rows(indices)
+    solutions: list[tuple[list[int], NDArray[np.intp]]] = []
+    for number, mixture in enumerate(mixtures):
+        labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
+        assert labels is not None  # they were requested
+        for members, of_first in solutions:
+            if adjusted_rand_index(cross_table(of_first, labels)) >= ALIKE:
+                members.append(number)
+                break
+        else:
+            solutions.append(([number], labels))
+    first = solutions[0][1]
+    return [(members, share_moved(first, labels)) for members, labels in solutions]
+
+
+def cross_table(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return how many rows have two labels, from −1 for noise on."""
+    table = np.zeros((int(labels.max()) + 2, int(others.max()) + 2))
+    np.add.at(table, (labels + 1, others + 1), 1)
+    return table
+
+
+def share_moved(labels: NDArray[np.intp], others: NDArray[np.intp]) -> float:
+    """Return the smallest share of rows with another label that a renumbering leaves (Lange et al. 2004, eq. 5)."""
+    from scipy.optimize import linear_sum_assignment
+
+    table = cross_table(labels, others)
+    return float(1 - table[linear_sum_assignment(-table)].sum() / len(labels))
