@@ -17,7 +17,7 @@ import inside
 from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, Selection, select
 from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, loop
-from tables import copies, noted, python, refused
+from tables import copies, noted, python, refused, warned
 from test_published import BLOBS, IRIS, IRIS_BIC
 
 ROUNDING = 1e-6  # nats in all
@@ -337,6 +337,22 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
     assert found.ranked()[0] == found.best_index
     for call in (found.ranked, found.best_by):
         refused(r"expected a criterion among .*, got 'dic'", call, "dic")
+
+
+def test_a_cell_whose_components_must_all_be_degenerate_is_left_after_a_pass(monkeypatch):
+    """As many rows as columns: each component of a shape of its own has fewer, whatever it takes."""
+    rows = np.random.default_rng(0).normal(size=(30, 30))
+    fits = noted(monkeypatch, loop.Cell, "fit", lambda self, *_: self.key[:2])
+    found = select(rows, [1, 2, 3], ["VVI", "VVE", "VVV"], random_state=0, n_threads=1)
+    for K, name in ((2, "VVE"), (2, "VVV"), (3, "VVE")):
+        assert fits.count((K, name)) == 1
+        mixture = found[K, name]
+        assert mixture.n_iter_ == 1
+        assert found.status[found.estimators.index(mixture)].startswith("degenerate")
+        again, _ = warned(GaussianMixture(**mixture.get_params()).fit, rows)
+        np.testing.assert_array_equal(again.means_, mixture.means_)
+    assert fits.count((2, "VVI")) > 1
+    assert (found.best.n_components, found.best.covariance_type) == (1, "VVI")
 
 
 # --- The cells near the best --------------------------------------------------------------------

@@ -171,6 +171,12 @@ class Cell:
         """Whether every start leads to the same mixture."""
         return self.key.n_components == 1 and not (self._request.noise or self.key.tails)
 
+    @cached_property
+    def has_no_sound_end(self) -> bool:
+        """Whether each of several components has too few rows for a likelihood with a bound, whatever it takes."""
+        n_features = self._request.source.n_features
+        return self.key.n_components > 1 and self._degeneracy.rows.n_distinct <= self.model.unbounded_rows(n_features)
+
     @property
     def is_settled(self) -> bool:
         """Whether more seeds would hardly tell anything new."""
@@ -206,7 +212,7 @@ class Cell:
 
     def climb(self, run: SolverRun, outlook: Outlook) -> None:
         """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
-        run.go(_CHECKED, outlook)
+        run.go(1 if self.has_no_sound_end else _CHECKED, outlook)
         while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, outlook)
 
@@ -418,7 +424,8 @@ class Search:
         for smaller in self._best_of(K - 1)[:1]:
             if smaller.sound:
                 mixtures += self._halves(smaller.sound.result.parameters)[:_OF_BEST]
-        self._each([cell for cell in cells if not cell.has_one_end], partial(self._fit_from_others, mixtures))
+        cells = [cell for cell in cells if not (cell.has_one_end or cell.has_no_sound_end)]
+        self._each(cells, partial(self._fit_from_others, mixtures))
 
     def _cells_of(self, n_components: int) -> list[Cell]:
         """Return the cells of a number of components, of those that are one model the first."""
@@ -439,7 +446,7 @@ class Search:
 
     def _fit_alone(self, cell: Cell, n_seeds: int = 1) -> None:
         """Fit it from its first seeds: so many, or those that are asked for."""
-        enough = 1 if cell.has_one_end else max(n_seeds, self._request.n_seeds)
+        enough = 1 if cell.has_one_end or cell.has_no_sound_end else max(n_seeds, self._request.n_seeds)
         while cell.n_seeds < enough and self._fit_from_seed(cell):
             pass
 
