@@ -353,6 +353,9 @@ def test_a_cell_whose_components_must_all_be_degenerate_is_left_after_a_pass(mon
         np.testing.assert_array_equal(again.means_, mixture.means_)
     assert fits.count((2, "VVI")) > 1
     assert (found.best.n_components, found.best.covariance_type) == (1, "VVI")
+    fits.clear()
+    select(rows, [2], "VVV", prior="conjugate", random_state=0, n_threads=1)  # which no number of rows leaves unbounded
+    assert len(fits) > 1
 
 
 # --- The cells near the best --------------------------------------------------------------------

@@ -247,10 +247,10 @@ class _Conditional:
             variances += self._rest * (self._noise.variances + (self._noise.means - self.means) ** 2)
         self.deviations = np.where(np.isinf(self._tails.variance).any(), np.inf, np.sqrt(variances))
         if weight and not self._tails:
-            self._become_those_of_a_fit(regression, rows, weight)
+            self._widen(regression, rows, weight)
 
-    def _become_those_of_a_fit(self, regression: Regression, rows: Array, weight: float) -> None:
-        """Let quantiles be those of a new row beside the rows of each component, as in least squares.
+    def _widen(self, regression: Regression, rows: Array, weight: float) -> None:
+        """Widen quantiles to those of a new row beside the rows of each component, as in least squares.
 
         The residual variance has n_k − q degrees of freedom for q coefficients of each column, intercept included; a
         tied one has those of all rows. The line is uncertain by 1 / n_k and, away from the centre, by its slopes.

@@ -528,7 +528,10 @@ class MixtureClassifier(Estimator):
             for number in range(_FOLDS):
                 seen, held = known[fold != number], known[fold == number]
                 of_classes: list[Source] = [rows.select_rows(seen[codes[seen] == code]) for code in range(len(classes))]
-                several = self._of_each(self._opened(of_classes, classes), numbers, types, classes, settings)
+                try:
+                    several = self._of_each(self._opened(of_classes, classes), numbers, types, classes, settings)
+                except ValueError:  # whose reason all rows tell
+                    return False
                 part = as_source_to_fit(rows.select_rows(seen), None, estimator=self, missing=self.missing)
                 one, shares, *_ = self._of_all(part, types, codes[seen], [], classes, names, settings)
                 part = as_source_to_fit(rows.select_rows(held), None, estimator=self, missing=self.missing)
@@ -545,8 +548,9 @@ class MixtureClassifier(Estimator):
         joint = (
             np.array([log_evidence_of(each, source, True) for each in scorers], np.float64) + np.log(shares)[:, None]
         )
-        told = joint[codes, np.arange(len(codes))] - np.logaddexp.reduce(joint, axis=0)
-        return np.asarray(source.weights * np.maximum(told, _LEAST))
+        with np.errstate(invalid="ignore"):  # of rows beyond all densities
+            told = joint[codes, np.arange(len(codes))] - np.logaddexp.reduce(joint, axis=0)
+        return np.asarray(source.weights * np.fmax(told, _LEAST))
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:

@@ -174,8 +174,10 @@ class Cell:
     @cached_property
     def has_no_sound_end(self) -> bool:
         """Whether each of several components has too few rows for a likelihood with a bound, whatever it takes."""
-        n_features = self._request.source.n_features
-        return self.key.n_components > 1 and self._degeneracy.rows.n_distinct <= self.model.unbounded_rows(n_features)
+        request, of_fits = self._request, self.settings.objective
+        if self.key.n_components == 1 or request.fixed or of_fits.prior or request.judge is Judge.HELD_OUT:
+            return False
+        return self._degeneracy.rows.n_distinct <= self.model.unbounded_rows(request.source.n_features)
 
     @property
     def is_settled(self) -> bool:
