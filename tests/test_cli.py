@@ -96,6 +96,12 @@ def test_every_file_of_a_result(result):
     assert document["data"]["columns"] == best["columns"] == list(loaded.feature_names_in_) == list(NAMES)
     np.testing.assert_array_equal(best["means"], loaded.means_)
     assert best["bic"] == min(cell["bic"] for cell in document["cells"]) == float(min(cells["bic"], key=float))
+    first = document["solutions"][0]
+    assert (first["criterion"], first["covariance_type"], first["share_moved"]) == (
+        best["bic"],
+        best["covariance_type"],
+        0,
+    )
     assert agreement["labels"] == ["setosa", "versicolor", "virginica"]
     assert np.sum(agreement["counts"], axis=1).tolist() == [50, 50, 50]
     expected = adjusted_rand_score(load_iris().target, labels["component"])

@@ -367,7 +367,7 @@ class Result(MixtureOutcome):
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again")
         document = super().document() | {name: getattr(self.search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
-        return document | {"cells": output.cells_json(self.search)}
+        return document | {"cells": output.cells_json(self.search), "solutions": output.solutions_json(self.search)}
 
 
 class Posterior(MixtureOutcome):

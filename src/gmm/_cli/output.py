@@ -280,6 +280,16 @@ def cells_json(search: Selection) -> list[dict[str, Any]]:
     return [dict(zip(cells, cell, strict=True)) for cell in zip(*cells.values(), strict=True)]
 
 
+def solutions_json(search: Selection) -> list[dict[str, Any]]:
+    """Convert the solutions near the best, itself first, to JSON values."""
+    facts = ("n_components", "covariance_type", "tails")
+    return [
+        {name: getattr(one.mixture, name) for name in facts}
+        | {name: finite_or_none(value) for name, value in one._asdict().items() if name != "mixture"}
+        for one in search.solutions()
+    ]
+
+
 def finite_or_none(value: Any) -> Any:
     """Return a value, or None for NaN and infinities, which JSON cannot hold."""
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -174,10 +174,10 @@ class Cell:
     @cached_property
     def has_no_sound_end(self) -> bool:
         """Whether each of several components has too few rows for a likelihood with a bound, whatever it takes."""
-        request, of_fits = self._request, self.settings.objective
-        if self.key.n_components == 1 or request.fixed or of_fits.prior or request.judge is Judge.HELD_OUT:
+        request, n_distinct, d = self._request, self._degeneracy.rows.n_distinct, self._request.source.n_features
+        if self.key.n_components == 1 or n_distinct > self.model.unbounded_rows(d):
             return False
-        return self._degeneracy.rows.n_distinct <= self.model.unbounded_rows(request.source.n_features)
+        return not (request.fixed or self.settings.objective.prior or request.judge is Judge.HELD_OUT)
 
     @property
     def is_settled(self) -> bool:
@@ -278,13 +278,9 @@ class Cell:
         set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
         return estimator
 
-    def ends(self, limit: float) -> list[Near]:
-        """Return where fits ended without a degenerate component, and with a criterion within a limit."""
-        return [
-            near
-            for near in self.near
-            if near.score <= limit and self._degenerate(near.result, near.result.trace.reason)[1] == 0
-        ]
+    def is_sound(self, result: SolverResult) -> bool:
+        """Whether a fit has no degenerate component, and has not ended since an update lowered the objective."""
+        return self._degenerate(result, result.trace.reason)[1] == 0
 
     def note(self, fit: SolverRun | SolverResult, start: Start, limit: float) -> None:
         """Remember where a fit has ended, if its criterion is within a limit and its likelihood tells that."""
@@ -379,7 +375,9 @@ class Search:
         if best.sound is None:
             return ()
         limit = best.sound.score + criteria.CRITERION[self._request.criterion].near
-        found = [(near, cell) for cell in dict.fromkeys(self._first.values()) for near in cell.ends(limit)]
+        cells = dict.fromkeys(self._first.values())
+        found = [(near, cell) for cell in cells for near in cell.near if near.score <= limit]
+        found = [(near, cell) for near, cell in found if cell.is_sound(near.result)]
         found.sort(key=lambda each: each[0].score)
         mixtures = [best.sound.result.parameters, *(near.result.parameters for near, _ in found)]
         solutions = []
