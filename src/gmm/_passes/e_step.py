@@ -240,9 +240,6 @@ class EStep:
         Origin of the linear form; the rows' centre by default.
     form : int
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
-    beside : EStep, optional
-        Open as well, for passes that alternate with these: its threads are used, and its scratch
-        memory except by loops over rows in memory.
     """
 
     def __init__(
@@ -253,7 +250,6 @@ class EStep:
         n_threads: int | None = None,
         origin: Array | None = None,
         form: int = _CHOOSE,
-        beside: EStep | None = None,
     ) -> None:
         self._source, survey = source, source.survey
         self._origin = survey.centre if origin is None else origin
@@ -263,8 +259,7 @@ class EStep:
         self._n_threads = n_threads
         self._form = form
         self._known = source.known
-        self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
-        self._beside = beside
+        self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
         self._total_scatter: Array | None = None
         self._tables: dict[Layout, list[_em.ObservedRows]] = {}
@@ -645,11 +640,10 @@ class EStep:
             result_of(future)
 
     def _threads(self, n: int) -> ThreadPoolExecutor:
-        owner = self._beside or self
-        if owner._pool is None:
+        if self._pool is None:
             # The pool is sized for the largest request; threads start on demand.
-            owner._pool = ThreadPoolExecutor((self._n_threads or n + 1) - 1, thread_name_prefix="gmm")
-        return owner._pool
+            self._pool = ThreadPoolExecutor((self._n_threads or n + 1) - 1, thread_name_prefix="gmm")
+        return self._pool
 
     def scratches(self, plan: _em.Plan, n_rows: int) -> list[_em.Scratch]:
         """Return scratch for each worker of a pass over so many rows, made ready."""
@@ -669,7 +663,7 @@ class EStep:
 
         Each worker has a consecutive share, which it does in short steps. An exception leaves no thread at work.
         """
-        owner, waiting, is_stopped = self._beside or self, deque(range(n_workers)), False
+        waiting, is_stopped = deque(range(n_workers)), False
         step = max(1, int(SLICE / work))
 
         def share() -> None:
@@ -696,5 +690,5 @@ class EStep:
         except BaseException:
             is_stopped = True  # for good: an interrupted start leaves a thread at work for which no pool waits
             pool.shutdown(cancel_futures=True)
-            owner._pool = None
+            self._pool = None
             raise

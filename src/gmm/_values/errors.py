@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,16 +89,3 @@ class _NoErrors(RowErrors):
 
 
 NO_ERRORS: RowErrors = _NoErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
-
-
-def packed(matrices: Array, layout: Layout) -> Array:
-    """Return matrices in a layout, FULL or DIAGONAL, as lower triangles row by row or variances, (K, p)."""
-    return np.ascontiguousarray(matrices[:, *lower_triangle(matrices.shape[1])] if layout is FULL else matrices)
-
-
-@lru_cache(maxsize=16)  # d² numbers each
-def lower_triangle(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the places of the lower triangle of a matrix, row by row; every pass asks for them."""
-    rows, columns = np.tril_indices(d)
-    rows.flags.writeable = columns.flags.writeable = False
-    return rows, columns
