@@ -43,7 +43,7 @@ PLACES = {
     "gmm._passes.e_step": "EStep Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep refilled",
     "gmm._passes.incomplete": "incomplete=.",
-    "gmm._passes.problem": "Continuation Problem SolverSettings e_step_over",
+    "gmm._passes.problem": "Continuation Problem SolverSettings",
     "gmm._passes.solver": "Trace plain_records",
     "gmm._persistence": "FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.values": "mixture_from_state",

@@ -12,7 +12,7 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import ArraySource, IncompleteSource, RowErrors, as_source, e_step_over, fitted_parameters
+from inside import ArraySource, EStep, IncompleteSource, RowErrors, as_source, fitted_parameters
 from origins import stream
 from tables import refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
@@ -66,7 +66,7 @@ PASSES += [("full", d, "own", matrices, False, False) for d in (1, 2, 8, 9, 12) 
 def test_a_pass_is_the_twins(covariance_type, d, kind, matrices, gaps, hard):
     (X, errors), parameters = blurred(150, d, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type, d)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
-    with e_step_over(uncertain(X, errors, weight), parameters.model.layout) as e_step:
+    with EStep(uncertain(X, errors, weight), parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint, given = joint_of(X, errors, parameters), (weight, written_out(parameters), got.origins)
     of_rows = X, as_matrices(errors)

@@ -19,7 +19,7 @@ import reference
 import tables
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import FULL, NO_NOISE, PARSIMONIOUS, ArraySource, Noise, Survey, e_step_over, posterior_of, source_to_fit
+from inside import FULL, NO_NOISE, PARSIMONIOUS, ArraySource, EStep, Noise, Survey, posterior_of, source_to_fit
 from tables import refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -112,7 +112,7 @@ def test_a_pass_is_the_twins(covariance_type, noise, all_moments, hard):
     X, parameters = with_gaps(), mixture(covariance_type, noise=noise)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     moments = FULL if all_moments else parameters.model.layout
-    with e_step_over(incomplete(X, weight), moments) as e_step:
+    with EStep(incomplete(X, weight), moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
         rows = e_step.rows(parameters.whitened(), responsibilities=True)
     joint, given = joint_of(X, parameters), (weight, written_out(parameters), got.origins)
@@ -143,7 +143,7 @@ def test_a_closed_pass_is_freed_at_once():
     """Scratch memory would else wait for the garbage collector."""
     gc.disable()
     try:
-        with e_step_over(incomplete(with_gaps()), FULL) as e_step:
+        with EStep(incomplete(with_gaps()), FULL) as e_step:
             e_step(mixture("full").whitened())
         left = weakref.ref(e_step)
         del e_step

@@ -135,7 +135,7 @@ def test_a_cell_is_taken_by_its_number_of_components_and_type(small):
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, small):
     monkeypatch.setattr(loop, "usable_threads", lambda: 4)
     seen = noted(monkeypatch, loop.Cell, "climb", lambda *_: threading.get_ident())
-    asked = noted(monkeypatch, loop, "e_step_over", lambda *_, n_threads: n_threads)
+    asked = noted(monkeypatch, loop, "EStep", lambda *_, n_threads: n_threads)
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert len(set(seen)) > 1
     assert set(asked) == {1}

@@ -365,13 +365,10 @@ cdef class Plan:
             raise ValueError("expected normal components and, of patterns, their layout or, with errors, a full or a "
                              "diagonal one")
         self.of_patterns, self.log_widths = of_patterns, self.mixture.noise.log_widths
-        whole.plan, whole.layout, whole.has_errors, whole.single = plan, of_patterns.code, with_errors, single
-        whole.form, whole.log_offset, whole.centres = form, &self.log_offset[0], &self.centres[0, 0]
-        whole.whiteners, whole.log_widths = &self.whiteners[0], NULL
-        if self.log_widths is not None:
-            expect("log_widths", self.log_widths.shape[0], plan.n_features)
-            whole.log_widths = &self.log_widths[0]
-        whole.n_sums = n_sums_of(whole)
+        whole.layout, whole.has_errors, whole.single, whole.form = of_patterns.code, with_errors, single, form
+        whole.log_offset, whole.centres = &self.log_offset[0], &self.centres[0, 0]
+        whole.whiteners = &self.whiteners[0]
+        take_plan(whole, plan, self.log_widths)
         plan.skips_empty = plan.n_components < plan.n_all
         return 0
 
@@ -498,7 +495,8 @@ cdef class Plan:
         self, Scratch scratch, ObservedRows table, Py_ssize_t first, Py_ssize_t last,
     ) except -1:
         cdef const Patterns* patterns = &table.patterns
-        cdef Py_ssize_t step = max(1, <Py_ssize_t>(BETWEEN_CHECKS / (1 + self.work_of_patterns(table))))
+        cdef double of_share = table.work(self.plan.n_all) / patterns.n_shares
+        cdef Py_ssize_t step = max(1, <Py_ssize_t>(BETWEEN_CHECKS / (1 + of_share)))
         expect("a row", table.n_features, self.plan.n_features)
         self.check_ready(scratch)
         if table.layout != self.whole.layout or table.has_errors != self.whole.has_errors:
@@ -517,10 +515,6 @@ cdef class Plan:
             scratch.next_lane = patterns.first_share + first
             PyErr_CheckSignals()
         return 0
-
-    cdef double work_of_patterns(self, ObservedRows table) noexcept:
-        """Return the multiply-adds of a share, roughly."""
-        return table.work(self.plan.n_all) / table.patterns.n_shares
 
     cdef int walk_rows(self, Scratch scratch, RowTable table, Py_ssize_t first, Py_ssize_t last) except -1:
         cdef Rows rows = self.rows_of(table)
@@ -792,7 +786,8 @@ cdef class ObservedRows:
             if columns.q < 1 or not 1 <= n_rows[i] <= values.shape[0] - n:
                 raise ValueError(f"expected a column and a row of pattern {i} at least, and a value of each row, got "
                                  f"{columns.q} and {n_rows[i]}")
-            n, n_values, n_parts = n + n_rows[i], n_values + n_rows[i] * columns.q, n_parts + n_shares_of(n_rows[i])
+            n, n_values = n + n_rows[i], n_values + n_rows[i] * columns.q
+            n_parts += (n_rows[i] + SHARE_ROWS - 1) // SHARE_ROWS
             for j in range(columns.q):
                 self.origins[i, j], self.reaches[i, j] = origin[self.order[i, j]], reach[self.order[i, j]]
         if P < 1:
@@ -881,10 +876,6 @@ cdef class ObservedRows:
             work += K * <double>self.patterns.each[i].rows.n * (2 * n_terms(self.layout, q) + 20) * (
                 1 + q / 2. if self.patterns.each[i].rows.error != NULL else 1)
         return work + ((4. + 4 * self.has_errors) * n * K * d * d * d if is_dense(self.layout) else 0)
-
-
-cdef inline Py_ssize_t n_shares_of(Py_ssize_t n_rows) noexcept:
-    return (n_rows + SHARE_ROWS - 1) // SHARE_ROWS
 
 
 cdef void add_scatter_about(const Rows* rows, const double* origin, Py_ssize_t q, double* out) noexcept:
@@ -1195,7 +1186,7 @@ cdef class Loop:
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
-        cdef double work
+        cdef double work = 0, others
         cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
         if at_most < 1:
             raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
@@ -1214,34 +1205,26 @@ cdef class Loop:
             if work > pass_limit:
                 return False
             self.ready_patterns(log_offset, noise)
-            prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single, False,
-                    self.inputs.form, &self.room[0])
-            self.limit_passes(work, work_between, at_most)
-            return True
-        self.inputs.rows = self.table.rows
-        if self.classes is None:
-            self.inputs.rows.code = NULL
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
-                is_pooled(plan.layout), self.inputs.form, &self.room[0])
-        lanes = n_lanes(plan, self.table.rows.n)
-        work = lanes * work_of(plan, plan.lane)
-        if lanes > 1 and work > pass_limit:
-            self.room = None                       # as large as two mixtures, and of no use
-            return False
-        if plan.common_scatter:
-            self.common = scatter()
-            expect_matrix("scatter", self.common, plan.n_features, plan.n_features)
-        self.limit_passes(work, work_between, at_most)
-        self.inputs.scatter = NULL if self.common is None else &self.common[0, 0]
-        if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
-            self.scratch.make_ready(plan, self.table.rows.n, again=True)
-        return True
-
-    cdef int limit_passes(self, double work, double work_between, Py_ssize_t at_most) except -1:
-        """Set how many passes a call makes."""
-        cdef double others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
+                self.observed is None and is_pooled(plan.layout), self.inputs.form, &self.room[0])
+        if self.observed is None:
+            self.inputs.rows = self.table.rows
+            if self.classes is None:
+                self.inputs.rows.code = NULL
+            lanes = n_lanes(plan, self.table.rows.n)
+            work = lanes * work_of(plan, plan.lane)
+            if lanes > 1 and work > pass_limit:
+                self.room = None                   # as large as two mixtures, and of no use
+                return False
+            if plan.common_scatter:
+                self.common = scatter()
+                expect_matrix("scatter", self.common, plan.n_features, plan.n_features)
+            self.inputs.scatter = NULL if self.common is None else &self.common[0, 0]
+            if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
+                self.scratch.make_ready(plan, self.table.rows.n, again=True)
+        others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
-        return 0
+        return True
 
     cdef int ready_patterns(self, const double* log_offset, noise) except -1:
         """Make room for passes over patterns beside noise.
@@ -1258,12 +1241,9 @@ cdef class Loop:
             any_empty = any_empty or log_offset[i] == -INFINITY
         plan.skips_empty = plan.skips_empty and any_empty
         self.log_widths = noise.log_widths
-        whole.plan, whole.layout, whole.has_errors = plan, self.observed.layout, self.observed.has_errors
-        whole.single, whole.form, whole.log_widths = self.inputs.single, self.inputs.form, NULL
-        if self.log_widths is not None:
-            expect("log_widths", self.log_widths.shape[0], plan.n_features)
-            whole.log_widths = &self.log_widths[0]
-        whole.n_sums = n_sums_of(whole)
+        whole.layout, whole.has_errors = self.observed.layout, self.observed.has_errors
+        whole.single, whole.form = self.inputs.single, self.inputs.form
+        take_plan(whole, plan, self.log_widths)
         self.inputs.patterns = self.observed.patterns
         self.scratch.make_ready_for_patterns(whole, self.observed.results.rows.n)
         self.scratch.make_room_for(whole, &self.observed.patterns, 0, self.observed.patterns.n_shares)
@@ -2429,6 +2409,16 @@ cdef class Race:
         one.run(scratch, self.part, N_FIRST)
         one.group = number if self.all_run_on else clusters.number
         return one
+
+
+cdef int take_plan(PatternPass* whole, const PassPlan* plan, const double[::1] log_widths) except -1:
+    """Set the plan of a pass over patterns, and the box of its noise, whose arrays the caller keeps."""
+    whole.plan, whole.log_widths = plan, NULL
+    if log_widths is not None:
+        expect("log_widths", log_widths.shape[0], plan.n_features)
+        whole.log_widths = &log_widths[0]
+    whole.n_sums = n_sums_of(whole)
+    return 0
 
 
 cdef int expect_whole(Layout layout) except -1:

@@ -320,6 +320,17 @@ def adjusted_rand_index(counts: ArrayLike) -> float:
 adjusted_rand_index.__module__ = "gmm.inference"
 
 
+def cross_table(
+    labels: NDArray[np.intp],
+    others: NDArray[np.intp],
+    shape: tuple[int, int],
+    weight: NDArray[np.number] | None = None,
+) -> NDArray[np.number]:
+    """Return how many rows, or how much of their weight, have two labels; −1 is the last."""
+    cells = np.ravel_multi_index((labels, others), shape, mode="wrap")
+    return np.bincount(cells, weight, shape[0] * shape[1]).reshape(shape)
+
+
 def _pairs(counts: NDArray[np.number]) -> float:
     sizes = np.asarray(counts, dtype=np.float64)
     return float(np.sum(sizes * (sizes - 1.0)) / 2.0)

@@ -14,7 +14,7 @@ from gmm import _em
 from gmm import _fitting as fitting
 from gmm._frozen import check_place
 from gmm._passes.e_step import PASS_WORTH_THREADS, EStep, Output, RowResults, Totals
-from gmm._passes.problem import Problem, e_step_over
+from gmm._passes.problem import Problem
 from gmm._persistence import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import ArraySource, Source
@@ -203,7 +203,7 @@ class Scorer(NamedTuple):
         others = {"error_covariance": source.errors, "missing values": source.patterns}
         refuse("heavy tails", others if self.parameters.tails else {})
         layout = moments or self.parameters.model.layout
-        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
+        return EStep(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:

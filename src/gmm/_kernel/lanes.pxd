@@ -309,7 +309,7 @@ cdef inline void one_block(
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
             if plan.far:
                 flag_overflowed_components(n * K, <data*>rows.log_joint + start * K)
-        if own and sums != NULL:                   # the order of the rows
+        if own and sums != NULL and not (plan.totals or plan.hard):        # the order of the rows
             choose(plan.kernel, tile, ld, <real*>workspace.evidence, <real*>workspace.best, K, padded)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums, tile)
     if sums == NULL:

@@ -27,7 +27,7 @@ cdef struct Workspace:
     void* square
     void* block_sums
     double* own                 # of rows with errors of their own: see `own_size`
-    double* patterns            # what each pattern of rows needs: see `walk_share_of_patterns`
+    double* patterns            # what each pattern of rows needs: see `walk_shares`
     double* node
     Py_ssize_t* level
     Py_ssize_t* first_lane

@@ -444,7 +444,7 @@ class EStep:
             if has_values.any():
                 here = window.rows_of(has_values)
                 some = RowResults.room(len(here), K, dtype, **results.requested())
-                table = self._table_of(plan, window, has_values, **some._asdict())
+                table = self._table_of(window, has_values, plan.of_patterns, **some._asdict())
                 with blas_alone(plan.largest_product):
                     self.walk(plan, scratches, table)
                 results.put(here, some)
@@ -474,10 +474,10 @@ class EStep:
             **how,
         )
 
-    def _table_of(self, plan: _em.Plan, window: Any, some: NDArray[np.bool_], **how: Any) -> _em.ObservedRows:
-        """Return the rows of some patterns of a window, for a plan."""
+    def _table_of(self, window: Any, some: NDArray[np.bool_], layout: Layout, **how: Any) -> _em.ObservedRows:
+        """Return the rows of some patterns of a window, for passes in a layout."""
         source: Any = self._source
-        return source.observed_rows(window, some, plan.of_patterns, self._origin, self._reach, **how)
+        return source.observed_rows(window, some, layout, self._origin, self._reach, **how)
 
     def _without_gaps(self) -> EStep:
         """Open passes over the rows with their gaps filled."""
@@ -586,7 +586,7 @@ class EStep:
             if not (weighs := window.weights > 0).any():
                 continue
             how: Any = {"with_scatter": layout is TIED, "first_lane": first}
-            table = source.observed_rows(window, weighs, layout, self._origin, self._reach, **how)
+            table = self._table_of(window, weighs, layout, **how)
             first += table.n_lanes
             if source.place == "memory":
                 tables.append(table)

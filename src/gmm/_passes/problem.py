@@ -13,16 +13,10 @@ from gmm._passes.e_step import EStep
 from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
 from gmm._passes.solver import GainBelow, Iteration
 from gmm._rows.sources import Source
-from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-
-
-def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
-    """Open passes over rows."""
-    return EStep(source, moments, n_threads=n_threads, origin=origin)
-
 
 NO_NOISE_YET = 1e-5  # share: the rounding of responsibilities in float32 that sum to 1
 
@@ -106,7 +100,7 @@ class Problem(NamedTuple):
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        return e_step_over(self.rows, self.objective.model.layout, n_threads=self.n_threads)
+        return EStep(self.rows, self.objective.model.layout, n_threads=self.n_threads)
 
     def at_precisions(self, weights: Array, precisions: Array) -> tuple[Array, tuple[Array, Array]]:
         """Return the covariances of `Parts`, with their whiteners and log determinants.

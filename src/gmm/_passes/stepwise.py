@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gmm._passes.e_step import EStep
 from gmm._passes.em import refilled
-from gmm._passes.problem import e_step_over
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
@@ -61,7 +61,7 @@ class Stream(NamedTuple):
         before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         retention = (past / (past + w)) ** _POWER
-        with e_step_over(block, before.model.layout, n_threads=n_threads) as e_step:
+        with EStep(block, before.model.layout, n_threads=n_threads) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)

@@ -26,7 +26,7 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
-from gmm._passes.problem import e_step_over
+from gmm._passes.e_step import EStep
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
 from gmm._selection.request import requested_components, requested_types
@@ -544,12 +544,9 @@ class MixtureClassifier(Estimator):
         self, mixtures: Sequence[GaussianMixture], shares: Array, source: Source, codes: NDArray[np.intp]
     ) -> Array:
         """Return the log probability of the class of each row, times its weight, none below that of 1e-15."""
-        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in mixtures]
-        joint = (
-            np.array([log_evidence_of(each, source, True) for each in scorers], np.float64) + np.log(shares)[:, None]
-        )
+        joint = self._joint(mixtures, shares, source)
         with np.errstate(invalid="ignore"):  # of rows beyond all densities
-            told = joint[codes, np.arange(len(codes))] - np.logaddexp.reduce(joint, axis=0)
+            told = joint[np.arange(len(codes)), codes] - np.logaddexp.reduce(joint, axis=1)
         return np.asarray(source.weights * np.fmax(told, _LEAST))
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
@@ -582,7 +579,7 @@ class MixtureClassifier(Estimator):
                 continue
             parameters = fitted_parameters(mixture)
             source = fitted.source_of(mixture, rows).with_changes(known=restriction)
-            with e_step_over(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
+            with EStep(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fitted.fit_settings(mixture, source, parameters.model).objective
             degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)
@@ -624,14 +621,17 @@ class MixtureClassifier(Estimator):
     def _log_joint(self, X: ArrayLike) -> Array:
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
         check_is_fitted(self)
-        source = rows_for(self, X)
-        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
+        joint = self._joint(self.mixtures_, self.class_prior_, rows_for(self, X))
+        with np.errstate(divide="ignore"):
+            joint[np.isneginf(joint).all(axis=1)] = np.log(self.class_prior_)
+        return joint
+
+    def _joint(self, mixtures: Sequence[GaussianMixture], shares: Array, source: Source) -> Array:
+        """Log share and density of each class, (n, C)."""
+        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in mixtures]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):
-            priors = np.log(self.class_prior_)
-        joint = densities + priors
-        joint[np.isneginf(joint).all(axis=1)] = priors
-        return np.asarray(joint)
+            return np.asarray(densities + np.log(shares))
 
 
 def _called(labels: list[Any]) -> str:

@@ -41,7 +41,7 @@ from gmm._kernel.mstep import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Problem, e_step_over
+from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
@@ -282,15 +282,18 @@ class Cell:
         """Whether a fit has no degenerate component, and has not ended since an update lowered the objective."""
         return self._degenerate(result, result.trace.reason)[1] == 0
 
+    def is_same(self, one: SolverRun | SolverResult, other: SolverRun | SolverResult) -> bool:
+        """Whether two fits ended at one likelihood."""
+        return abs(one.lower_bound - other.lower_bound) * self._request.source.survey.weight < _SAME
+
     def note(self, fit: SolverRun | SolverResult, start: Start, limit: float) -> None:
         """Remember where a fit has ended, if its criterion is within a limit and its likelihood tells that."""
         is_near = self.sound is not None and self.sound.score <= limit  # which no end of the cell betters
         if not is_near or not self._is_of_likelihood or (score := self._score(fit)) > limit:
             return
         seeds = set() if start.parts else {start.seed}
-        same = _SAME * abs(criteria.CRITERION[self._request.criterion].per_nat)
         for near in self.near:
-            if abs(near.score - score) < same:
+            if self.is_same(near.result, fit):
                 near.seeds.update(seeds)
                 return
         self.near.append(Near(fit.result if isinstance(fit, SolverRun) else fit, start, score, seeds))
@@ -459,7 +462,7 @@ class Search:
             self._fit_alone(cell)
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
-        if first.end and cell.end and self._same(cell.end.result, first.end.result):
+        if first.end and cell.end and cell.is_same(cell.end.result, first.end.result):
             cell.keep(cell.end._replace(degenerate=first.end.degenerate, rank=first.end.rank))  # one model, one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
@@ -475,7 +478,7 @@ class Search:
         cell.n_seeds += 1
         if before is not None and cell.end is before:
             cell.n_fresh += 1
-            cell.n_again += fit is not None and self._same(fit, before.result)
+            cell.n_again += fit is not None and cell.is_same(fit, before.result)
         return True
 
     def _seeded(self, cell: Cell, seed: int) -> Start:
@@ -516,10 +519,6 @@ class Search:
                 found = []
             self._halves_of.setdefault(mixture, found)  # which another thread may have set
         return self._halves_of[mixture]
-
-    def _same(self, one: SolverRun | SolverResult, other: SolverResult) -> bool:
-        """Tell whether two fits ended at one likelihood."""
-        return abs(one.lower_bound - other.lower_bound) * self._weight < _SAME
 
     def _refine(self, cell: Cell) -> None:
         """Go on from its best end by split–merge moves: a fit from the same start that refines."""
@@ -642,7 +641,7 @@ class Search:
         """Return passes with second moments in a layout, which cells share in a thread."""
         place = get_ident(), layout
         if place not in self._e_steps:
-            self._e_steps[place] = e_step_over(self._source, layout, n_threads=self._n_threads)
+            self._e_steps[place] = EStep(self._source, layout, n_threads=self._n_threads)
         return self._e_steps[place]
 
     def _close(self, places: Iterable[tuple[int, Layout]]) -> None:

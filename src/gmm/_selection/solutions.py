@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import adjusted_rand_index
+from gmm._estimators.criteria import adjusted_rand_index, cross_table
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._lazy import reduced_at_home
@@ -66,7 +66,7 @@ def grouped(
         labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
         assert labels is not None  # they were requested
         for members, of_first in solutions:
-            if adjusted_rand_index(cross_table(of_first, labels)) >= ALIKE:
+            if adjusted_rand_index(_together(of_first, labels)) >= ALIKE:
                 members.append(number)
                 break
         else:
@@ -75,16 +75,13 @@ def grouped(
     return [(members, share_moved(first, labels)) for members, labels in solutions]
 
 
-def cross_table(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return how many rows have two labels, from −1 for noise on."""
-    table = np.zeros((int(labels.max()) + 2, int(others.max()) + 2))
-    np.add.at(table, (labels + 1, others + 1), 1)
-    return table
+def _together(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.number]:
+    return cross_table(labels, others, (int(labels.max()) + 2, int(others.max()) + 2))
 
 
 def share_moved(labels: NDArray[np.intp], others: NDArray[np.intp]) -> float:
     """Return the smallest share of rows with another label that a renumbering leaves (Lange et al. 2004, eq. 5)."""
     from scipy.optimize import linear_sum_assignment
 
-    table = cross_table(labels, others)
+    table = _together(labels, others)
     return float(1 - table[linear_sum_assignment(-table)].sum() / len(labels))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import adjusted_rand_index
+from gmm._estimators.criteria import adjusted_rand_index, cross_table
 from gmm._estimators.fitted import fit_settings, fitted_parameters, known_again, record_of, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -35,7 +35,7 @@ from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
-Labels = NDArray[np.intp]  # noise is K
+Labels = NDArray[np.intp]
 
 _METHODS = {
     "bootstrap": "refits to rows drawn anew",
@@ -336,7 +336,7 @@ def _refits(
     problem = Problem(rows.with_changes(known=known), settings.objective.for_mixture(mixture), settings.n_threads)
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
-    K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
+    K, total, clusters = mixture.n_components, weight.sum(), Scorer(mixture, model.n_threads).labels(rows)
     degenerate = Degeneracy.of_fits(problem.objective, rows)
 
     def refit(seed: int, n_threads: int | None) -> _Replicate | None:
@@ -354,7 +354,7 @@ def _refits(
             return None
         if degenerate(end).any():
             return None
-        return _matched(end, _labels(end, rows, n_threads), clusters, weight, known)
+        return _matched(end, Scorer(end, n_threads).labels(rows), clusters, weight, known)
 
     return replicated(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
 
@@ -366,7 +366,7 @@ def _matched(
     from scipy.optimize import linear_sum_assignment
 
     K = mixture.n_components
-    table = np.bincount(clusters * (K + 1) + labels, weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+    table = cross_table(clusters, labels, (K + 1, K + 1), weight)
     shared = table[:K, :K].astype(np.float64)
     if known:  # components stay with their class
         shared[known.owners[:, None] != known.owners] = -np.inf
@@ -379,10 +379,6 @@ def _matched(
 def _degrees(mixture: MixtureParameters, order: NDArray[np.intp] | slice = slice(None)) -> Array:
     """Return the degrees of freedom that its fit estimated, if it did."""
     return mixture.tails.numbers(mixture.n_components)[order] if mixture.tails.free else np.empty(0)
-
-
-def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> Labels:
-    return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
 
 
 def _deviations(replicates: Array) -> Array:
