@@ -530,6 +530,23 @@ def of_flowers():
     return flowers, select(flowers, range(2, 5), ["EEE", "VEV", "VVV"], random_state=0)
 
 
+def test_a_search_prints_how_far_it_is(capsys):
+    rows = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0.0], [9.0]], 30, axis=0)
+    found = select(rows, (1, 2, 3), ["EII", "VVV"], random_state=0, verbose=1)
+    best = rf"  best {found.best.n_components} {found.best.covariance_type}, BIC {found.bic.min():.2f}  \d+\.\d s"
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:3]] == ["K=1", "K=2", "K=3"]
+    assert all(re.fullmatch(r"\d cells? near the best" + best, line) for line in lines[3:])
+    assert re.fullmatch("K=3" + best, lines[2])
+    gmm.GaussianMixtureSearch((1, 2), "VVV", criterion="held_out", n_splits=2, random_state=0, verbose=2).fit(rows)
+    told = re.sub(r"  \d\.\d s", "", capsys.readouterr().out).splitlines()
+    assert told[:4] == ["fold 1  K=1 VVV  ok", "fold 1  K=1", "fold 1  K=2 VVV  ok", "fold 1  K=2"]
+    select(rows, 1)
+    assert not capsys.readouterr().out
+    with pytest.raises(ValueError, match="expected verbose to be a whole number from 0, got -1"):
+        select(rows, 1, verbose=-1)
+
+
 def test_solutions_divide_the_rows_otherwise_at_about_the_same_criterion(of_flowers):
     flowers, found = of_flowers
     first, *others = found.solutions()
@@ -549,7 +566,9 @@ def test_solutions_divide_the_rows_otherwise_at_about_the_same_criterion(of_flow
         again = GaussianMixture(**mixture.get_params()).fit(flowers)
         np.testing.assert_array_equal(again.means_, mixture.means_)
     told = repr(found)
-    assert re.search(r"another solution as near: 2 VVV \+\d\.\d+; it has 31.% of rows elsewhere, by \d+ of", told)
+    assert re.search(r"another solution as near: 2 VVV \+\d\.\d+ puts 31.% of rows elsewhere \(\d+ of", told)
+    assert "farther cells had few starts" in told
+    np.testing.assert_array_equal(found.pursued, found.bic <= found.bic.min() + 10)
 
 
 def test_solutions_of_standardised_columns_are_those_of_the_columns(of_flowers):

@@ -101,8 +101,7 @@ class FitSettings(NamedTuple):
 
     def start_problem(self, sample: Source) -> Problem:
         """Return the problem of fitting a mixture of the starts' model, of normal components alone, to a sample."""
-        objective = self.objective.for_starts
-        return Problem(sample, objective.stored_for(objective.model.for_starts), self.n_threads)
+        return Problem(sample, self.objective.for_starts, self.n_threads)
 
 
 class Metric(NamedTuple):

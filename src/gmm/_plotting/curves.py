@@ -129,10 +129,11 @@ def plot_selection(
 ) -> Axes:
     """Draw a criterion against the number of components, with a line for each covariance type.
 
-    The types with the lowest values are in colour and labelled, the lowest on top; a star marks the best cell. An open
-    dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component, whose
-    criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may continue
-    above the axes, where grey triangles say so.
+    The types with the lowest values are in colour and labelled, the lowest on top; a star marks the best cell. Large
+    dots mark cells near it, which were fitted from many starts (`Selection.pursued`); more starts may lower the others.
+    An open dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component,
+    whose criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may
+    continue above the axes, where grey triangles say so.
 
     Parameters
     ----------
@@ -251,19 +252,25 @@ def _lines(table: Selection, cells: Cells) -> list[Line]:
 
 
 def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line]) -> None:
-    """Mark cells that did not converge by open dots, and degenerate ones by triangles, moved inside the axes."""
+    """Mark cells near the best by large dots, those that did not converge by open ones, degenerate ones by triangles.
+
+    Triangles are moved inside the axes.
+    """
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
     open_ended = np.array([status.kind in (Ending.NOT_CONVERGED, Ending.LEFT) for status in statuses(table)])
-    kinds = {"not converged": ("o", open_ended, cells.values)}
-    kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
-    for name, (marker, among, heights) in kinds.items():
+    filled: Any = {"ms": 8}
+    empty: Any = {"ms": 5.5, "mfc": inks_of(ax).paper}
+    kinds = {"near the best: many starts": ("o", filled, table.pursued & ~open_ended, cells.values)}
+    kinds["not converged"] = "o", empty, open_ended, cells.values
+    kinds["degenerate: criterion is meaningless"] = "v", empty, np.isfinite(cells.degenerate), inside
+    for name, (marker, style, among, heights) in kinds.items():
         label: str | None = name
         for number in np.flatnonzero(among & np.isfinite(heights)):
             colour = colour_of[table.kinds[number]]
             at = (table.n_components[number], heights[number])
-            ax.plot(*at, marker, ms=5.5, mfc=inks_of(ax).paper, mec=colour, ls="", label=label, zorder=5)
+            ax.plot(*at, marker, color=colour, ls="", label=label, zorder=5, **style)
             label = None
 
 

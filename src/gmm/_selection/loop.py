@@ -3,9 +3,9 @@
 Every cell is fitted by itself, from a seed, and the two best of each number of components from two more; all are, if
 none of these ends without a degenerate component. The cells of one number are then fitted from these two mixtures, and
 from mixtures of one component fewer, the best one and their own, with one of the components that fit worst halved; the
-two best go on by split–merge moves. At last the cells near the best are fitted from more seeds, from each other and by
-moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and the parameters by which
-`GaussianMixture.fit` repeats it to the bits.
+two best go on by split–merge moves, unless they are far behind. At last the cells near the best are fitted from more
+seeds, from each other and by moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and
+the parameters by which `GaussianMixture.fit` repeats it to the bits.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
 from gmm._selection.solutions import Solution, grouped
+from gmm._text.words import counted
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
@@ -55,10 +56,10 @@ _OF_BEST, _OF_OWN = 1, 4  # of those of one fewer, the best and the cell's own: 
 _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have led to its end again
 _MOVES = "split-merge"
 _SAME = 0.25  # nats in all: an end so near to another is the same
-_MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
-_OF_A_WORKER = 4_000  # numbers in the rows: of fewer, a fit is mostly Python, of which one thread runs at a time
+_LARGE = 20_000  # numbers in the rows: of more, a fit is left that cannot come near the best
+_OF_A_WORKER = 4_000  # of fewer, a fit is mostly Python, of which one thread runs at a time
 _CHECKED = 32  # passes between two looks for degenerate components
-_FIRST_ASKED, _SAFETY = 6, 10  # pass from which a fit is left that would miss its aim by so many times what it projects
+_FIRST_ASKED, _SAFETY = 4, 5  # pass from which a fit is left that would miss its aim by so many times what it projects
 
 
 class Start(NamedTuple):
@@ -73,8 +74,8 @@ class End(NamedTuple):
     """A fit of a cell: where it ended and began, a degenerate component or −1, and its criterion.
 
     Its `rank` is 0 if it is sound, 1 if it is only by the stricter rule for several numbers of components that one is
-    degenerate, and 2 if one is anyway, or an update lowered the objective, which ends a run anywhere. One that was left
-    on its way is `behind` the best criterion, by as much at least, or has a degenerate component.
+    degenerate, and 2 if one is anyway, or an update lowered the objective, which ends a run anywhere. One that
+    `is_left` has not converged, as it would not come near the best criterion.
     """
 
     result: SolverResult
@@ -82,7 +83,7 @@ class End(NamedTuple):
     degenerate: int
     rank: int
     score: float
-    behind: float | None = None
+    is_left: bool = False
 
 
 class Near(NamedTuple):
@@ -218,7 +219,7 @@ class Cell:
         while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, outlook)
 
-    def take(self, fit: SolverRun | SolverResult, start: Start, behind: float | None = None) -> None:
+    def take(self, fit: SolverRun | SolverResult, start: Start, *, is_left: bool = False) -> None:
         """Keep a fit if it is better than the best so far: sound, or higher."""
         is_higher = self.end is None or fit.lower_bound > self.end.result.lower_bound + self.accuracy
         if self.sound and not is_higher:
@@ -227,7 +228,7 @@ class Cell:
         if self.end and (rank > self.end.rank or (rank == self.end.rank and not is_higher)):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.keep(End(result, start, degenerate, rank, self._score(result), behind))
+        self.keep(End(result, start, degenerate, rank, self._score(result), is_left))
         self.error, self.n_fresh, self.n_again = None, 0, 0
         if LOGGER.isEnabledFor(INFO):
             of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
@@ -248,9 +249,8 @@ class Cell:
             return Status(Ending.NOT_TRIED) if self.error is None else Status.of_error(self.error, self.key.name)
         if self.end.degenerate >= 0:
             return Status(Ending.DEGENERATE, f"component {self.end.degenerate}")
-        if self.end.behind is not None:
-            criterion = criteria.title(self._request.criterion)
-            return Status(Ending.LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
+        if self.end.is_left:
+            return Status(Ending.LEFT)
         if self.end.rank > 0:
             return Status(Ending.LOWERED)
         return Status(Ending.OK if self.end.result.trace.converged else Ending.NOT_CONVERGED)
@@ -267,7 +267,7 @@ class Cell:
         """Return an end as an estimator, whose `fit` repeats it."""
         (K, name, tails), request, result, settings = self.key, self._request, end.result, self.settings
         how = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
-        how |= {"max_iter": len(result.trace)} if end.behind is not None else {}
+        how |= {"max_iter": len(result.trace)} if end.is_left else {}
         how |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
         how |= {"random_state": end.start.seed, "refine": end.start.refine}
         how |= {f"{part}_init": values for part, values in end.start.parts.items()}
@@ -325,12 +325,12 @@ class Search:
         seed = request.template.random_state
         assert isinstance(seed, int)  # as `template_of` sets it
         self._seeds = seed, *start_seeds(seed, request.n_seeds + _MORE_SEEDS)[1:]
-        self._weight = request.source.survey.weight
-        self._limit = inf  # criterion up to which cells of many rows are finished
-        self._near = inf  # up to which ends are kept
-        usable = request.template.n_threads or usable_threads()
-        repaid = 1 + request.source.n_rows * request.source.n_features // _OF_A_WORKER
-        self._n_workers = min(usable, len(request.types) * len(request.tails), repaid)
+        self._criterion, self._weight = criteria.CRITERION[request.criterion], request.source.survey.weight
+        self._best = inf  # criterion so far
+        self._limit = inf  # up to which cells of large tables are finished
+        usable, size = request.template.n_threads or usable_threads(), request.source.n_rows * request.source.n_features
+        self._is_large = size > _LARGE
+        self._n_workers = min(usable, len(request.types) * len(request.tails), 1 + size // _OF_A_WORKER)
         self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
         self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
         self._by_key = {cell.key: cell for cell in self._cells}
@@ -360,6 +360,7 @@ class Search:
                 for K in sorted({cell.key.n_components for cell in near}):
                     self._share([cell for cell in near if cell.key.n_components == K])
                 self._each(near, self._refine)
+                self._print(f"{counted(len(near), 'cell')} near the best")
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
             is_complete = not self._is_over
             self._each(self._cells, Cell.measure)
@@ -377,7 +378,7 @@ class Search:
         """Return the other solutions within reach of the best: see `gmm._selection.solutions`."""
         if best.sound is None:
             return ()
-        limit = best.sound.score + criteria.CRITERION[self._request.criterion].near
+        limit = best.sound.score + self._criterion.near
         cells = dict.fromkeys(self._first.values())
         found = [(near, cell) for cell in cells for near in cell.near if near.score <= limit]
         found = [(near, cell) for near, cell in found if cell.is_sound(near.result)]
@@ -417,8 +418,17 @@ class Search:
                     self._each(self._best_of(K)[:_BEST], self._refine)
                 same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
                 self._each(same, self._follow, self._reports)
+            self._print(f"K={K}")
             if self._is_over:
                 break
+
+    def _print(self, done: str) -> None:
+        """Print what has been done, and the best cell so far."""
+        for cell in self._best_of()[:1]:
+            if cell.sound and isfinite(score := cell.sound.score):  # of a fold, rows held out have not judged it
+                text = self._criterion.text(score)
+                done += f"  best {cell.key.n_components} {cell.key.kind}, {self._criterion.title} {text}"
+        self._reports.print(done)
 
     def _share(self, cells: Sequence[Cell]) -> None:
         """Fit cells of one number of components from the best mixtures of it, and from halves of the best of fewer."""
@@ -441,9 +451,12 @@ class Search:
 
     def _near_best(self) -> list[Cell]:
         """Return the cells near the best that more seeds may better."""
-        best, near = self._best_of(), criteria.CRITERION[self._request.criterion].near
-        limit = best[0].sound.score + near if best and best[0].sound else inf
-        return [cell for cell in best if cell.sound and cell.sound.score <= limit and not cell.is_settled]
+        self._look_at_best()
+        return [cell for cell in self._best_of() if self._is_within(cell, self._criterion.near) and not cell.is_settled]
+
+    def _is_within(self, cell: Cell, distance: float) -> bool:
+        """Whether a cell is sound, and so near the best."""
+        return cell.sound is not None and cell.sound.score <= self._best + distance
 
     # --- What is done with a cell ------------------------------------------------------------------
 
@@ -521,9 +534,10 @@ class Search:
         return self._halves_of[mixture]
 
     def _refine(self, cell: Cell) -> None:
-        """Go on from its best end by split–merge moves: a fit from the same start that refines."""
+        """Go on from its best end, unless far behind, by split–merge moves: a fit from the same start that refines."""
         moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end)
-        if moves and cell.sound is not None and cell.sound.start.refine is None:
+        is_far = not self._is_within(cell, self._criterion.of_interest)
+        if moves and not is_far and cell.sound is not None and cell.sound.start.refine is None:
             result, start = cell.sound.result, cell.sound.start._replace(refine=_MOVES)
             if result.trace.converged and result.parameters not in cell.begun:
                 cell.begun.add(result.parameters)
@@ -541,7 +555,7 @@ class Search:
             self._end_if_over()
             start = begin()
             # Long passes are followed: other threads do not see Ctrl-C, nor does a pass see the time.
-            watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
+            watch = self._end_if_over if self._is_large else None
             fit: SolverRun | SolverResult
             if before is None:
                 fit = cell.fit(
@@ -551,10 +565,9 @@ class Search:
                 fit = cell.moved(self._e_step(cell.model.layout), before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
-                cell.note(fit, start, self._near)
+                cell.note(fit, start, self._best + self._criterion.near)
             elif not cell.sound:  # what has been left is better than nothing
-                behind = self._behind(fit)
-                cell.take(fit.ended_here(), start, behind)
+                cell.take(fit.ended_here(), start, is_left=True)
             self._clock.has_fit = True
             return fit
         except InterruptedError:
@@ -578,28 +591,20 @@ class Search:
             cell.seconds += time.perf_counter() - began
 
     def _outlook(self, cell: Cell, start: Start) -> Outlook:
-        """Return what a fit has to reach: more than the cell has, from a mixture; of many rows, to near the best."""
+        """Return what a fit has to reach: of large tables, to near the best; and more than the cell has.
+
+        Seeds of a cell near the best need not: how many lead to its end again is counted.
+        """
         target = -inf
-        if cell.sound and start.parts and not start.refine:
+        is_compared = start.parts or not self._is_within(cell, self._criterion.near)
+        if cell.sound and is_compared and not start.refine:
             target = cell.sound.result.lower_bound + cell.accuracy
         if self._limit < inf:
             name = self._request.criterion
             excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
             if isfinite(excess):
-                target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
+                target = max(target, excess / self._criterion.per_nat / self._weight)
         return Outlook(target=target, safety=_SAFETY, first=_FIRST_ASKED)
-
-    def _behind(self, run: SolverRun) -> float:
-        """Return by how much a run that is left would miss the best criterion at least; 0 if that is not known."""
-        if self._limit == inf:
-            return 0.0
-        name, n = self._request.criterion, self._weight
-        of_interest = criteria.CRITERION[name].of_interest
-        gain = _SAFETY * float(run.records[-1, 2])
-        if gain == inf:  # nothing projects it
-            return of_interest
-        least = criteria.least(name, n * (run.lower_bound + gain), run.parameters.n_parameters, n)
-        return least - (self._limit - of_interest)
 
     # --- On several threads ------------------------------------------------------------------------
 
@@ -651,14 +656,13 @@ class Search:
                 e_step.__exit__(None, None, None)
 
     def _look_at_best(self) -> None:
-        """Set the criterion that cells of many rows have to reach; few rows are worth the whole table."""
-        request, criterion = self._request, criteria.CRITERION[self._request.criterion]
+        """Set the criterion that cells of large tables have to reach; small ones are worth the whole table."""
+        request, criterion = self._request, self._criterion
         # A prior is no part of the criteria, nor does the likelihood bound each of them.
         is_bounded = criterion.value and criterion.per_nat and request.template.prior is None
-        best = min([cell.sound.score for cell in self._cells if cell.sound], default=inf)
-        self._near = best + criterion.near
-        if self._source.n_rows > _MANY_ROWS and is_bounded and request.fixed is None and not self._source.errors:
-            self._limit = best + criterion.of_interest
+        self._best = min([cell.sound.score for cell in self._cells if cell.sound], default=inf)
+        if self._is_large and is_bounded and request.fixed is None and not self._source.errors:
+            self._limit = self._best + criterion.of_interest
 
     def _end_if_over(self, _: object = None) -> None:
         if self._is_interrupted or self._clock.is_up():

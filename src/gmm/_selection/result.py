@@ -6,11 +6,13 @@ reports each render in their own way.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from math import ceil, nan
+from time import perf_counter
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -49,16 +51,16 @@ class Ending(StrEnum):
     NOT_TRIED = "not tried"
     DEGENERATE = "degenerate"
     FAILED = "failed"
-    LEFT = "left"
+    LEFT = "not pursued"
 
 
-_DETAILED = Ending.DEGENERATE, Ending.FAILED, Ending.LEFT
+_DETAILED = Ending.DEGENERATE, Ending.FAILED
 
 
 class Status(NamedTuple):
     """What became of a cell, one of the kinds of `Ending`.
 
-    `detail` names the component that is degenerate, says how far behind the best it was left, or why it has failed.
+    `detail` names the component that is degenerate, or says why it has failed.
     """
 
     kind: str
@@ -139,7 +141,9 @@ class Progress:
 
 
 class Reports:
-    """Tells the callback of every cell once it is fitted, and so in each fold.
+    """Tells the callback of every cell once it is fitted, and so in each fold; with `verbose`, prints how far it is.
+
+    Notebooks show a bar of the cells instead, unless `verbose` is above 1.
 
     Attributes
     ----------
@@ -149,9 +153,13 @@ class Reports:
         Whether the callback has ended the search.
     """
 
-    def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None) -> None:
-        self._keys, self._callback = keys, callback
+    def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None, verbose: int = 0) -> None:
+        self._keys, self._callback, self._verbose = keys, callback, verbose
         self.fold, self.is_over = 0, False
+        self._n_fitted, self._began = 0, perf_counter()
+        ipython: Any = sys.modules.get("IPython")
+        in_notebook = verbose == 1 and ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+        self._bar = ipython.display.ProgressBar(len(keys)) if in_notebook else None
 
     def __call__(self, key: Key, status: Status) -> None:
         """Tell what became of a cell."""
@@ -159,6 +167,17 @@ class Reports:
             (K, name, tails), number = key, self._keys.index(key)
             progress = Progress(number, len(self._keys), K, name, tails.name, str(status), self.fold)
             self.is_over = bool(self._callback(progress))
+        if self._bar is not None:
+            self._bar.progress = self._n_fitted % len(self._keys) + 1  # which displays it
+        self._n_fitted += 1
+        if self._verbose > 1:
+            self.print(f"K={key.n_components} {key.kind}  {status}")
+
+    def print(self, text: str) -> None:
+        """Print what has been done, and the time since the search began."""
+        if self._verbose and self._bar is None:
+            fold = f"fold {self.fold}  " if self.fold else ""
+            print(f"{fold}{text}  {perf_counter() - self._began:.1f} s", flush=True)
 
 
 class Entry(NamedTuple):
@@ -233,8 +252,8 @@ class Selection:
         The criterion that chose.
     status : tuple of str
         ``"ok"``; ``"not converged"``; ``"ended since an update lowered the objective"``, as rounding does where values
-        are far from each other, so that it is not chosen; ``"left: at least 452 BIC behind the best"`` if, on many
-        rows, the cell was left before it converged, since its projected gain does not bring it within 40 of the best
+        are far from each other, so that it is not chosen; ``"not pursued"`` if, on a large
+        table, the cell was left before it converged, since its projected gain does not bring it within 40 of the best
         criterion: it would end with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in
         every fit of the cell a component has too few rows or too little spread, so that all criteria but that of rows
         held out are meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
@@ -424,6 +443,14 @@ class Selection:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
         limit = self.scores[self.best_index] + CRITERION[self.criterion].near
         return [number for number in self.ranked(distinct=True)[1:] if self.scores[number] <= limit]
+
+    @property
+    def pursued(self) -> NDArray[np.bool_]:
+        """Whether cells are within 10 of the best criterion (NEC: 0.1) and so were fitted from many starts, (n_cells,).
+
+        Of the others, more starts may find a lower criterion.
+        """
+        return self.differences <= CRITERION[self.criterion].near
 
     def solutions(self) -> tuple[Solution, ...]:
         """Return the solutions within 10 of the best criterion: fits that divide the rows differently, the best first.
@@ -669,8 +696,8 @@ class Selection:
             f"{self.n_components[n]} {self.kinds[n]} +{chooser.text(self.differences[n])}" for n in self._nearest()
         ]
         lines += [f"next by Δ{chooser.title}: {', '.join(nearest)}"] * bool(nearest)
-        certain = "; ".join(remarks.certainty)
-        notes = (certain, *remarks.advice, *remarks.failures, remarks.incomplete, *self.notes)
+        lines += in_one_line(remarks.certainty, _WIDTH)
+        notes = (*remarks.advice, *remarks.failures, remarks.incomplete, *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
@@ -820,13 +847,15 @@ def _certainty(selection: Selection) -> Iterator[str]:
         n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
+        if not selection.pursued.all():
+            yield "farther cells had few starts, and more may lower them"
     if selection.others:
         other, chooser, n = selection.others[0], CRITERION[selection.criterion], len(selection.others)
         model = f"{other.mixture.n_components} {kind_of(other.mixture.covariance_type, other.mixture.tails)}"
         away = chooser.text(other.criterion - selection.scores[selection.best_index])
-        yield f"{f'{n} other solutions as near, the first' if n > 1 else 'another solution as near:'} {model} +{away}"
+        others = f"{n} other solutions" if n > 1 else "another solution"
         starts = f"{other.n_starts} of {counted(other.n_seeds, 'start')}"
-        yield f"it has {percent(other.share_moved)} of rows elsewhere, by {starts}"
+        yield f"{others} as near: {model} +{away} puts {percent(other.share_moved)} of rows elsewhere ({starts})"
 
 
 def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
@@ -840,7 +869,7 @@ def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
     if Ending.LOWERED in kinds:
         yield f"! {Ending.LOWERED}"
     if Ending.LEFT in kinds:
-        yield f"≤ left: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
+        yield f"≤ {Ending.LEFT}: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
     if Ending.DEGENERATE in kinds:
         yield "^ " + (
             "a component is degenerate: judged by rows held out"

@@ -42,7 +42,7 @@ from gmm._text.words import column_names
 from gmm._validation import column_notes
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
-from gmm._validation.scalars import check_real
+from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import covariance_model
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
@@ -67,6 +67,7 @@ def select(
     time_limit: float | None = None,
     standardize: bool = False,
     error_covariance: ArrayLike | None = None,
+    verbose: int = 0,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components, the covariance type and the tails of a mixture, and fit it.
@@ -78,7 +79,8 @@ def select(
       from two more seeds; all are, if none ends without a degenerate component;
     - the cells of one number of components are fitted from the best two mixtures among them, and from the best one and
       their own with a component less, of which one is halved;
-    - the best two of each number, and at last those near the best, go on by split–merge moves;
+    - the best two of each number, if within 40 of the best so far, and at last those near the best, go on by
+      split–merge moves;
     - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
 
     A cell keeps the best of its fits, without degenerate components if there is one. **Each can be repeated:** the
@@ -88,9 +90,9 @@ def select(
     rounding where the search leaves out rows, those without a value or, beside gaps or errors, of weight 0, and where
     rows held out judge rows of whole weights, which it repeats.
 
-    On more than 20,000 rows a fit is left before it converges once its projected gain cannot bring it within 40 of the
-    best criterion so far; its status says so, and its `max_iter` is then the passes that it made. Cells with a `prior`
-    and searches by NEC are finished in any case.
+    On tables of more than 20,000 numbers a fit is left before it converges once its projected gain cannot bring it
+    within 40 of the best criterion so far; its status is then "not pursued", and its `max_iter` the passes it made.
+    Cells with a `prior` and searches by NEC are finished in any case.
 
     Parameters
     ----------
@@ -141,6 +143,8 @@ def select(
     error_covariance : array-like, default=None
         Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
         errors, and criteria are of rows with theirs.
+    verbose : int, default=0
+        1 prints a line for each number of components, or in notebooks a bar of the cells; 2 a line for each cell, too.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``init_params`` (a name), ``acceleration``,
         ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every fit, ``tol``, ``max_iter``
@@ -188,6 +192,7 @@ def select(
     """
     check_criterion(criterion, criteria.OF_SEARCHES)
     callback = check_callback(callback)
+    verbose = int(verbose) if isinstance(verbose, bool) else check_whole(verbose, "verbose", 0)
     clock = Clock(None if time_limit is None else check_real(time_limit, "time_limit, in seconds,", "[0, inf]"))
     counts = requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
@@ -209,7 +214,7 @@ def select(
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
     template.reg_covar = relative_ridge(opened, template.reg_covar)
-    reports = Reports(request.keys, callback)
+    reports = Reports(request.keys, callback, verbose)
     held_out = held_out_deviances(request, clock, reports)
     selection = Search(request, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
@@ -333,6 +338,8 @@ class GaussianMixtureSearch(Estimator):
         As in `GaussianMixture`.
     standardize : bool, default=False
         Whether to search in units of each column's standard deviation; see `select`.
+    verbose : int, default=0
+        1 prints how far the search is; see `select`.
     missing : {"error", "em"}, default="error"
         What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
     means_init, precisions_init, fixed
@@ -398,6 +405,7 @@ class GaussianMixtureSearch(Estimator):
     prior: str | NormalInverseWishart | None = None
     noise: bool | float | ArrayLike = False
     standardize: bool = False
+    verbose: int = 0
     missing: str = "error"
     means_init: ArrayLike | None = None
     precisions_init: ArrayLike | None = None
