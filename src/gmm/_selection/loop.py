@@ -44,7 +44,7 @@ from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
-from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
+from gmm._selection.result import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
 from gmm._selection.solutions import Solution, grouped
 from gmm._text.words import counted
 from gmm._values.layouts import Array, Layout, SingularMatrixError
@@ -172,13 +172,17 @@ class Cell:
         """Whether every start leads to the same mixture."""
         return self.key.n_components == 1 and not (self._request.noise or self.key.tails)
 
-    @cached_property
-    def has_no_sound_end(self) -> bool:
-        """Whether each of several components has too few rows for a likelihood with a bound, whatever it takes."""
-        request, n_distinct, d = self._request, self._degeneracy.rows.n_distinct, self._request.source.n_features
-        if self.key.n_components == 1 or n_distinct > self.model.unbounded_rows(d):
-            return False
-        return not (request.fixed or self.settings.objective.prior or request.judge is Judge.HELD_OUT)
+    @property
+    def refusal(self) -> str:
+        """Why it is not fitted: of several components, each would be degenerate, whatever rows it takes; else empty."""
+        request, n, d = self._request, n_rows_of(self._request.source), self._request.source.n_features
+        if n < self.key.n_components:
+            return f"{MORE_THAN_ROWS} ({n:,})"
+        if request.fixed or request.template.prior is not None or request.judge is Judge.HELD_OUT:
+            return ""
+        n_distinct = self._degeneracy.rows.n_distinct
+        is_too_few = self.key.n_components > 1 and n_distinct <= self.model.degenerate_rows(d)
+        return f"{TOO_FEW_ROWS} ({n_distinct:,.0f})" if is_too_few else ""
 
     @property
     def is_settled(self) -> bool:
@@ -215,7 +219,7 @@ class Cell:
 
     def climb(self, run: SolverRun, outlook: Outlook) -> None:
         """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
-        run.go(1 if self.has_no_sound_end else _CHECKED, outlook)
+        run.go(_CHECKED, outlook)
         while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, outlook)
 
@@ -358,7 +362,7 @@ class Search:
             while not (apart or self._is_over) and (near := self._near_best()):
                 self._each(near, self._fit_from_more_seeds)
                 for K in sorted({cell.key.n_components for cell in near}):
-                    self._share([cell for cell in near if cell.key.n_components == K])
+                    self._share(K, [cell for cell in near if cell.key.n_components == K])
                 self._each(near, self._refine)
                 self._print(f"{counted(len(near), 'cell')} near the best")
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
@@ -401,23 +405,16 @@ class Search:
 
     def _fit_every_cell(self, *, apart: bool = False) -> None:
         """Fit the cells of each number of components, from few to many: from seeds, then from other mixtures."""
-        n_rows = n_rows_of(self._source)
         for K in sorted(set(self._request.n_components)):
-            cells = self._cells_of(K)
-            if n_rows < K:
-                for cell in [cell for cell in self._cells if cell.key.n_components == K]:
-                    cell.error = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
-                    self._reports(cell.key, cell.status())
-            else:
-                self._each(cells, self._fit_alone, self._reports)
-                best = self._best_of(K)[:_BEST]
-                if not (apart and best):
-                    self._each(best or cells, partial(self._fit_alone, n_seeds=_SEEDS))
-                if not apart:
-                    self._share(cells)
-                    self._each(self._best_of(K)[:_BEST], self._refine)
-                same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
-                self._each(same, self._follow, self._reports)
+            self._each(self._cells_of(K), self._fit_alone, self._reports)
+            cells, best = [cell for cell in self._cells_of(K) if cell.end], self._best_of(K)[:_BEST]
+            if not (apart and best):
+                self._each(best or cells, partial(self._fit_alone, n_seeds=_SEEDS))
+            if not apart:
+                self._share(K, cells)
+                self._each(self._best_of(K)[:_BEST], self._refine)
+            same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
+            self._each(same, self._follow, self._reports)
             self._print(f"K={K}")
             if self._is_over:
                 break
@@ -430,14 +427,13 @@ class Search:
                 done += f"  best {cell.key.n_components} {cell.key.kind}, {self._criterion.title} {text}"
         self._reports.print(done)
 
-    def _share(self, cells: Sequence[Cell]) -> None:
-        """Fit cells of one number of components from the best mixtures of it, and from halves of the best of fewer."""
-        K = cells[0].key.n_components
+    def _share(self, K: int, cells: Sequence[Cell]) -> None:
+        """Fit cells of K components from the best mixtures of as many, and from halves of the best of fewer."""
         mixtures = [end.result.parameters for cell in self._best_of(K)[:_BEST] if (end := cell.sound)]
         for smaller in self._best_of(K - 1)[:1]:
             if smaller.sound:
                 mixtures += self._halves(smaller.sound.result.parameters)[:_OF_BEST]
-        cells = [cell for cell in cells if not (cell.has_one_end or cell.has_no_sound_end)]
+        cells = [cell for cell in cells if not cell.has_one_end]
         self._each(cells, partial(self._fit_from_others, mixtures))
 
     def _cells_of(self, n_components: int) -> list[Cell]:
@@ -462,7 +458,10 @@ class Search:
 
     def _fit_alone(self, cell: Cell, n_seeds: int = 1) -> None:
         """Fit it from its first seeds: so many, or those that are asked for."""
-        enough = 1 if cell.has_one_end or cell.has_no_sound_end else max(n_seeds, self._request.n_seeds)
+        if cell.end is None and (refusal := cell.refusal):
+            cell.error = ValueError(refusal)
+            return
+        enough = 1 if cell.has_one_end else max(n_seeds, self._request.n_seeds)
         while cell.n_seeds < enough and self._fit_from_seed(cell):
             pass
 

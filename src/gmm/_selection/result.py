@@ -38,6 +38,7 @@ from gmm._values.layouts import SingularMatrixError
 from gmm._values.tails import NORMAL_TAILS
 
 MORE_THAN_ROWS = "more components than rows"
+TOO_FEW_ROWS = "too few distinct rows for covariances of so many columns"
 # What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
 _REFUSALS = ValueError, ArithmeticError, MemoryError
 
@@ -920,17 +921,19 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
 def _failures(selection: Selection) -> Iterator[str]:
     """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
     models: dict[tuple[int, Status], list[str]] = {}
-    skipped: dict[str, list[int]] = {}
+    skipped: dict[str, list[tuple[int, str]]] = {}
     for K, name, status in zip(selection.n_components.tolist(), selection.kinds, statuses(selection), strict=True):
-        if status.kind == Ending.FAILED and status.detail.startswith(MORE_THAN_ROWS):
-            skipped.setdefault(status.detail, []).append(K)
+        if status.kind == Ending.FAILED and status.detail.startswith((MORE_THAN_ROWS, TOO_FEW_ROWS)):
+            skipped.setdefault(status.detail, []).append((K, name))
         elif status.kind == Ending.FAILED:
             models.setdefault((K, status), []).append(name)
     every = len(dict.fromkeys(selection.kinds))
     for (K, status), names in models.items():
         yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
-    for reason, numbers in skipped.items():
-        yield f"K = {span(sorted(set(numbers)))} skipped: {reason}"
+    for reason, cells in skipped.items():
+        numbers, kinds = (dict.fromkeys(of) for of in zip(*cells, strict=True))
+        of_some = f" of {', '.join(kinds)}" if len(kinds) < every else ""
+        yield f"K = {span(sorted(numbers))}{of_some} skipped: {reason}"
 
 
 def _incomplete(selection: Selection) -> str:

@@ -105,6 +105,10 @@ class CovarianceModel:
         """Number of rows of a component up to which the likelihood has no bound."""
         return self.thin_directions(n_features)
 
+    def degenerate_rows(self, n_features: int) -> float:
+        """Number of all rows up to which several components are degenerate: they span no axes that turn."""
+        return self.unbounded_rows(n_features) if self.orientation == IDENTITY else n_features
+
     def constrained(
         self, covariances: Array, counts: Array, *, previous: Array | None = None, least: float = 0.0
     ) -> Array:
@@ -208,6 +212,8 @@ class FactorModel(CovarianceModel):
         Of many columns, as many as one has parameters. Half a row is rounded up.
         """
         return (n_features if self.stored_whole else 0) + 1.5 + self.n_factors
+
+    degenerate_rows = unbounded_rows
 
     def nearest(self, covariances: Array, counts: Array) -> Array:
         """Return the covariances of this model that are nearest to some: themselves, if they are of it."""
