@@ -5,11 +5,12 @@ Criteria computed from the training data are in `gmm._estimators.criteria`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations
 from math import nan
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,8 +52,7 @@ from gmm._values.statistics import SufficientStatistics
 
 Rows = NDArray[Any]
 Halves = Sequence[Rows]  # two
-Mixtures = Sequence[GaussianMixture]  # of every number of components
-Fits = Sequence[Mixtures]  # to each half
+Fits = Sequence[Sequence[GaussianMixture]]  # to each half, of every number of components
 _Result = TypeVar("_Result", "SplitLRT", "Stability")
 Seed = int | np.random.RandomState | np.random.Generator | None
 
@@ -145,7 +145,7 @@ def held_out_log_likelihood(
             f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {type(estimator).__name__}"
         )
     missing = getattr(estimator, "missing", None)
-    table = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
+    table = _one_table(X, sample_weight, held_out_log_likelihood.__name__, missing)
     table = request.repeated(table) or table.select_rows(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     request.check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
@@ -162,23 +162,16 @@ def held_out_log_likelihood(
     return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
 
 
-def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> ArraySource:
+def _one_table(X: Any, sample_weight: Any, caller: str, missing: str | None) -> ArraySource:
     """Return rows with their weights, checked once for all fits."""
     return as_one_array(as_source_to_fit(X, sample_weight, estimator=caller, missing=missing), caller, gaps=True)
 
 
 class _Comparison(NamedTuple):
-    """Rows that tables are drawn from, in units of the same width, and how fits to these tables are made.
+    """Rows that tables are drawn from, and how fits to these tables are made.
 
-    Attributes
-    ----------
-    rows : ndarray of shape (n, d)
-        The rows, each as often as its weight says.
-    names : ndarray of str or None
-    parameters : dict
-        Those of each fit.
-    units : Coordinates or None
-        The units of the rows; None where they are the given ones.
+    `rows` (n, d) has each row as often as its weight says, in `units` in which columns are of the same width; None
+    where these are the given ones. `parameters` are those of each fit.
     """
 
     rows: Rows
@@ -186,30 +179,34 @@ class _Comparison(NamedTuple):
     parameters: dict[str, Any]
     units: Coordinates | None
 
-    @classmethod
-    def of_rows(
-        cls, X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
-    ) -> _Comparison:
-        """Check the rows; each of some parts must suffice for so many components.
 
-        Raises
-        ------
-        ValueError
-            If weights do not say how often rows occur, or rows are too few.
-        """
-        table = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
-        counted_table = request.repeated(table)
-        if counted_table is None:
-            weight = table.weights
-            row = int((weight != np.floor(weight)).argmax())
-            raise ValueError(
-                f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of "
-                f"at most {request.MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and "
-                f"{weight.sum():,.6g} in all"
-            )
-        check_enough_rows(counted_table.n_rows // n_parts, n_components)
-        rows, settings, units = comparable_fits(counted_table.rows, parameters)
-        return cls(rows, table.feature_names, settings, units)
+def _compared(
+    X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
+) -> _Comparison:
+    """Check rows, each of whose parts must suffice for so many components, and the parameters of the fits.
+
+    Raises
+    ------
+    TypeError
+        If there is no such parameter, or it applies to a single fit.
+    ValueError
+        If weights do not say how often rows occur, or rows are too few, or a feature excludes the comparison.
+    """
+    request.check_comparable(parameters, caller)
+    refuse(caller, features_of(GaussianMixture(**parameters)))
+    table = _one_table(X, sample_weight, caller, parameters.get("missing", "error"))
+    counted_table = request.repeated(table)
+    if counted_table is None:
+        weight = table.weights
+        row = int((weight != np.floor(weight)).argmax())
+        raise ValueError(
+            f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of "
+            f"at most {request.MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and "
+            f"{weight.sum():,.6g} in all"
+        )
+    check_enough_rows(counted_table.n_rows // n_parts, n_components)
+    rows, settings, units = comparable_fits(counted_table.rows, parameters)
+    return _Comparison(rows, table.feature_names, settings, units)
 
 
 @dataclass(frozen=True)
@@ -368,38 +365,39 @@ def bootstrap_lrt(
     n_components = check_whole(n_components, "n_components")
     n_init = check_whole(n_init, "n_init", 1, MOST_STARTS)
     n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
-    request.check_comparable(parameters, bootstrap_lrt.__name__)
-    refuse("bootstrap_lrt", features_of(GaussianMixture(**parameters)))
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _Comparison.of_rows(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
+    compared = _compared(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
-    rows, units, fits = compared.rows, compared.units, _Fits(n_components, compared.parameters)
+    rows, units = compared.rows, compared.units
     with quiet_fits():
-        observed = fits.pair(rows, int(rng.integers(2**31)))
+        observed = _pair(rows, n_components, compared.parameters, int(rng.integers(2**31)))
         if observed.failure is not None:
             warn(f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}")
         null, alternative = observed.estimators()
         if units is not None:
-            source = _source(rows)
+            source = observed.null.source
             raised = -log_volume(source, units) / source.survey.weight
             null, alternative = (in_other_units(fit, units, raised) for fit in (null, alternative))
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], compared.names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
-        return _with_replicates(test, fits, observed.null.result.parameters, rows, rng, callback)
+        return _with_replicates(test, compared, observed.null, rng, callback)
 
 
 def _with_replicates(
     test: BootstrapLRT,
-    fits: _Fits,
-    null: MixtureParameters,
-    observed: NDArray[Any],
+    compared: _Comparison,
+    fit: _Fit,
     rng: np.random.Generator,
     callback: Callable[[Replicate], object] | None,
 ) -> BootstrapLRT:
-    """Return a test with its replicates, in order whatever the number of threads, until the callback ends it."""
-    gaps, source = np.isnan(observed), _source(observed)
-    (origin, _), steps = source.survey.box, source.survey.steps
+    """Return a test with its replicates, in order whatever the number of threads, until the callback ends it.
+
+    `fit` is that of K components to the rows.
+    """
+    observed, parameters, null = compared.rows, compared.parameters, fit.result.parameters
+    gaps, survey = np.isnan(observed), fit.source.survey
+    (origin, _), steps = survey.box, survey.steps
     width = np.where(steps > 0, steps, 1.0)
 
     def statistic(seed: int, n_threads: int | None) -> float:
@@ -409,15 +407,15 @@ def _with_replicates(
         if gaps.any():
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
-        each = fits._replace(parameters=fits.parameters | {"n_threads": n_threads})
         try:
-            return each.pair(rows, int(own.integers(2**31)), null).statistic
+            alone = parameters | {"n_threads": n_threads}
+            return _pair(rows, null.n_components, alone, int(own.integers(2**31)), null).statistic
         except _NoSoundFitError:
             return nan
 
     seeds, statistics = rng.integers(2**63, size=test.n_replicates).tolist(), list[float]()
-    work = float(len(observed) * (fits.n_components + 1) * null.n_features**2)
-    with closing(replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])) as values:
+    work = float(len(observed) * (null.n_components + 1) * null.n_features**2)
+    with closing(replicated(statistic, seeds, work=work, n_threads=parameters["n_threads"])) as values:
         for number, value in enumerate(values):
             statistics.append(value)
             is_missing = np.isnan(statistics)
@@ -472,90 +470,87 @@ class _Pair(NamedTuple):
         return null, estimator_of(GaussianMixture, twice, **how)
 
 
-class _Fits(NamedTuple):
-    """How both mixtures of a test are fitted."""
+def _pair(
+    rows: Rows, n_components: int, parameters: dict[str, Any], seed: int, truth: MixtureParameters | None = None
+) -> _Pair:
+    """Fit K and K + 1 components with these parameters; K also from the true mixture, if it is known.
 
-    n_components: int
-    parameters: dict[str, Any]
-
-    def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
-        """Fit K and K + 1 components; K also from the true mixture, if it is known.
-
-        Raises
-        ------
-        _NoSoundFitError
-            If every fit of K components has degenerate ones.
-        """
-        source = _source(rows)
-        null = self._best(source, self.n_components, seed, truth)
-        try:
-            alternative = self._best(source, self.n_components + 1, seed, self._with_one_split(null))
-        except _NoSoundFitError as error:
-            return _Pair(null, None, error)
-        return _Pair(null, alternative if alternative.loglik >= null.loglik else None)
-
-    def _best(self, source: Source, n_components: int, seed: int, mixture: MixtureParameters | None) -> _Fit:
-        """Return the fit of the highest likelihood without degenerate components."""
-        template = GaussianMixture(n_components, **self.parameters | {"n_init": 1})
-        settings, how = fit_settings(template, source), template.get_params()
-        objective, start = settings.objective, settings.start
-        degeneracy = Degeneracy(objective.model, Resolution.from_source(source, objective.ridge))
-        n_init = self.parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
-        if n_components == 1 and objective.is_plain and not objective.noise:
-            mixture = None
-        # Default starts are so good that they lead to the same degenerate mixture again and again.
-        usual = is_default(template.init_params, "kmeans")
-        others = start._replace(method="random_from_data") if usual else start
-
-        def starts() -> Iterator[tuple[dict[str, Any], StartSettings, Continuation | None]]:
-            if mixture is not None and mixture.model.stored_whole and not mixture.noise:
-                parts = request.parts_of(mixture, objective.model)
-                given = {f"{name}_init": values for name, values in parts.items()}
-                yield given, StartSettings("", parts), None
-            elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
-                yield {}, start, Continuation(mixture.with_other(noise=objective.noise))
-            methods = [start] * n_init + [others] * _MORE_STARTS
-            for each, method in zip(start_seeds(seed, len(methods)), methods, strict=True):
-                yield {"random_state": each} | ({"init_params": method.method} if usual else {}), method, None
-
-        best: tuple[SolverResult, dict[str, Any]] | None = None
-        n_asked = n_init + (mixture is not None)
-        for number, (options, where, continuation) in enumerate(starts()):
-            if best is not None and number >= n_asked:
-                break
-            seeds = start_seeds(options.get("random_state", 0), 1)
-            with suppress(SingularMatrixError):
-                result = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation).result
-                is_higher = best is None or result.lower_bound > best[0].lower_bound
-                if is_higher and not degeneracy(result.parameters).any():
-                    best = result, how | options
-        if best is None:
-            raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
-        # A bound is below the likelihood, by what the ridge adds to the covariances.
-        loglik = Scorer(best[0].parameters, settings.n_threads).log_likelihood(source)
-        return _Fit(source, settings, *best, loglik)
-
-    def _with_one_split(self, null: _Fit) -> MixtureParameters | None:
-        """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
-        parameters, source, template = null.result.parameters, null.source, GaussianMixture(**null.parameters)
-        limits = check_limits(template, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, template.reg_covar, **limits).for_mixture(parameters)
-        problem = Problem(source, objective, self.parameters["n_threads"])
-        splits: Iterable[MixtureParameters | SufficientStatistics]
-        if parameters.model.stored_whole:
-            with problem.e_step() as e_step:
-                statistics = e_step(parameters.whitened())
-            (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
-            splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
-        else:
-            splits = halves_of_widest(parameters)
-        best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
-        is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
-        return best.parameters if best is not None and is_sound else None
+    Raises
+    ------
+    _NoSoundFitError
+        If every fit of K components has degenerate ones.
+    """
+    source: Source = ArraySource(rows)
+    if np.isnan(rows).any():
+        source = IncompleteSource.from_rows(ArraySource(rows))
+    null = _best_fit(source, n_components, parameters, seed, truth)
+    try:
+        alternative = _best_fit(source, n_components + 1, parameters, seed, _with_one_split(null))
+    except _NoSoundFitError as error:
+        return _Pair(null, None, error)
+    return _Pair(null, alternative if alternative.loglik >= null.loglik else None)
 
 
-def _source(rows: Rows) -> Source:
-    return IncompleteSource.from_rows(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
+def _best_fit(
+    source: Source, n_components: int, parameters: dict[str, Any], seed: int, mixture: MixtureParameters | None
+) -> _Fit:
+    """Return the fit of the highest likelihood without degenerate components, from starts and a mixture, if any."""
+    template = GaussianMixture(n_components, **parameters | {"n_init": 1})
+    settings, how = fit_settings(template, source), template.get_params()
+    objective, start = settings.objective, settings.start
+    degeneracy = Degeneracy(objective.model, Resolution.from_source(source, objective.ridge))
+    n_init = parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
+    if n_components == 1 and objective.is_plain and not objective.noise:
+        mixture = None
+    starts = list[tuple[dict[str, Any], StartSettings, Continuation | None]]()
+    if mixture is not None and mixture.model.stored_whole and not mixture.noise:
+        parts = request.parts_of(mixture, objective.model)
+        starts.append(({f"{name}_init": values for name, values in parts.items()}, StartSettings("", parts), None))
+    elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
+        starts.append(({}, start, Continuation(mixture.with_other(noise=objective.noise))))
+    n_asked = len(starts) + n_init
+    for number, each in enumerate(start_seeds(seed, n_init + _MORE_STARTS)):
+        options: dict[str, Any] = {"random_state": each}
+        where = start
+        if is_default(template.init_params, "kmeans"):
+            # Default starts are so good that they lead to the same degenerate mixture again and again.
+            options["init_params"] = "random_from_data" if number >= n_init else start.method
+            where = start._replace(method=options["init_params"])
+        starts.append((options, where, None))
+    best: tuple[SolverResult, dict[str, Any]] | None = None
+    for number, (options, where, continuation) in enumerate(starts):
+        if best is not None and number >= n_asked:
+            break
+        seeds = start_seeds(options.get("random_state", 0), 1)
+        with suppress(SingularMatrixError):
+            result = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation).result
+            is_higher = best is None or result.lower_bound > best[0].lower_bound
+            if is_higher and not degeneracy(result.parameters).any():
+                best = result, how | options
+    if best is None:
+        raise _NoSoundFitError(n_components, len(starts))
+    # A bound is below the likelihood, by what the ridge adds to the covariances.
+    loglik = Scorer(best[0].parameters, settings.n_threads).log_likelihood(source)
+    return _Fit(source, settings, *best, loglik)
+
+
+def _with_one_split(null: _Fit) -> MixtureParameters | None:
+    """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
+    parameters, source, template = null.result.parameters, null.source, GaussianMixture(**null.parameters)
+    limits = check_limits(template, parameters.model, parameters.n_components + 1)
+    objective = Objective(parameters.model, template.reg_covar, **limits).for_mixture(parameters)
+    problem = Problem(source, objective, template.n_threads)
+    splits: Iterable[MixtureParameters | SufficientStatistics]
+    if parameters.model.stored_whole:
+        with problem.e_step() as e_step:
+            statistics = e_step(parameters.whitened())
+        (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
+        splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
+    else:
+        splits = halves_of_widest(parameters)
+    best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
+    is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
+    return best.parameters if best is not None and is_sound else None
 
 
 class _NoSoundFitError(ValueError):
@@ -749,12 +744,10 @@ def split_lrt(
     array([2, 3])
     """
     callback = check_callback(callback)
-    request.check_comparable(parameters, split_lrt.__name__)
-    refuse("split_lrt", features_of(GaussianMixture(**parameters)))
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _Comparison.of_rows(X, sample_weight, split_lrt.__name__, all_numbers[-1], parameters, n_parts=2)
+    compared = _compared(X, sample_weight, split_lrt.__name__, all_numbers[-1], parameters, n_parts=2)
     test = SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
     return _with_splits(test, compared, all_numbers, partial(_log_e_values, numbers=numbers), random_state, callback)
 
@@ -830,10 +823,9 @@ def stability(
     3
     """
     callback = check_callback(callback)
-    request.check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _Comparison.of_rows(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
+    compared = _compared(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
     curve = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
     return _with_splits(curve, compared, numbers, _disagreements, random_state, callback)
 
@@ -875,20 +867,18 @@ def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
 
 
 def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
-    """Return log e-values of one split, (m,), averaged over its two directions (Wasserman et al., equation 8)."""
-    one, other = (_log_ratios(fits[i], fits[1 - i], halves[i], halves[1 - i], numbers) for i in range(2))
-    return np.asarray(np.logaddexp(one, other) - np.log(2))
+    """Return log e-values of one split, (m,), averaged over its two directions (Wasserman et al., equation 8).
 
-
-def _log_ratios(nulls: Mixtures, alternatives: Mixtures, half: Rows, other: Rows, numbers: Sequence[int]) -> Array:
-    """Return log likelihood ratios on a half, (m,), to `nulls` that are fitted there (equation 6).
-
-    Each alternative is fitted to the other half, and the one of the best BIC there is compared.
+    In each, nulls and likelihoods are of one half. The alternatives are fitted to the other one, and that of the best
+    BIC there is compared (equation 6).
     """
-    likelihoods = {null.n_components: null.log_likelihood(half) for null in nulls}
-    highest = {K: max(value for n, value in likelihoods.items() if n <= K) for K in numbers}
-    scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
-    return np.array([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
+    log_ratios = list[list[float]]()
+    for (half, nulls), (other, alternatives) in permutations(zip(halves, fits, strict=True)):
+        likelihoods = {null.n_components: null.log_likelihood(half) for null in nulls}
+        highest = {K: max(value for n, value in likelihoods.items() if n <= K) for K in numbers}
+        scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
+        log_ratios.append([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
+    return np.asarray(np.logaddexp(*log_ratios) - np.log(2))
 
 
 def _disagreements(halves: Halves, fits: Fits) -> Array:
