@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from math import log
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pai
 from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
-from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
+from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Ending, Selection, statuses
@@ -80,8 +80,19 @@ def one_column(y: Any) -> Any:
     return values.reshape(-1)
 
 
-def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+class _LabelledRows(NamedTuple):
+    """Rows, the classes, and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+
+    rows: Any
+    classes: NDArray[Any]
+    codes: NDArray[np.intp]
+
+    def by_class(self) -> list[Any]:
+        """Return the rows of each class."""
+        return [self.rows.select_rows(np.flatnonzero(self.codes == code)) for code in range(len(self.classes))]
+
+
+def _labelled(y: Any, rows: ArraySource) -> _LabelledRows:
     if y is None:
         raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
     values = one_column(y)
@@ -91,7 +102,7 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
     classes, codes = given.classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
-    return classes, codes
+    return _LabelledRows(rows, classes, codes)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -279,22 +290,21 @@ class MixtureClassifier(Estimator):
         table = table if table.patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
-        classes, codes = classes_in(y, rows)
+        labelled = _labelled(y, rows)
+        _, classes, codes = labelled
         numbers, types, prior = self._request(rows.n_features, len(classes))
-        parts = [rows.select_rows(np.flatnonzero(codes == code)) for code in range(len(classes))]
-        mixtures: list[GaussianMixture] = []
-        settings = {name: getattr(self, name) for name in _SETTINGS}  # of a single fit, in the units of all rows
-        settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
+        parts = labelled.by_class()
+        mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
         if numbers != [1]:
             parts = self._opened(parts, classes)
             is_choice = 1 in numbers and len(classes) > 1
-            if not (is_choice and self._one_is_enough(rows, codes, numbers, types, classes, names, settings)):
-                mixtures = self._of_each(parts, numbers, types, classes, settings)
+            if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
+                mixtures = self._of_each(parts, classes, numbers, types)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
-            mixtures, shares, loglik, n_parameters = self._of_all(
-                source, types, codes, mixtures, classes, names, settings
-            )
+            per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
+            labelled = labelled._replace(rows=source)
+            mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
             labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
@@ -419,10 +429,9 @@ class MixtureClassifier(Estimator):
         """
         check_is_fitted(self)
         self._request(self.n_features_in_, len(self.classes_))
-        parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
         headers, arrays = fitted.states_of(self.mixtures_)
         header = {
-            "parameters": archive.to_json_values(parameters),
+            "parameters": archive.to_json_values(self._settings()),
             "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
             "classes": self.classes_.tolist(),
             "feature_names": given_names(self),
@@ -481,18 +490,23 @@ class MixtureClassifier(Estimator):
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
-        return [as_source_to_fit(part, None, estimator=self, missing=self.missing) for part in parts]
+        return [self._open(part) for part in parts]
+
+    def _open(self, rows: Source) -> Source:
+        return as_source_to_fit(rows, None, estimator=self, missing=self.missing)
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _SETTINGS}
 
     def _of_each(
-        self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any], settings: dict[str, Any]
+        self, parts: list[Source], classes: NDArray[Any], numbers: list[int], types: list[str]
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
-        of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
         searches = list[Selection]()
         with _quiet_parts():
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
-                    searches.append(fitted_apart(informative(part), numbers, types, of_search))
+                    searches.append(fitted_apart(informative(part), numbers, types, self._settings()))
                 except ValueError as error:
                     raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [
@@ -500,23 +514,15 @@ class MixtureClassifier(Estimator):
             for label, search in zip(classes.tolist(), searches, strict=True)
             if statuses(search)[search.best_index].kind == Ending.DEGENERATE
         ]
-        self._warn_of(collapsed, several=True)
+        _warn_of_collapsed(collapsed, several=True)
         return [search.best for search in searches]
 
-    def _one_is_enough(
-        self,
-        rows: ArraySource,
-        codes: NDArray[np.intp],
-        numbers: list[int],
-        types: list[str],
-        classes: NDArray[Any],
-        names: Names,
-        settings: dict[str, Any],
-    ) -> bool:
+    def _one_is_enough(self, labelled: _LabelledRows, numbers: list[int], types: list[str], ridge: float) -> bool:
         """Return whether several components a class do not tell the classes of rows held out better than one does.
 
         Better is a mean gain above its standard error: criteria of rows alone reward components that classify worse.
         """
+        rows, classes, codes = labelled
         rng, gains = np.random.default_rng(common_seed(self.random_state)), list[Array]()
         known = rng.permutation(np.flatnonzero((codes >= 0) & (rows.weights > 0)))[:_MOST_HELD_OUT]
         known = known[np.argsort(codes[known], kind="stable")]
@@ -527,15 +533,14 @@ class MixtureClassifier(Estimator):
             warnings.simplefilter("ignore")
             for number in range(_FOLDS):
                 seen, held = known[fold != number], known[fold == number]
-                of_classes: list[Source] = [rows.select_rows(seen[codes[seen] == code]) for code in range(len(classes))]
+                part = _LabelledRows(rows.select_rows(seen), classes, codes[seen])
                 try:
-                    several = self._of_each(self._opened(of_classes, classes), numbers, types, classes, settings)
+                    several = self._of_each(self._opened(part.by_class(), classes), classes, numbers, types)
                 except ValueError:  # whose reason all rows tell
                     return False
-                part = as_source_to_fit(rows.select_rows(seen), None, estimator=self, missing=self.missing)
-                one, shares, *_ = self._of_all(part, types, codes[seen], [], classes, names, settings)
-                part = as_source_to_fit(rows.select_rows(held), None, estimator=self, missing=self.missing)
-                told = [self._told(mixtures, shares, part, codes[held]) for mixtures in (several, one)]
+                part, others = part._replace(rows=self._open(part.rows)), self._open(rows.select_rows(held))
+                one, shares, *_ = self._of_all(part, [1] * len(classes), types, ridge)
+                told = [self._told(mixtures, shares, others, codes[held]) for mixtures in (several, one)]
                 gains.append(told[0] - told[1])
         gain = np.concatenate(gains)
         return bool(gain.mean() <= gain.std() / np.sqrt(len(gain)))
@@ -549,31 +554,20 @@ class MixtureClassifier(Estimator):
             told = joint[np.arange(len(codes)), codes] - np.logaddexp.reduce(joint, axis=1)
         return np.asarray(source.weights * np.fmax(told, _LEAST))
 
-    def _warn_of(self, labels: list[Any], *, several: bool) -> None:
-        if labels:
-            instead = "fewer components" if several else "a simpler covariance model"
-            warn(_COLLAPSED.format(_called(labels), instead))
-
     def _of_all(
-        self,
-        rows: Any,
-        types: list[str],
-        codes: NDArray[np.intp],
-        before: list[GaussianMixture],
-        classes: NDArray[Any],
-        names: Names,
-        settings: dict[str, Any],
+        self, labelled: _LabelledRows, per_class: list[int], types: list[str], ridge: float
     ) -> tuple[list[GaussianMixture], Array, float, int]:
         """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
-        n_classes = len(classes)
-        numbers = [mixture.n_components for mixture in before] or [1] * n_classes
-        owners = given.check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
+        rows, classes, codes = labelled
+        n_classes, K, components = len(classes), sum(per_class), dict(enumerate(per_class))
+        settings = self._settings() | {"tol": _TOL if self.tol is None else self.tol, "reg_covar": ridge}
+        owners = given.check_components_per_class(components, np.arange(n_classes), codes, K)
         restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         for name in types:
-            mixture = GaussianMixture(sum(numbers), covariance_type=name, **settings)
+            mixture = GaussianMixture(K, covariance_type=name, **settings)
             try:
                 with _quiet_parts():
-                    mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
+                    mixture.fit(rows, labels=codes, components_per_class=components)
             except SingularMatrixError as error:
                 failed = error
                 continue
@@ -589,11 +583,12 @@ class MixtureClassifier(Estimator):
         if best is None:
             raise failed or AssertionError("there is a type at least")
         _, parameters, loglik, collapsed = best
-        self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
-        parts = [parameters.for_components(owners == number) for number in range(n_classes)]
-        shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
-        how = fitted.lasting_settings(self) | {"reg_covar": settings["reg_covar"]}
-        mixtures = [fitted.estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
+        _warn_of_collapsed(classes[np.unique(collapsed)].tolist(), several=n_classes < K)
+        how = fitted.lasting_settings(self) | {"reg_covar": ridge}
+        masks = [owners == number for number in range(n_classes)]
+        shares = np.array([parameters.weights[mask].sum() for mask in masks])
+        parts = map(parameters.for_components, masks)
+        mixtures = [fitted.estimator_of(GaussianMixture, part, None, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
@@ -632,6 +627,12 @@ class MixtureClassifier(Estimator):
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):
             return np.asarray(densities + np.log(shares))
+
+
+def _warn_of_collapsed(labels: list[Any], *, several: bool) -> None:
+    if labels:
+        instead = "fewer components" if several else "a simpler covariance model"
+        warn(_COLLAPSED.format(_called(labels), instead))
 
 
 def _called(labels: list[Any]) -> str:

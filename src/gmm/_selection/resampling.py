@@ -872,13 +872,14 @@ def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
     In each, nulls and likelihoods are of one half. The alternatives are fitted to the other one, and that of the best
     BIC there is compared (equation 6).
     """
-    log_ratios = list[list[float]]()
+    log_ratios = list[Array]()
     for (half, nulls), (other, alternatives) in permutations(zip(halves, fits, strict=True)):
         likelihoods = {null.n_components: null.log_likelihood(half) for null in nulls}
         highest = {K: max(value for n, value in likelihoods.items() if n <= K) for K in numbers}
         scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
-        log_ratios.append([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
-    return np.asarray(np.logaddexp(*log_ratios) - np.log(2))
+        best = [min(score for score in scores if score[2] > K)[1] for K in numbers]
+        log_ratios.append(np.array(best) - [highest[K] for K in numbers])
+    return np.asarray(np.logaddexp(log_ratios[0], log_ratios[1]) - np.log(2))
 
 
 def _disagreements(halves: Halves, fits: Fits) -> Array:
