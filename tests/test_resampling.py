@@ -82,7 +82,7 @@ def is_table(rows, table=X):
 @pytest.fixture
 def pairs(monkeypatch):
     """The rows of each pair of fits, and the mixture that they were drawn from."""
-    return noted(monkeypatch, resampling._Fits, "pair", lambda _, rows, seed, truth=None: (rows, truth))
+    return noted(monkeypatch, resampling, "_pair", lambda rows, K, how, seed, truth=None: (rows, truth))
 
 
 def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
@@ -322,15 +322,17 @@ def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
 # --- Halves of the rows ---------------------------------------------------------------------------
 
 
-def test_log_ratios_are_those_of_the_definition():
-    half, other = X[::2], X[1::2]
-    nulls, alternatives = ([GaussianMixture(K, random_state=0).fit(rows) for K in (1, 2, 3)] for rows in (half, other))
-    nulls[1].fit(half + 9)  # so that a smaller one is more likely
-    ratios = resampling._log_ratios(nulls, alternatives, half, other, [1, 2])
-    for ratio, K in zip(ratios, (1, 2), strict=True):
-        best = min(alternatives[K:], key=lambda each: each.bic(other))
-        highest = max(null.log_likelihood(half) for null in nulls[:K])
-        assert ratio == pytest.approx(best.log_likelihood(half) - highest, abs=1e-8)
+def test_log_e_values_are_those_of_the_definition():
+    halves = X[::2], X[1::2]
+    fits = [[GaussianMixture(K, random_state=0).fit(rows) for K in (1, 2, 3)] for rows in halves]
+    fits[0][1].fit(halves[0] + 9)  # so that a smaller one is more likely
+    for value, K in zip(resampling._log_e_values(halves, fits, [1, 2]), (1, 2), strict=True):
+        ratios = []
+        for here, away in ((0, 1), (1, 0)):
+            best = min(fits[away][K:], key=lambda each: each.bic(halves[away]))
+            highest = max(null.log_likelihood(halves[here]) for null in fits[here][:K])
+            ratios.append(best.log_likelihood(halves[here]) - highest)
+        assert value == pytest.approx(np.logaddexp(*ratios) - np.log(2), abs=1e-8)
 
 
 def test_halves_may_have_gaps():

@@ -55,19 +55,6 @@ class Key(NamedTuple):
         return kind_of(self.name, self.tails.name)
 
 
-def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
-    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
-    if parameters.model is model:
-        return parameters
-    if parameters.model.layout is model.layout:
-        return parameters.with_other(model=model)
-    K, d = parameters.n_components, parameters.n_features
-    dense = parameters.model.layout.dense(parameters.covariances, K, d)
-    share = K if model.layout.pooled else 1
-    covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
-    return parameters.with_other(covariances=covariances, model=model)
-
-
 class FixedComponents(NamedTuple):
     """The first components of every cell, whose means are fixed, and maybe their covariances.
 
@@ -80,13 +67,15 @@ class FixedComponents(NamedTuple):
 
     def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
         """Return a mixture that has the fixed parameters; its others are anything."""
-        K, first, n = n_components, self.mixture, self.mixture.n_components
+        K, (n, d), first, layout = n_components, self.mixture.means.shape, self.mixture, model.layout
         order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
-        padded = MixtureParameters(weights, first.means[order], first.covariances_of(order), first.model)
-        covariances = as_model(padded, model).covariances
+        covariances = first.covariances_of(order)
+        if first.model.layout is not layout:
+            dense = np.ascontiguousarray(first.model.layout.dense(covariances, K, d))
+            covariances = layout.reduced(dense, FULL, d) / (K if layout.pooled else 1)
         if self.precisions is not None:
             covariances = model.constrained(covariances, weights)
-        return MixtureParameters(weights, padded.means, covariances, model, fixed=first.fixed.with_others(K - n))
+        return MixtureParameters(weights, first.means[order], covariances, model, fixed=first.fixed.with_others(K - n))
 
     def masks(self, n_components: int) -> dict[str, NDArray[np.bool_]]:
         """Return what is fixed in a mixture of so many components, as `GaussianMixture` takes it."""
@@ -283,10 +272,9 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     TypeError, ValueError
         If one is unknown, invalid or for a single fit.
     """
-    parameters = {name: value for name, value in parameters.items() if name not in _OF_FIXED or value is not None}
+    left_out = {*_OF_FIXED, "tol"}  # where they are None
+    parameters = {name: value for name, value in parameters.items() if name not in left_out or value is not None}
     check_comparable(parameters, "select", fixable=_OF_FIXED)
-    if parameters.get("tol", ...) is None:
-        parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template)
     if not isinstance(template.init_params, str):

@@ -51,10 +51,9 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
     before = record_of(self)
     steps = None if before.steps is None else before.steps * units.scales
+    shrunk_by = None if before.shrunk_by is None else before.shrunk_by * np.append(1.0, units.scales)
     of_rows = before.weight, steps, before.causes, before.beside_errors
-    record = FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk)
-    if before.shrunk_by is not None:
-        record = record._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
+    record = FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk, shrunk_by=shrunk_by)
     set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
     return other
 
@@ -156,16 +155,15 @@ def restored(selection: Selection, units: Coordinates | None, source: Source) ->
         return selection
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    moved = {one.name: getattr(selection, one.name) + one.per_nat * shift for one in CRITERION.values() if one.per_nat}
-    estimators = tuple(
-        None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators
-    )
-    for values in (moved | {"loglik": (loglik := selection.loglik - shift)}).values():
+    rises = {name: criterion.per_nat * shift for name, criterion in CRITERION.items() if criterion.per_nat}
+    columns: dict[str, Any] = {name: getattr(selection, name) + by for name, by in (rises | {"loglik": -shift}).items()}
+    for values in columns.values():
         values.flags.writeable = False
-    scores, by = moved.get(selection.criterion, selection.scores), CRITERION[selection.criterion].per_nat * shift
-    others = tuple(
+    columns["scores"] = columns.get(selection.criterion, selection.scores)
+    columns["estimators"] = tuple(each and in_other_units(each, units, raised) for each in selection.estimators)
+    by = rises.get(selection.criterion, 0.0)
+    columns["others"] = tuple(
         other._replace(mixture=in_other_units(other.mixture, units, raised), criterion=other.criterion + by)
         for other in selection.others
     )
-    columns: dict[str, Any] = moved | {"loglik": loglik, "scores": scores, "estimators": estimators}
-    return replace(selection, **columns, others=others, standardized=True)
+    return replace(selection, **columns, standardized=True)

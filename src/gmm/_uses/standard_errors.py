@@ -287,19 +287,18 @@ def standard_errors(
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.patterns else array
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
-    sound, n_left_out = list[_Replicate](), 0
+    made = list[_Replicate | None]()
     with closing(_refits(model, rows, labelled.known, method == "bootstrap", seeds)) as refits:  # also on Ctrl-C
-        for number, replicate in enumerate(refits, 1):
-            if replicate is None:
-                n_left_out += 1
-            else:
-                sound.append(replicate)
-            if callback is not None and callback(number, n_replicates):
+        for replicate in refits:
+            made.append(replicate)
+            if callback is not None and callback(len(made), n_replicates):
                 break
+    sound = [replicate for replicate in made if replicate is not None]
+    n_left_out = len(made) - len(sound)
     if len(sound) < 2:
         raise SingularMatrixError(
             0,
-            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
+            f"{n_left_out} of {len(made)} refits, which begin at the mixture, have a component with too "
             "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
             "prior.",
         )
