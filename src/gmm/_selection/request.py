@@ -196,11 +196,8 @@ class Request(NamedTuple):
     def first_of_model(self) -> dict[Key, Key]:
         """The cells, and which is the first of those that are one model."""
         first, d = dict[Any, Key](), self.source.n_features
-        return {
-            key: first.setdefault((key.n_components, covariance.same_as(model, key.n_components, d), key.tails), key)
-            for key in self.keys
-            for model in [self.model(key.name, key.tails)]
-        }
+        models = {key: covariance.same_as(self.model(key.name, key.tails), key.n_components, d) for key in self.keys}
+        return {key: first.setdefault((key.n_components, model, key.tails), key) for key, model in models.items()}
 
     @property
     def n_seeds(self) -> int:

@@ -252,9 +252,8 @@ class Tracker:
         velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
         expected = before.mixture.means + velocity
         past = replace(past.recentred(before.mixture.means), origins=expected)
-        layout = self._model.layout
         unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
-        wide = layout.with_ridge(before.mixture.covariances, unforeseen)
+        wide = self._model.layout.with_ridge(before.mixture.covariances, unforeseen)
         mixture = _like(before.mixture, before.mixture.weights, expected, wide)
         if rows.n_rows == 0:
             narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
 from functools import partial
 from typing import Any
 
@@ -73,7 +73,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     of_posterior = _OF_POSTERIOR if hasattr(mixture, "mean_precision_") else ()
     for name in (*_OF_MIXTURE, *of_posterior, *_OF_FIT):
         if hasattr(mixture, name):
-            setattr(estimator, name, _writable(getattr(mixture, name)))
+            setattr(estimator, name, deepcopy(getattr(mixture, name)))  # whose arrays can be written to
     return estimator
 
 
@@ -144,9 +144,3 @@ def _state(estimator: Any, kind: type[Any]) -> tuple[dict[str, Any], dict[str, N
         header["lower_bound"] = float(np.squeeze(estimator.lower_bound_))  # (1,) for a posterior with "tied"
         arrays |= {"lower_bounds": np.ravel(bounds).astype(np.float64), "seconds": np.full(len(bounds), np.nan)}
     return header, arrays
-
-
-def _writable(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_writable, value))
-    return value.copy() if isinstance(value, np.ndarray) else value
