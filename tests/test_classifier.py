@@ -345,3 +345,14 @@ def test_classes_whose_rows_weigh_nothing_are_named_and_unknown_ones_are_not():
     kept = weight > 0
     without = MixtureClassifier(covariance_type="EEE").fit(FLOWERS[kept], y[kept])
     np.testing.assert_allclose(classifier.predict_proba(FLOWERS), without.predict_proba(FLOWERS), atol=1e-9)
+
+
+def test_types_of_which_each_class_has_too_few_rows_are_left_out(monkeypatch):
+    """Of 30 columns and 20 rows a class: a component of a shape of its own is degenerate, and takes long."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 20)
+    rows, fitted = rng.normal(size=(60, 30)) + 3 * y[:, None], []
+    fit = GaussianMixture.fit
+    monkeypatch.setattr(GaussianMixture, "fit", lambda self, *of, **how: fitted.append(self) or fit(self, *of, **how))
+    MixtureClassifier(1, covariance_type=["EVE", "EEI"], random_state=0).fit(rows, y)
+    assert {mixture.covariance_type for mixture in fitted if mixture.n_components == 3} == {"EEI"}

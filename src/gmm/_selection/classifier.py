@@ -42,6 +42,7 @@ from gmm._validation.parameters import check_is_fitted, check_parameters, option
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import as_list, check_boolean
 from gmm._values.coordinates import projected_mixture
+from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
@@ -563,7 +564,10 @@ class MixtureClassifier(Estimator):
         settings = self._settings() | {"tol": _TOL if self.tol is None else self.tol, "reg_covar": ridge}
         owners = given.check_components_per_class(components, np.arange(n_classes), codes, K)
         restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
-        for name in types:
+        counts, d = np.bincount(codes + 1, minlength=n_classes + 1), rows.n_features
+        most = ((counts[1:] + counts[0]) / per_class).min()  # rows of the component with the fewest
+        bounded = [name for name in types if most > covariance_model(name).unbounded_rows(d) or self.prior]
+        for name in bounded or types:  # others are degenerate, and take long where columns are many
             mixture = GaussianMixture(K, covariance_type=name, **settings)
             try:
                 with _quiet_parts():
