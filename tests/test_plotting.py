@@ -443,6 +443,25 @@ def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch)
     assert plt.get_fignums() == [kept.number]
 
 
+@pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")  # the kernel's client, on Windows
+def test_a_notebook_shows_every_picture(tmp_path, monkeypatch):
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    for folder in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    model = "model = gmm.GaussianMixture(2, random_state=0).fit(X := [[0.0], [1.0], [7.0], [9.0]])"
+    cells = [
+        f"import gmm.plotting; {model}; gmm.plotting.plot_clusters(model, X);",
+        "gmm.plotting.plot_convergence(model);",
+        "import matplotlib.pyplot as plt; plt.plot(X);",
+    ]
+    page = new_notebook(cells=list(map(new_code_cell, cells)))
+    NotebookClient(page, timeout=300).execute()
+    assert [[list(out.data) for out in cell.outputs] for cell in page.cells] == [[["text/plain", "image/png"]]] * 3
+
+
 def test_each_of_several_outlines_is_told_apart_and_as_it_was_given():
     model, X = with_rows(K=1)
     contents = (0.05, 0.5, 0.975, 0.999)

@@ -119,6 +119,8 @@ def axes_of(ax: Axes | None) -> Iterator[Axes]:
 @contextmanager
 def own_figure(n_rows: int, n_columns: int, **how: Any) -> Iterator[NDArray[np.object_]]:
     """Yield the Axes of a new figure, in the package's style, as a matrix; the figure is closed if drawing fails."""
+    # Loads the backend before the options are changed: that of notebooks sets `interactive` when it is loaded.
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, **how)
         # Matplotlib makes ticks only when it draws, in the style active then.
