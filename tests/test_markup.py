@@ -112,6 +112,7 @@ def test_a_sparkline_stays_in_its_frame_and_keeps_extremes_when_it_is_thinned():
         np.testing.assert_array_equal(places[[0, -1], 0], points([0, 1, 2])[[0, -1], 0])
         assert ((places >= 0) & (places <= [160, 28])).all()
         assert (np.diff(places[:, 1])[: len(set(values)) - 1] != 0).all()
+    assert np.ptp(points([-3.0, -3.0 + 1e-11])[:, 1]) < 0.1 < np.ptp(points([-3.0, -3.0 + 1e-4])[:, 1])
     values = np.sin(np.arange(20_000) / 3000)
     values[7777], values[12_345] = 5, -4
     places, (first, high, low, last) = points(values), points(values[[0, 7777, 12_345, -1]])[:, 1]

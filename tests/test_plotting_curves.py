@@ -79,6 +79,11 @@ def test_the_best_start_is_told_from_those_that_end_as_high():
         assert ax.get_ylabel().startswith("objective") == differs
 
 
+def test_a_fit_that_began_at_its_end_says_so():
+    for end, told in ((-2.0 + 1e-11, ["the start was the end: all passes gain 1e-11"]), (-1.9, [])):
+        assert plot_convergence(refit([(-2, -2), (end, end)])).get_title().split("\n")[1:-1] == told
+
+
 def test_numbers_are_read_off_without_an_offset_or_needless_digits():
     for bounds, longest in (((-6.844871, -6.84487), 10), ((-1.4382098088061, -1.438209808806), 9)):
         ax = plot_convergence(refit([(bound, bound) for bound in bounds]))

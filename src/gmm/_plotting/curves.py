@@ -30,6 +30,7 @@ from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.resampling import BootstrapLRT, Stability
 from gmm._selection.result import Ending, check_criterion, statuses
+from gmm._text.html import FLAT
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions
@@ -711,7 +712,6 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
 
 
 _FEW_PASSES = 60  # most passes that are drawn with a dot each
-_FLAT = 5e-6  # relative: a curve that rises less is drawn flat, since its ends count as ties
 
 
 def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
@@ -730,7 +730,8 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         Passes from 1 on the horizontal axis, the objective in nats per row on the vertical one. The objective is the
         mean log-likelihood, plus the log density of a prior if there is one, and minus the ridge's penalty if the fit
         was accelerated; the label mentions the ridge if its penalty is visible. A filled dot ends a start that
-        converged, an open dot one that did not. The title says why the best one ended. Crosses mark rejected steps.
+        converged, an open dot one that did not. The title says why the best one ended, and whether its start was the
+        end. Crosses mark rejected steps.
 
     Raises
     ------
@@ -769,13 +770,15 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
         end = best.objective[-1]
-        target.update_datalim([(1, (1 - _FLAT) * end), (1, (1 + _FLAT) * end)])
+        target.update_datalim([(1, (1 - FLAT) * end), (1, (1 + FLAT) * end)])
         longest = max(map(len, (best, *others)))
         target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
         target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others], resolution))
-        tally = best.refinement
+        gain, tally = end - best.objective[0], best.refinement
+        is_flat = best.converged and gain < FLAT * abs(end)
+        flat = [f"the start was the end: all passes gain {gain:.2g}"] if is_flat else []
         moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
-        target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, best.reason]))
+        target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, *flat, best.reason]))
         legend_of_labels(target, own=ax is None)
     return target
 

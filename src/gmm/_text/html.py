@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import isfinite
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
+FLAT = 5e-6  # relative: a curve that rises less is drawn flat
 _MOST_POINTS = 200  # in a sparkline, about one per pixel
 
 
@@ -87,6 +88,8 @@ def _points(values: Sequence[float]) -> list[tuple[float, float]]:
         return []
     # Values are halved because their range may overflow.
     low, high = (extreme(value / 2 for _, value in finite) for extreme in (min, max))
+    least = FLAT * max(abs(low), abs(high))
+    low, high = min(low, high - least), max(high, low + least)
     wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
     last = max(1, len(values) - 1)
     return [
