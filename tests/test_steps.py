@@ -99,7 +99,8 @@ def parts(step):
 def test_steps_are_the_passes_of_fit(name, acceleration, dtype, max_iter):
     X = overlapping(5).astype(dtype)
     weight = np.random.default_rng(2).uniform(0.5, 2, len(X))
-    asked = {"covariance_type": name, "acceleration": acceleration, "max_iter": max_iter, "random_state": 0}
+    asked = {"covariance_type": name, "acceleration": acceleration, "random_state": 0}
+    asked |= {"max_iter": max_iter, "tol": 1e-3}
     fitted = GaussianMixture(3, **asked).fit(X, sample_weight=weight)
     steps = list(em.steps(X, 3, sample_weight=weight, responsibilities=True, **asked))
     assert [step.lower_bound for step in steps] == fitted.lower_bounds_
@@ -124,6 +125,13 @@ def test_steps_are_the_passes_of_fit(name, acceleration, dtype, max_iter):
             assert ours.dtype == theirs.dtype == dtype
         np.testing.assert_array_equal(steps[-1].responsibilities, fitted.predict_proba(X))
     assert fitted.converged_ or max_iter == 7
+
+
+def test_steps_from_components_that_are_nearly_equal_go_on_until_these_part():
+    rows = np.random.default_rng(0).normal(size=(400, 2)) + 7 * (np.arange(400) % 2)[:, None]
+    bounds = [step.lower_bound for step in em.steps(rows, 2, init_params="random", random_state=0)]
+    assert bounds[1] - bounds[0] < 1e-3
+    assert bounds[-1] == pytest.approx(GaussianMixture(2, random_state=0).fit(rows).lower_bound_, abs=1e-6)
 
 
 def test_nothing_is_computed_before_it_is_asked_for_and_one_that_is_closed_leaves_no_thread():

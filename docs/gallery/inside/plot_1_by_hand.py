@@ -15,7 +15,9 @@ from gmm import GaussianMixture, em
 from gmm.plotting import plot_clusters, plot_convergence
 
 X = np.array([[0.0], [1.0], [1.5], [4.0], [5.0], [6.5]])
-steps = em.steps(X, 2, means_init=[[1.0], [4.0]], responsibilities=True)
+steps = em.steps(
+    X, 2, means_init=[[1.0], [4.0]], tol=1e-3, responsibilities=True
+)
 first = next(steps)
 # sphinx_gallery_thumbnail_number = 2
 
