@@ -24,7 +24,7 @@ PLACES = {
     "gmm._estimators.fitted": "fitted=. fitted_parameters record_of source_to_fit state_of summary_of",
     "gmm._estimators.outcome": "progress=.",
     "gmm._estimators.scorer": "Scorer",
-    "gmm._exceptions": "ConvergenceWarning InvalidParameterError raisable",
+    "gmm._exceptions": "ConvergenceWarning InvalidParameterError WARNINGS raisable",
     "gmm._fitting": "_fitting=.",
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening_rows",

@@ -116,11 +116,11 @@ def interrupt(*_, **__):
 
 
 def warned(call, *arguments, **how):
-    """What comes of a call, and the texts of its warnings, none of which is an error."""
+    """What comes of a call, and the notes of its warnings or their texts, none of which is an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = call(*arguments, **how)
-    return result, [str(each.message) for each in caught]
+    return result, [note for each in caught for note in getattr(each.message, "__notes__", [str(each.message)])]
 
 
 def python(*arguments, **options):

@@ -359,7 +359,7 @@ def test_predict_columns_of_models_without_names(tmp_path):
     gmm.GaussianMixture(2, random_state=0).fit(rng.normal(size=(11, 2))).save(tmp_path / "few.gmm")
     words = "predict", tmp_path / "few.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
     assert "note" not in ok(*words).stderr
-    assert "note: 6 parameters for 11 rows say how" in ok(*words, "--level", "0.9").stderr
+    assert "note: 6 parameters for 11 rows: intervals of" in ok(*words, "--level", "0.9").stderr
 
 
 def test_errors_and_long_tails_are_told(tmp_path):

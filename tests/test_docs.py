@@ -13,7 +13,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from inside import PARSIMONIOUS, covariance_model, main
+from inside import PARSIMONIOUS, WARNINGS, covariance_model, main
 
 ROOT = Path(__file__).parents[1]
 MODULES = ("analysis", "em", "inference", "plotting", "sources", "tracking")
@@ -71,6 +71,17 @@ def test_the_page_for_scikit_learn_leaves_no_name_out():
     theirs = set(inspect.signature(bayesian).parameters) - set(inspect.signature(GaussianMixture).parameters)
     told = named([cells[0] for cells in rows_of("from-scikit-learn", "BayesianGaussianMixture")])
     assert set() < theirs <= set(told)
+
+
+def test_the_page_for_scikit_learn_names_what_fits_warn_of_in_order():
+    rows = rows_of("from-scikit-learn", "Warnings")
+    told = [(cause.strip('"'), cells[1].strip("`")) for cells in rows for cause in named(cells[:1])]
+    ours = [(cause, category.__name__) for cause, (category, _) in WARNINGS.items()]
+    assert [each for each in ours if each in told] == told
+    assert {cause for cause, _ in ours} - {cause for cause, _ in told} == {
+        *("constant", "degenerate class", "statistic of 0", "narrow intervals"),  # of searches, classifiers and tests
+        *("column of classes", "fault", "feature names", "file", "no scratch file"),
+    }
 
 
 def test_what_is_said_to_be_beyond_is_there():

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
-from inside import OPTIONS, STARTS, InvalidParameterError, raisable
+from inside import OPTIONS, STARTS, WARNINGS, InvalidParameterError, raisable
 from tables import blobs, python, refused
 
 ROWS = blobs(80, 2, 2)
@@ -68,6 +70,48 @@ def test_not_fitted(family, method):
 def test_not_converged(family):
     with pytest.warns(family, match="Best performing initialization did not converge. Try diff"):
         mixture(max_iter=1).fit(ROWS)
+
+
+@pytest.mark.parametrize("cause", WARNINGS)
+def test_a_warning_is_one_short_sentence_whatever_the_data(cause):
+    _, text = WARNINGS[cause]
+    assert len(text) <= 160
+    assert "{" not in text
+    is_scikit_learns = cause in ("not converged", "column of classes")
+    assert is_scikit_learns or not re.search(r"[.?!] ", text)
+
+
+def test_one_function_warns_and_every_cause_is_one_of_its_own():
+    text = " ".join(path.read_text(encoding="utf-8") for path in Path(gmm.__file__).parent.rglob("*.py"))
+    assert text.count("warnings.warn(") == 1
+    assert set(re.findall(r'\bwarn\(\s*"([^"]+)"', text)) == set(WARNINGS)
+
+
+DOUBTFUL = np.concatenate([ROWS, [[90.0, 90.0]]]) * [1, 1e-4]  # a row that is a component, and a narrow column
+
+
+def test_a_fit_warns_once_and_keeps_what_it_found():
+    with pytest.warns(gmm.DegenerateWarning, match="A component is degenerate") as caught:
+        fit = mixture(n_components=5, max_iter=2, init_params="random_from_data").fit(DOUBTFUL)
+    (warning,) = caught
+    assert set(fit.remarks_) == {"degenerate", "not converged", "ridge"}
+    assert sorted(warning.message.__notes__) == sorted(fit.remarks_.values())
+    assert all(text in str(fit) for cause, text in fit.remarks_.items() if cause != "degenerate")
+    assert "degenerate: component" in str(fit)
+    with pytest.raises(gmm.DegenerateWarning) as caught, warnings.catch_warnings(action="error"):
+        fit.fit(DOUBTFUL)
+    assert fit.remarks_["ridge"] in caught.value.__notes__
+    assert mixture().fit(ROWS).remarks_ == {}
+
+
+def test_a_loop_over_tables_shows_each_cause_once():
+    rng, tables = np.random.default_rng(0), [DOUBTFUL, np.random.default_rng(1).integers(0, 3, (60, 2))]
+    with warnings.catch_warnings(record=True, action="default") as caught:
+        for X in (*tables, rng.normal(size=(40, 4))):
+            for K in range(1, 10):
+                GaussianMixture(K, random_state=0).fit(X).bic(X)
+    texts = [str(each.message) for each in caught]
+    assert 1 <= len(set(texts)) == len(texts) <= 4
 
 
 @pytest.mark.parametrize("own", [gmm.NotFittedError, gmm.ConvergenceWarning, InvalidParameterError])

@@ -251,10 +251,7 @@ def some_calls_are_answered():
 
 
 ANSWERED = []  # whether each call of a test was
-EXPECTED = (
-    "(class|classes) .* no row|No row has values in both|(All columns|Column.s. .*) are constant|X (has|does)|"
-    "A column-vector y|The weights add up|reg_covar=.* hides|.*[Cc]omponents?"
-)
+EXPECTED = "Some (classes|columns)|X (has|does)|A column-vector y|The weights add up|reg_covar hides|.*[Cc]omponents?"
 
 
 def answer(call, *given, **named):

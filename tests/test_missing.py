@@ -166,7 +166,7 @@ def test_em_is_the_twins(covariance_type):
         path = statistics[0] / weight.sum(), *reference.weighed_update(*statistics, covariance_type, 0.01)
     fit = GaussianMixture(3, covariance_type=covariance_type, missing="em", acceleration=None, reg_covar=0.01)
     fit.set_params(weights_init=start.weights, means_init=start.means, precisions_init=precisions, max_iter=4, tol=0)
-    with pytest.warns(gmm.ConvergenceWarning):
+    with pytest.warns((gmm.ConvergenceWarning, gmm.DegenerateWarning)):
         fit.fit(X, sample_weight=weight)
     np.testing.assert_allclose(fit.lower_bounds_, bounds, rtol=1e-9)
     np.testing.assert_allclose(fit.means_, path[1], rtol=1e-9)
@@ -326,8 +326,7 @@ def test_columns_that_no_row_has_together_are_told():
         lambda X, sample_weight: gmm.select(X, [1, 2], ["VVI", "VVV"], sample_weight=sample_weight, **how),
         lambda X, sample_weight: GaussianMixture(2, **how).fit(gmm.open_rows(lambda: [(X, sample_weight)])),
     ):
-        with pytest.warns(UserWarning, match="these columns: 'x0' and 'x1'. Nothing"):
-            fit(X, sample_weight=weight)
+        assert any("these columns: 'x0' and 'x1'. Nothing" in text for text in warned(fit, X, sample_weight=weight)[1])
     for covariance_type in ("diag", "spherical", "EEI"):
         GaussianMixture(2, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
     GaussianMixture(2, **how).fit(X)  # in the last row both have values
@@ -438,7 +437,7 @@ def test_components_without_weight_need_no_room_that_others_do_not():
     np.testing.assert_allclose(ends, ends[0][0], atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:No row has values in both:UserWarning")
+@pytest.mark.filterwarnings("ignore:Some columns have values together")
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied"])
 def test_gaps_that_no_donor_fills_together_are_filled_by_near_ones(covariance_type):
     rng = np.random.default_rng(0)

@@ -233,7 +233,7 @@ def test_a_callback_sees_each_replicate():
 
 def test_fits_that_collapse_on_ties_are_not_compared():
     answers = np.repeat([[0.0], [1.0]], 40, axis=0)
-    with pytest.warns(UserWarning, match="The statistic is 0, and no fit of 2 components supports it: every fit of 2"):
+    with pytest.warns(UserWarning, match="The statistic is 0, as no fit"):
         found = bootstrap_lrt(answers, 1, **FEW)
     assert found.statistic == 0
     refused("one with too few rows or too little spread", bootstrap_lrt, answers, 2, **FEW)

@@ -220,7 +220,7 @@ def test_a_direction_without_variance_loses_cells_and_not_the_search():
     assert [status == "ok" for status in found.status] == [True, True, False] * 2
     assert found.status[5].startswith("failed: Fitting the mixture model failed because some components have ill-def")
     prior = gmm.NormalInverseWishart(scale=1.0)
-    with pytest.warns(UserWarning, match="'x3' are constant"):
+    with pytest.warns(UserWarning, match="Some columns are constant"):
         with_prior = select(np.c_[ROWS, np.ones(len(ROWS))], [2], ["VVV"], prior=prior, reg_covar=0, random_state=0)
     assert with_prior.status == ("ok",)
     assert with_prior.nec[0] == np.inf

@@ -95,7 +95,7 @@ def test_a_summary_is_a_table_of_components(mixture):
     assert list(heavy)[4:] == ["size mean", "size scale", "age mean", "age scale"]
 
 
-@pytest.mark.filterwarnings("ignore:.* too near to singular")  # of the copy, by some kernels
+@pytest.mark.filterwarnings("ignore:Covariances came too near to singular")  # of the copy, by some kernels
 def test_why_a_component_is_degenerate_is_told():
     few = np.vstack([X[60:], [[90.0, 90.0]]])
     mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
@@ -103,8 +103,7 @@ def test_why_a_component_is_degenerate_is_told():
     assert told in str(mixture)
     assert told in repr(mixture.summary(few))
     assert mixture.summary(few).degenerate == {1: "too few rows for its covariance"}
-    with pytest.warns(gmm.ConvergenceWarning):
-        assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
+    assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
     copied = np.column_stack([X[:, 0], X[:, 0]])
     for K, which in ((1, "component 0"), (2, "components 0, 1")):
         fit = GaussianMixture(K, reg_covar=1e-30, random_state=0).fit(copied)
@@ -117,7 +116,7 @@ def test_why_a_component_is_degenerate_is_told():
     assert all(text in str(mixture) for text in ("log-likelihood about ", "BIC about "))
 
 
-@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
+@pytest.mark.filterwarnings("ignore:reg_covar hides groups")
 def test_a_column_of_the_ridge_alone_is_named_beside_the_criteria():
     x = (X[:, 0] - X[:, 0].mean()) / X[:, 0].std()
     table = TABLE.assign(one=1.0, small=9e-4 * x, larger=1.1e-3 * x)  # reg_covar is half of a variance
@@ -238,7 +237,7 @@ def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
     assert "normal" not in StudentTails(np.array([4.0, 200.0])).text
 
 
-@pytest.mark.filterwarnings("ignore:Component")
+@pytest.mark.filterwarnings("ignore:A component is degenerate")
 @pytest.mark.parametrize("constant", [1e8, 1e20, 1e308])
 def test_means_that_differ_by_rounding_are_no_spread(constant):
     fit = GaussianMixture(3, random_state=0).fit(np.full((5, 1), constant))

@@ -121,7 +121,7 @@ def test_threads_and_sources_change_no_bit_and_repeats_and_order_little(kind, n)
 
 
 @pytest.mark.parametrize("rows", ["distinct", "twice", "constant"])
-@pytest.mark.filterwarnings("ignore:Component:gmm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Some components")
 def test_a_component_for_each_row_has_no_prior_of_their_spread(rows):
     """There is none within components."""
     X = np.random.default_rng(0).normal(size=(20, 64))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 _E = TypeVar("_E", bound=Exception)
@@ -26,6 +26,10 @@ class ConvergenceWarning(UserWarning):
 
 class DegenerateWarning(UserWarning):
     """Issued when a fit ends with a component on so few rows, or so thin, that its likelihood says nothing."""
+
+
+class DataConversionWarning(UserWarning):
+    """Issued when classes come as a column."""
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -44,9 +48,48 @@ class LostClusterError(ConnectionError):
     mixture: Any = None
 
 
+# The text of each cause, most serious first: one short sentence, always the same, so that Python shows it once a line.
+# Numbers and names are notes of the warning. Where the text is empty, it is the note.
+_TEXTS: dict[type[Warning], dict[str, str]] = {
+    DegenerateWarning: {
+        "degenerate": "A component is degenerate (see summary()): try fewer components, another model or a prior.",
+    },
+    ConvergenceWarning: {
+        "singular": "Covariances came too near to singular: try a larger reg_covar, fewer columns or components.",
+        "not converged": "Best performing initialization did not converge. Try different init parameters, or increase "
+        "max_iter, tol, or check for degenerate data.",  # scikit-learn's
+        "all noise": "Noise took all rows: give it a box that is not much smaller than that of the rows.",
+        "no rows": "Some components have no rows: use fewer, at most as many as there are distinct rows.",
+        "lost rows": "Some components lost all rows and were restarted: try fewer components or another start.",
+        "few rows": "The first block has fewer rows than the mixture has parameters: begin with more or a prior.",
+    },
+    UserWarning: {
+        "degenerate class": "A component of a class is degenerate: use a prior, fewer components or more rows.",
+        "ridge": "reg_covar hides groups in narrow columns: multiply these by a power of 10, or lower reg_covar.",
+        "constant": "Some columns are constant, so that criteria depend on reg_covar or a prior: leave these out.",
+        "never together": "Some columns have values together in no row: leave one out, or fit no covariances.",
+        "light rows": "The weights add up to fewer rows than parameters: if they only compare rows, make their mean 1.",
+        "class without weight": "Some classes have no row with a positive weight and are left out of the fit.",
+        "many patterns": "Rows with values in very many sets of columns make passes slow: drop sparse columns.",
+        "narrow intervals": "Few rows make these intervals too narrow: use fewer components or columns.",
+        "statistic of 0": "The statistic is 0, as no fit with one component more supports another one.",
+        "feature names": "",  # scikit-learn's, of the class of the estimator
+        "file": "",  # how it was read
+    },
+    RuntimeWarning: {
+        "no scratch file": "A scratch file cannot be written, so that each pass reads the rows anew.",
+        "fault": "",  # an error to be reported
+    },
+    DataConversionWarning: {
+        "column of classes": "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples,)",  # scikit-learn's
+    },
+}
+WARNINGS = {cause: (category, text) for category, texts in _TEXTS.items() for cause, text in texts.items()}
 _PEER_MODULES: dict[type[Exception], str] = {
     NotFittedError: "sklearn.exceptions",
     ConvergenceWarning: "sklearn.exceptions",
+    DataConversionWarning: "sklearn.exceptions",
     InvalidParameterError: "sklearn.utils._param_validation",
 }
 
@@ -57,14 +100,14 @@ def raisable(own: type[_E]) -> type[_E]:
     Parameters
     ----------
     own : type
-        `NotFittedError`, `ConvergenceWarning` or `InvalidParameterError`.
+        `NotFittedError`, `ConvergenceWarning`, `InvalidParameterError` or any other class.
 
     Returns
     -------
     type
         `own` itself, or a class that derives from both `own` and scikit-learn's class of the same name.
     """
-    peer = getattr(sys.modules.get(_PEER_MODULES[own]), own.__name__, None)
+    peer = getattr(sys.modules.get(_PEER_MODULES.get(own, "")), own.__name__, None)
     return own if peer is None else cast(type[_E], _joined(cast(Any, own), peer))
 
 
@@ -83,21 +126,37 @@ def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     return type(own.__name__, (own, peer), body)
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning that points at the line of user code that called this package."""
+FOUND: ContextVar[dict[str, str] | None] = ContextVar("found", default=None)  # what a block of code is to collect
+
+
+def warn(cause: str, note: str = "") -> None:
+    """Issue a warning that points at the line of user code that called this package, or collect it.
+
+    Parameters
+    ----------
+    cause : str
+        A key of `WARNINGS`.
+    note : str, default=""
+        What was found, in words and numbers; the text of the cause if there are none.
+    """
+    found, note = FOUND.get(), note or WARNINGS[cause][1]
+    if found is None:
+        issue({cause: note})
+    else:
+        found[cause] = f"{found.get(cause, '')} {note}".strip()
+
+
+def issue(found: Mapping[str, str]) -> None:
+    """Issue one warning: the text of the most serious cause, with the notes on all."""
+    causes = sorted(found, key=list(WARNINGS).index)
+    category, text = WARNINGS[causes[0]]
+    warning = raisable(category)(text or found[causes[0]])
+    for cause in causes:
+        warning.add_note(found[cause])
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gmm":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-@contextmanager
-def quiet_fits() -> Iterator[None]:
-    """Leave unsaid what each of many fits that are compared would warn of."""
-    with warnings.catch_warnings():
-        for category in (ConvergenceWarning, DegenerateWarning):
-            warnings.simplefilter("ignore", category)
-        yield
+    warnings.warn(warning, stacklevel=level)
 
 
 def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:

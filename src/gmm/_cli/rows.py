@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
-from gmm._cli.show import Mixture, Screen
+from gmm._cli.show import Mixture, Screen, told_by
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm.sources import ArraySource, Source, checked_rows, column_notes, open_table
 
@@ -331,7 +331,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             rows = replace(rows, labels=Labels.from_column(blocks, table.missing, options.na, rows.indices))
     found = column_notes(rows.source, ("long tail", "error value")) if rows.in_memory else ()
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *(note.in_options for note in found))
-    notes = (*notes, *(in_options(str(warning.message), options) for warning in caught))
+    notes = (*notes, *(in_options(note, options) for warning in caught for note in told_by(warning)))
     screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 

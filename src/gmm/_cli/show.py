@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import islice
+from itertools import chain, islice
 from threading import Timer
 from typing import Any, TypeAlias
 
@@ -110,6 +110,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def told_by(warning: warnings.WarningMessage) -> Sequence[str]:
+    """Return what a warning tells: its notes, which have the numbers, or its text."""
+    return getattr(warning.message, "__notes__", (str(warning.message),))
+
+
 class Screen:
     """Terminal output: tables go to standard output, progress and notes to standard error.
 
@@ -143,7 +148,7 @@ class Screen:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield texts
-        for text, times in Counter(str(warning.message) for warning in caught).items():
+        for text, times in Counter(chain.from_iterable(map(told_by, caught))).items():
             text = in_options(text, options)
             texts.append(text if times == 1 else f"{text} ({times} times)")
         self.note(*texts)

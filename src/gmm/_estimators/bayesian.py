@@ -308,7 +308,7 @@ class BayesianGaussianMixture(FittedMixture):
         of it with `acceleration` alone.
     lower_bounds_ : list of float
         Lower bound measured by each pass, before its update.
-    history_, histories_, classes_, component_classes_, n_parameters_, n_features_in_, feature_names_in_
+    history_, histories_, remarks_, classes_, component_classes_, n_parameters_, n_features_in_, feature_names_in_
         As for `GaussianMixture`, in nats in all.
 
     See Also

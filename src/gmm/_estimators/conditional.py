@@ -30,10 +30,7 @@ _PRECISION = 2.0**-60  # of the narrowest scale
 _COLUMNS_SHOWN = 6
 _ROWS_PER_PARAMETER = 2.0  # below it, intervals of 90 % held 64 to 85 % of new rows
 _NORMAL = 10_000  # degrees of freedom, from which on quantiles are normal to four digits
-_FEW_ROWS = (
-    "{} for {} rows say how the predicted columns depend on the others: intervals of {} hold fewer new rows than that. "
-    "Use fewer components or columns, or a simpler covariance_type"
-)
+_FEW_ROWS = "{} for {} rows: intervals of {} hold fewer new rows than that. Use fewer components or columns."
 
 
 class ConditionalPrediction(NamedTuple):
@@ -130,7 +127,9 @@ def predicted(
     if level is not None:
         n_parameters = _n_parameters(mixture.model, mixture.n_components, len(predictors), len(others))
         if 0 < weight * len(others) < _ROWS_PER_PARAMETER * n_parameters:
-            warn(_FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level)))
+            warn(
+                "narrow intervals", _FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level))
+            )
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)

@@ -83,6 +83,7 @@ class FittedMixture(Estimator):
     lower_bounds_: list[float]
     history_: Trace
     histories_: tuple[Trace, ...]
+    remarks_: dict[str, str]
     metadata = property(archive.metadata_of)
 
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
@@ -146,62 +147,64 @@ class FittedMixture(Estimator):
 
         Warns
         -----
+        DegenerateWarning
+            If a component has so few rows, or is so thin, that its likelihood says nothing.
         ConvergenceWarning
             If `max_iter` passes left `tol` or more to gain, by ``history_.remaining``, or a component lost all its rows
-            and was reseeded. The text says how much is left, and at which pass scikit-learn's rule would have ended the
-            fit.
-        DegenerateWarning
-            If a component has so few rows, or is so thin, that its likelihood says nothing: once, with the reasons.
+            and was reseeded.
         UserWarning
-            If no row of a class has a positive weight, so that it is left out.
+            If `reg_covar` hides groups in a column, or no row of a class has a positive weight, so that it is left out.
+
+        There is one warning at most, of the first of these, and its text depends on nothing but the cause. `remarks_`
+        and `summary` have the details of all, such as how much is left to gain, and at which pass scikit-learn's rule
+        would have ended the fit.
         """
-        options.check_parameters(self)
-        callback = options.check_callback(callback)
-        source = source_to_fit(self, X, sample_weight, error_covariance)
-        classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
-        source = source.with_changes(known=restriction) if restriction else source
-        printer = ProgressPrinter(self, self._objective, source.n_rows)
+        with outcome.one_warning() as found:
+            options.check_parameters(self)
+            callback = options.check_callback(callback)
+            source = source_to_fit(self, X, sample_weight, error_covariance)
+            classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
+            source = source.with_changes(known=restriction) if restriction else source
+            printer = ProgressPrinter(self, self._objective, source.n_rows)
 
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and callback(iteration)
+            def watched(iteration: Iteration) -> bool:
+                printer.step(iteration)
+                return callback is not None and callback(iteration)
 
-        is_told = self.verbose or LOGGER.isEnabledFor(INFO)
-        is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
-        settings = fit_settings(self, source)
-        objective = settings.objective
-        continuation = continuation_of(self, objective, source) if self.warm_start else None
-        sizes = source.n_rows, source.n_features, settings.n_components
-        if is_told:
-            LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
-        try:
-            best = fitting.fit.fit_mixture(
-                source.with_changes(on_reading=printer.reading) if self.verbose else source,
-                settings,
-                () if continuation else seeds_of(self, self.n_init),
-                continuation=continuation,
-                callback=watched if is_followed or source.place != "memory" else None,
-                on_end=printer.end if is_told else fitting.fit.ignored,
-                on_skip=printer.skip,
-            )
-        except SingularMatrixError as error:
-            raise outcome.ill_defined(error, objective.model) from None
-        except LostClusterError as error:
-            raise _report(self, error, printer, source.feature_names) from error
-        if is_told:
-            printer.refined(best.result)
-        problem = problem_of(self, source, objective.model) if self.warm_start else None
-        set_fitted(self, best.result, source, source.feature_names, objective, traces=best.traces, problem=problem)
-        for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
-            vars(self).pop(name, None)
-        if classes is not None:
-            owners = source.known.owner_of_each(self.n_components)
-            self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
-        outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
-        outcome.warn_of_degenerate(self._last_fit, source, objective.ridge, self)
-        outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
-        if objective.prior.variational:
-            outcome.warn_of_light_rows(source, best.result.parameters.n_parameters)
+            is_told = self.verbose or LOGGER.isEnabledFor(INFO)
+            is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
+            settings = fit_settings(self, source)
+            objective = settings.objective
+            continuation = continuation_of(self, objective, source) if self.warm_start else None
+            sizes = source.n_rows, source.n_features, settings.n_components
+            if is_told:
+                LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
+            try:
+                best = fitting.fit.fit_mixture(
+                    source.with_changes(on_reading=printer.reading) if self.verbose else source,
+                    settings,
+                    () if continuation else seeds_of(self, self.n_init),
+                    continuation=continuation,
+                    callback=watched if is_followed or source.place != "memory" else None,
+                    on_end=printer.end if is_told else fitting.fit.ignored,
+                    on_skip=printer.skip,
+                )
+            except SingularMatrixError as error:
+                raise outcome.ill_defined(error, objective.model) from None
+            except LostClusterError as error:
+                raise _report(self, error, printer, source.feature_names) from error
+            if is_told:
+                printer.refined(best.result)
+            problem = problem_of(self, source, objective.model) if self.warm_start else None
+            fit = self, best.result, source, source.feature_names, objective
+            record = set_fitted(*fit, traces=best.traces, problem=problem)
+            for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
+                vars(self).pop(name, None)
+            if classes is not None:
+                owners = source.known.owner_of_each(self.n_components)
+                self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
+            outcome.warn_about(best, record.causes, source, objective, self)
+            self.remarks_ = found
         return self
 
     def fit_predict(
@@ -708,7 +711,16 @@ class FittedMixture(Estimator):
             raise ValueError(f"expected means_ of {K} components, got {len(checked.means)}")
         self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
-        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
+        for name in (
+            "history_",
+            "histories_",
+            "converged_",
+            "n_iter_",
+            "lower_bound_",
+            "lower_bounds_",
+            "remarks_",
+            "_metadata",
+        ):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             contract.record_features(self, checked.n_features, None)
@@ -1195,7 +1207,8 @@ def source_to_fit(
     )
     if source.patterns:
         unobserved = fitting.moments.never_observed_together(source, source.feature_names, [model_of(mixture)])
-        fitting.moments.warn_of_unobserved_pairs(unobserved)
+        if unobserved:
+            fitting.moments.warn_of_unobserved_pairs(unobserved)
     return source
 
 
@@ -1209,8 +1222,8 @@ def set_fitted(
     traces: tuple[Trace, ...] = (),
     problem: tuple[object, ...] | None = None,
     causes: NDArray[np.uint8] | None = None,
-) -> None:
-    """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
+) -> FitRecord:
+    """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it, which is returned.
 
     A `problem` to be continued keeps its bounds and the state of the accelerated solver. `causes` are those of
     degenerate components, where they are known.
@@ -1237,6 +1250,7 @@ def set_fitted(
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
+    return record
 
 
 def fit_settings(

@@ -17,8 +17,8 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, fitted
 from gmm._estimators.contract import as_dtype, names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
-from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, one_warning, warn_of_repairs
+from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, by_pattern, chunks_in_order
@@ -44,10 +44,6 @@ _ENDED = "one step for each block"
 _LARGEST_SQUARES = 1e300
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
-_FEW_ROWS = (
-    "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "
-    "recover. Begin with more rows, with given parameters or with a prior."
-)
 
 
 class OfFactors:
@@ -206,6 +202,9 @@ class GaussianMixture(FittedMixture):
     histories_ : tuple of Trace
         *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
         refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
+    remarks_ : dict of str to str
+        *Beyond*: what the fit warned of, by cause, with numbers and names; `summary` tells it too. Files leave it
+        out.
     classes_ : ndarray
         *Beyond*: the classes in the `labels` of `fit`, sorted; only after a fit with labels.
     component_classes_ : ndarray of shape (K,)
@@ -399,41 +398,43 @@ class GaussianMixture(FittedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        check_parameters(self)
-        from gmm._rows.incomplete import IncompleteSource
+        with one_warning() as found:
+            check_parameters(self)
+            from gmm._rows.incomplete import IncompleteSource
 
-        decay = check_real(decay, "decay", "[0, 1)")
-        record = fitted.record_of(self)
-        refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
-        if record.parameters is None:
-            source = fitted.source_to_fit(self, X, sample_weight)
-            names = source.feature_names
-        else:
-            source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
-            check_any(source)
-            model = fitted.model_of(self)
-            fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
-            _check_near(record.parameters.means, source)
-        model = fitted.model_of(self, source.n_features)
-        bounds, seconds, repaired = list[float](), list[float](), list[int]()
-        try:
-            stream = self._stream_so_far(source, model, record)
-            with closing(chunks_in_order(source, 1)) as chunks:
-                for chunk in chunks:
-                    began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
-                    block = IncompleteSource.from_rows(rows) if source.patterns else rows
-                    if block.survey.n_used:
-                        stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
-                        bounds.append(bound)
-                        repaired += empty
-                        seconds.append(perf_counter() - began)
-        except SingularMatrixError as error:
-            raise ill_defined(error, model) from None
-        trace = Trace(plain_records(bounds, seconds), _ENDED, False)
-        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
-        of_fit = fit_attributes(trace, bounds[-1], (trace,))
-        fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
-        warn_of_repairs(tuple(repaired))
+            decay = check_real(decay, "decay", "[0, 1)")
+            record = fitted.record_of(self)
+            refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
+            if record.parameters is None:
+                source = fitted.source_to_fit(self, X, sample_weight)
+                names = source.feature_names
+            else:
+                source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
+                check_any(source)
+                model = fitted.model_of(self)
+                fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
+                _check_near(record.parameters.means, source)
+            model = fitted.model_of(self, source.n_features)
+            bounds, seconds, repaired = list[float](), list[float](), list[int]()
+            try:
+                stream = self._stream_so_far(source, model, record)
+                with closing(chunks_in_order(source, 1)) as chunks:
+                    for chunk in chunks:
+                        began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
+                        block = IncompleteSource.from_rows(rows) if source.patterns else rows
+                        if block.survey.n_used:
+                            stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
+                            bounds.append(bound)
+                            repaired += empty
+                            seconds.append(perf_counter() - began)
+            except SingularMatrixError as error:
+                raise ill_defined(error, model) from None
+            trace = Trace(plain_records(bounds, seconds), _ENDED, False)
+            record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
+            of_fit = fit_attributes(trace, bounds[-1], (trace,))
+            fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
+            warn_of_repairs(tuple(repaired))
+            self.remarks_ = found
         return self
 
     def bic(
@@ -753,7 +754,11 @@ class GaussianMixture(FittedMixture):
         settings = fitted.fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *fitted.seeds_of(self)), settings.objective.prior
         if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
-            warn(_FEW_ROWS.format(source.survey.n_used, start.n_parameters), raisable(ConvergenceWarning))
+            n_rows, n_parameters = source.survey.n_used, start.n_parameters
+            warn(
+                "few rows",
+                f"The first block has {n_rows} rows for {n_parameters} free parameters, and is fitted alone.",
+            )
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._em import LOWERED
 from gmm._estimators.contract import Estimator, names_of_features
-from gmm._exceptions import ConvergenceWarning, DegenerateWarning, raisable, warn
+from gmm._exceptions import FOUND, WARNINGS, ConvergenceWarning, DegenerateWarning, issue, warn
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration, SolverResult, Trace
@@ -22,25 +22,13 @@ from gmm._rows.sources import Source, some_rows
 from gmm._text.words import counted, duration, listed, percent, printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import Prior
 from gmm._values.tails import LEAST_DEGREES, MOST_ESTIMATED
 
 if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
 
-_NOT_CONVERGED = (
-    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
-    "check for degenerate data."
-)
-_BROKEN = (
-    "The fit ended after {} passes, before it converged: {}. Its covariances are too near to singular for this "
-    "arithmetic: try a larger reg_covar, fewer columns or components, or leave out columns that others determine."
-)
-_ALL_NOISE = (
-    "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
-    "density above theirs."
-)
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
@@ -53,28 +41,68 @@ _ILL_DEFINED = (
 )
 
 
-def warn_about(fit: fitting.fit.MixtureFit, max_iter: int, tol: float, prior: Prior) -> None:
-    """Warn if a fit left `tol` or more to gain, or has components without rows, of which a prior makes parameters."""
-    trace = fit.result.trace
+class one_warning:  # noqa: N801
+    """Issue one warning at most, at the end of a block of code, in place of those that its thread issues in it.
+
+    `ignored` causes are left out. The value is a dict of notes by cause, which estimators keep as `remarks_`.
+    """
+
+    def __init__(self, *ignored: str) -> None:
+        self._found, self._ignored = dict[str, str](), ignored
+
+    def __enter__(self) -> dict[str, str]:
+        self._token = FOUND.set(self._found)
+        return self._found
+
+    def __exit__(self, *_: object) -> None:
+        FOUND.reset(self._token)
+        for cause in self._ignored:
+            self._found.pop(cause, None)
+        if FOUND.get() is not None:  # of a block around this one
+            for cause, note in self._found.items():
+                warn(cause, note)
+        elif self._found:
+            issue(self._found)
+
+
+def quiet_fits() -> one_warning:
+    """Leave unsaid what each of many fits that are compared would warn of."""
+    kinds = ConvergenceWarning, DegenerateWarning
+    return one_warning(*(cause for cause, (category, _) in WARNINGS.items() if category in kinds))
+
+
+def warn_about(
+    fit: fitting.fit.MixtureFit,
+    causes: NDArray[np.uint8] | None,
+    source: Source,
+    objective: Objective,
+    estimator: Any,
+) -> None:
+    """Warn of what speaks against a fit to a source, with the causes of degenerate components, if these are known."""
+    parameters, trace, tol, prior = fit.result.parameters, fit.result.trace, estimator.tol, objective.prior
     if LOWERED in trace.reason:
-        warn(_BROKEN.format(len(trace), trace.reason), raisable(ConvergenceWarning))
-    elif not trace.converged and 0 < max_iter <= len(trace):
+        ended = f"The fit ended after {len(trace)} passes, before it converged: {trace.reason}."
+        warn("singular", f"{ended} Try a larger reg_covar, or leave out columns that others determine.")
+    elif not trace.converged and 0 < estimator.max_iter <= len(trace):
         left = trace.remaining[-1]
         if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
             unit = "nats" if prior.variational else "nats per row"
-            warn(f"{_NOT_CONVERGED} {_unfinished(trace, left, tol, unit)}", raisable(ConvergenceWarning))
+            warn("not converged", _unfinished(trace, left, tol, unit))
+    if fit.repaired:
+        warn_of_repairs(fit.repaired)
     counts = fit.result.statistics.counts.tolist()
-    if fit.result.parameters.noise and max(counts) < 1:
-        warn(_ALL_NOISE, raisable(ConvergenceWarning))
-    warn_of_repairs(fit.repaired)
+    if parameters.noise and max(counts) < 1:
+        warn("all noise")
     least = _NO_ROWS * sum(counts)
     if min(counts) <= least and least > 0 and not prior:
-        empty = [k for k, count in enumerate(counts) if count <= least]
-        warn(
-            f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
-            "the same density. If rows repeat, expected at most as many components as distinct rows.",
-            raisable(ConvergenceWarning),
-        )
+        empty = [str(k) for k, count in enumerate(counts) if count <= least]
+        same = f"n_components={len(counts) - len(empty)} gives the same density"
+        warn("no rows", f"Component(s) {', '.join(empty)} have no rows: {same}.")
+    if causes is not None and causes.any():
+        _warn_of_degenerate(causes, parameters, source, objective.ridge, estimator)
+    _warn_of_units(source, parameters, objective.ridge, estimator)
+    if prior.variational:
+        warn_of_light_rows(source, parameters.n_parameters)
 
 
 def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
@@ -84,26 +112,22 @@ def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
     small = (n for n, (one, two) in of_passes if two.accepted and abs(two.lower_bound - one.lower_bound) < tol)
     last = next(small, None)
     rule = f"; scikit-learn's rule, a pass that gains less than tol, ends such a fit at pass {last}" if last else ""
-    return f"After {counted(len(trace), 'pass', 'passes')}, {amount} left to gain (tol={tol:g}){rule}."
+    passes = counted(len(trace), "pass", "passes")
+    return f"After {passes}, {amount} left to gain (tol={tol:g}){rule}. Increase max_iter or tol, or try other starts."
 
 
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
     """Warn if there are components that lost all their rows."""
     if repaired:
         numbers = ", ".join(map(str, dict.fromkeys(repaired)))
-        warn(
-            f"Component(s) {numbers} lost all rows during the fit and were given half of the heaviest component. Fewer "
-            "components or another start may suit the data better.",
-            raisable(ConvergenceWarning),
-        )
+        warn("lost rows", f"Component(s) {numbers} lost all rows and were given half of the heaviest component.")
 
 
-def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimator: Estimator) -> None:
+def _warn_of_degenerate(
+    causes: NDArray[np.uint8], parameters: MixtureParameters, source: Source, ridge: float, estimator: Estimator
+) -> None:
     """Warn if a fit to a source ended with components whose likelihood says nothing."""
-    parameters = record.parameters
-    if parameters is None or record.causes is None or not any(record.causes.tolist()):
-        return
-    causes = np.where(parameters.weights > _NO_ROWS, record.causes, 0)  # those without rows are told of as such
+    causes = np.where(parameters.weights > _NO_ROWS, causes, 0)  # those without rows are told of as such
     if not causes.any():
         return
     rows = fitting.degenerate.Resolution.from_source(source, ridge)
@@ -115,9 +139,9 @@ def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimato
     ]
     more = f" {len(each) - _NAMED} more are degenerate." if len(each) > _NAMED else ""
     warn(
+        "degenerate",
         f"{' '.join(each[:_NAMED])}{more} bic() and aic() reward such components: compare fits by gmm.select, or try "
         "fewer components, a covariance type of fewer parameters, or a prior.",
-        DegenerateWarning,
     )
 
 
@@ -126,13 +150,14 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
     weight, n = source.survey.weight, source.survey.n_used
     if source.sample_weight is not None and weight < min(n, n_parameters):
         warn(
+            "light rows",
             f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
             f"mixture. They are counts: they say of {counted(n, 'row')} as much as so many rows do. If they only "
-            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1."
+            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1.",
         )
 
 
-def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, estimator: Estimator) -> None:
+def _warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, estimator: Estimator) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
     most, whiteners = _RIDGES * ridge, parameters.whiteners
     if parameters.model.stored_whole and np.vdot(whiteners, whiteners) * (most + ridge) < 1:
@@ -150,9 +175,10 @@ def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, e
     each = [f"{printable(names[j])!r} has {v:.3g}" for j, v in zip(small, variances.tolist(), strict=True) if v < most]
     if each:
         warn(
+            "ridge",
             f"reg_covar={ridge:g} hides groups in columns with less than {_RIDGES} times as much variance: "
             f"{listed(each, _NAMED)}. Multiply such columns by a power of 10, so that their variance is near 1, or set "
-            "reg_covar to a millionth of the least."
+            "reg_covar to a millionth of the least.",
         )
 
 
@@ -212,6 +238,7 @@ def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) 
         "n_iter_": len(bounds),
         "lower_bound_": lower_bound,
         "lower_bounds_": bounds,
+        "remarks_": {},
     }
 
 

@@ -147,6 +147,7 @@ class Summary(NamedTuple):
                 f"{', '.join(spread)}{', …' * (d > n_columns)}; set prior= for another, acceleration=None for none"
             )
         notes.append(doubt_of_shapes(parameters, feature_names))
+        notes += [text for cause, text in own.get("remarks_", {}).items() if cause != "degenerate"]
         columns, verdict = [Column("", range(n_rows), LABEL)], ""
         if figures is not None:
             verdict = figures.verdict

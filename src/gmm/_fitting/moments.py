@@ -107,10 +107,10 @@ def warn_of_unobserved_pairs(columns: str, whose: str = "") -> None:
     """Warn of pairs of columns that `never_observed_together` names; `whose` says of which rows, if not of all."""
     if columns:
         warn(
+            "never together",
             f"No row{whose} has values in both of these columns: {columns}. Nothing says how they vary together, so "
             "the fitted covariance is that of the starts, or of a prior. Leave one of them out, add rows that have "
             "both, or fit a model without covariances: 'diag', 'spherical', or a name that ends in I.",
-            UserWarning,
         )
 
 

@@ -427,8 +427,7 @@ class ScratchSource(BlockSource):
                 copy.file.close()
             if self.once:
                 raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
-            message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
-            warn(message, RuntimeWarning)
+            warn("no scratch file", f"Cannot write a scratch file of {self.name}: {error.strerror}.")
 
     def _copied(self) -> Iterator[Block]:
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))

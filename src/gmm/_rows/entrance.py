@@ -218,8 +218,9 @@ def _check_gaps(source: Source, names: Names, n_components: int) -> None:
         seconds = _PATTERN_SECONDS + _MATRIX_SECONDS * n_components * source.n_features**3
         seconds = n * (seconds + _BEYOND_SECONDS * (source.place != "memory"))
         warn(
+            "many patterns",
             f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
-            f"after the other, in about {seconds:.1g} s. Columns with few values cost most of it."
+            f"after the other, in about {seconds:.1g} s. Columns with few values cost most of it.",
         )
 
 

@@ -163,7 +163,7 @@ def _file_source(
 ) -> BlockSource:
     listed = [files_of(path) for path in paths]
     for note in filter(None, (others for _, others in listed)):
-        warn(note)
+        warn("file", note)
     files = [file for some, _ in listed for file in some]
     is_whole = columns is None and weight is None and text_format.is_silent
     if is_whole and list(map(suffix_of, files)) == [".npy"]:
@@ -171,10 +171,11 @@ def _file_source(
     parts = [open_part(file, text_format) for file in files]
     for part in parts:
         for note in part.notes(columns):
-            warn(f"{part.name}: {note}")
+            warn("file", f"{part.name}: {note}")
     shown = {} if columns is not None else parts[0].labels()
     if labels := {name: f"{name!r} ({how})" for name, how in shown.items() if name != weight}:
-        warn(f"{parts[0].name}: {ColumnNote.of(on.LABELS, labels)}; columns=[…] names the columns to use")
+        note = f"{parts[0].name}: {ColumnNote.of(on.LABELS, labels)}; columns=[…] names the columns to use"
+        warn("file", note)
     from gmm._rows.tables import TableSource
 
     return TableSource(parts, columns, weight, text_format.codes)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from math import log
 from typing import Any, NamedTuple, Self
@@ -19,9 +16,10 @@ from gmm._estimators.contract import Estimator, given_names, names_of_features, 
 from gmm._estimators.criteria import bic
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import one_warning
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
-from gmm._exceptions import DegenerateWarning, warn
+from gmm._exceptions import WARNINGS, warn
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed
@@ -53,6 +51,7 @@ _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = options_with("classes")
 _FOLDS = 5  # by which one component a class is compared with several
 _MOST_HELD_OUT = 5_000  # rows
+_OF_ALL = "degenerate", "never together"  # warnings that name classes, in place of those of single fits
 _LEAST = log(1e-15)  # of the probability of a class
 _COLLAPSED = (
     "A component of {} is degenerate: it has too few rows to tell it from chance or, as on rounded columns or copies "
@@ -61,23 +60,12 @@ _COLLAPSED = (
 )
 
 
-@contextmanager
-def _quiet_parts() -> Iterator[None]:
-    """Leave unsaid what is told of all parts at once, by the names of classes and columns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateWarning)
-        warnings.filterwarnings("ignore", "No row has values in both")
-        yield
-
-
 def one_column(y: Any) -> Any:
     """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
     values = np.ma.asarray(y)
     if values.ndim != 2 or values.shape[1] != 1:
         return y
-    module = sys.modules.get("sklearn.exceptions")
-    text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
-    warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
+    warn("column of classes")
     return values.reshape(-1)
 
 
@@ -212,6 +200,8 @@ class MixtureClassifier(Estimator):
         BIC of the fit; smaller is better. The shares count as C − 1 parameters, which mclust does not count.
     n_iter_ : int
         Number of passes of the fit, or of the longest of several.
+    remarks_ : dict of str to str
+        What the fit warned of, by cause, with numbers and names.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -283,49 +273,51 @@ class MixtureClassifier(Estimator):
         -----
         UserWarning
             If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together;
-            also if no row of a class has a positive weight, so that it is left out.
+            also if no row of a class has a positive weight, so that it is left out. There is one warning at most, and
+            `remarks_` has the details.
         """
-        check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
-        table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-        names, caller = table.feature_names, "MixtureClassifier.fit"
-        table = table if table.patterns else as_one_array(table, caller)
-        source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
-        rows: Any = as_one_array(source, caller, gaps=True)
-        labelled = _labelled(y, rows)
-        _, classes, codes = labelled
-        numbers, types, prior = self._request(rows.n_features, len(classes))
-        parts = labelled.by_class()
-        mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
-        if numbers != [1]:
-            parts = self._opened(parts, classes)
-            is_choice = 1 in numbers and len(classes) > 1
-            if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
-                mixtures = self._of_each(parts, classes, numbers, types)
-        each, in_class = rows.weights, codes >= 0
-        if not mixtures or each[~in_class].any():
-            per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
-            labelled = labelled._replace(rows=source)
-            mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
-            warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
-        else:
-            labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
-            for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-                unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
-                labels_of.setdefault(unobserved, []).append(label)
-            for columns, labels in labels_of.items():
-                warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
-            weight = np.bincount(codes[in_class], each[in_class])
-            shares = weight / weight.sum()
-            loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
-            n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
-            self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
+        with one_warning() as found:
+            check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
+            table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+            names, caller = table.feature_names, "MixtureClassifier.fit"
+            table = table if table.patterns else as_one_array(table, caller)
+            source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
+            rows: Any = as_one_array(source, caller, gaps=True)
+            labelled = _labelled(y, rows)
+            _, classes, codes = labelled
+            numbers, types, prior = self._request(rows.n_features, len(classes))
+            parts = labelled.by_class()
+            mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
+            if numbers != [1]:
+                parts = self._opened(parts, classes)
+                is_choice = 1 in numbers and len(classes) > 1
+                if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
+                    mixtures = self._of_each(parts, classes, numbers, types)
+            each, in_class = rows.weights, codes >= 0
+            if not mixtures or each[~in_class].any():
+                per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
+                labelled = labelled._replace(rows=source)
+                mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
+                warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
+            else:
+                labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
+                for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+                    unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
+                    labels_of.setdefault(unobserved, []).append(label)
+                for columns, labels in labels_of.items():
+                    warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
+                weight = np.bincount(codes[in_class], each[in_class])
+                shares = weight / weight.sum()
+                loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
+                n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
+                self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
         if units is not None:
             raised = [-log_volume(part, units) / part.survey.weight for part in parts]
             mixtures = [in_other_units(mixture, units, by) for mixture, by in zip(mixtures, raised, strict=True)]
             loglik -= log_volume(source, units)
         vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
-        self.class_prior_ = shares if prior is None else prior
+        self.class_prior_, self.remarks_ = shares if prior is None else prior, found
         self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
         estimators: list[Estimator] = [self, *mixtures]
         for estimator in estimators:
@@ -504,7 +496,7 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
         searches = list[Selection]()
-        with _quiet_parts():
+        with one_warning(*_OF_ALL):
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
                     searches.append(fitted_apart(informative(part), numbers, types, self._settings()))
@@ -530,8 +522,7 @@ class MixtureClassifier(Estimator):
         if np.bincount(codes[known], minlength=len(classes)).min() < 2 * _FOLDS:
             return True
         fold = np.arange(len(known)) % _FOLDS  # as many of each class in each
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with one_warning(*WARNINGS):
             for number in range(_FOLDS):
                 seen, held = known[fold != number], known[fold == number]
                 part = _LabelledRows(rows.select_rows(seen), classes, codes[seen])
@@ -570,7 +561,7 @@ class MixtureClassifier(Estimator):
         for name in bounded or types:  # others are degenerate, and take long where columns are many
             mixture = GaussianMixture(K, covariance_type=name, **settings)
             try:
-                with _quiet_parts():
+                with one_warning(*_OF_ALL):
                     mixture.fit(rows, labels=codes, components_per_class=components)
             except SingularMatrixError as error:
                 failed = error
@@ -636,7 +627,7 @@ class MixtureClassifier(Estimator):
 def _warn_of_collapsed(labels: list[Any], *, several: bool) -> None:
     if labels:
         instead = "fewer components" if several else "a simpler covariance model"
-        warn(_COLLAPSED.format(_called(labels), instead))
+        warn("degenerate class", _COLLAPSED.format(_called(labels), instead))
 
 
 def _called(labels: list[Any]) -> str:

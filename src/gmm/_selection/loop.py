@@ -581,9 +581,9 @@ class Search:
                 cell.error = error
             if is_fault(error):  # told at once, as the cell may have another fit
                 warn(
+                    "fault",
                     f"A part of the search failed, {cell.key.n_components} components of {cell.key.kind}: "
                     f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
-                    RuntimeWarning,
                 )
             return None
         finally:

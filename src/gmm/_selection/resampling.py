@@ -21,8 +21,9 @@ from gmm._em import OFFSET
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fit_settings, fitted_parameters, set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import quiet_fits
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import quiet_fits, warn
+from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.fit import fit_mixture
 from gmm._fitting.sampling import common_seed, start_seeds
@@ -372,7 +373,8 @@ def bootstrap_lrt(
     with quiet_fits():
         observed = _pair(rows, n_components, compared.parameters, int(rng.integers(2**31)))
         if observed.failure is not None:
-            warn(f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}")
+            why = f"No fit of {n_components + 1} components supports a statistic of 0: {observed.failure}"
+            warn("statistic of 0", why)
         null, alternative = observed.estimators()
         if units is not None:
             source = observed.null.source

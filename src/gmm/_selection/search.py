@@ -14,7 +14,7 @@ from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import noise_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import warn_of_light_rows
+from gmm._estimators.outcome import one_warning, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
@@ -196,28 +196,29 @@ def select(
     clock = Clock(None if time_limit is None else check_real(time_limit, "time_limit, in seconds,", "[0, inf]"))
     counts = requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    given, features = _given(X, sample_weight, template, error_covariance, criterion)
-    types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
-    folds = requested_folds(n_splits, criterion)
-    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
-    names = column_names(features, given.n_features)
-    all_rows = as_one_array(given, select.__name__, gaps=True)
-    column_notes.check_extremes(all_rows.rows, names, given.sample_weight)
-    warn_of_constants(given, features)
-    warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
-    opened = informative(given)
-    check_cells(template, counts, types, opened, standardize=standardize)
-    if folds is not None:
-        check_folds(opened.survey.n_used, folds, min(counts))
-    noise = noise_of(template, opened)
-    fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
-    opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
-    template.reg_covar = relative_ridge(opened, template.reg_covar)
-    reports = Reports(request.keys, callback, verbose)
-    held_out = held_out_deviances(request, clock, reports)
-    selection = Search(request, clock, reports, held_out).run()
-    warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
+    with one_warning() as remarks:
+        given, features = _given(X, sample_weight, template, error_covariance, criterion)
+        types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
+        folds = requested_folds(n_splits, criterion)
+        cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
+        names = column_names(features, given.n_features)
+        all_rows = as_one_array(given, select.__name__, gaps=True)
+        column_notes.check_extremes(all_rows.rows, names, given.sample_weight)
+        warn_of_constants(given, features)
+        warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
+        opened = informative(given)
+        check_cells(template, counts, types, opened, standardize=standardize)
+        if folds is not None:
+            check_folds(opened.survey.n_used, folds, min(counts))
+        noise = noise_of(template, opened)
+        fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
+        opened, noise, units = in_units(opened, noise, standardize=standardize)
+        request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
+        template.reg_covar = relative_ridge(opened, template.reg_covar)
+        reports = Reports(request.keys, callback, verbose)
+        held_out = held_out_deviances(request, clock, reports)
+        selection = Search(request, clock, reports, held_out).run()
+        warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     used = as_one_array(opened, select.__name__, gaps=True)
     notes = (
         *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
@@ -229,7 +230,9 @@ def select(
         *column_notes.total((chunk.rows for chunk in given.chunks()), names),
         *note_on_shrinkage(selection.estimators),
     )
-    return replace(restored(selection, units, opened), notes=notes)
+    found = replace(restored(selection, units, opened), notes=notes)
+    found.best.remarks_ = remarks
+    return found
 
 
 def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: dict[str, Any]) -> Selection:

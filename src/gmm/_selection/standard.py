@@ -128,7 +128,7 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         columns = quoted(called[j] for j in constant)
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
         text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
-        warn(text)
+        warn("constant", text)
 
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import quiet_fits
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import quiet_fits
 from gmm._passes.e_step import EStep
 from gmm._passes.stepwise import implied_statistics
 from gmm._rows.entrance import as_one_array, as_source

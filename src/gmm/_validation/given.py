@@ -775,7 +775,7 @@ def classes_with_weight(
     absent = classes[np.setdiff1d(codes[codes >= 0], present)].tolist()
     if absent:
         has = "class {} has" if len(absent) == 1 else "classes {} have"
-        warn(f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit")
+        warn("class without weight", f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit")
     return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
 
 

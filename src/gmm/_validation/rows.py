@@ -384,9 +384,10 @@ def check_names(
     """
     if names is None or feature_names is None:
         if feature_names is not None:
-            warn(f"X does not have valid feature names, but {name_of(estimator)} was fitted with feature names")
+            text = f"X does not have valid feature names, but {name_of(estimator)} was fitted with feature names"
+            warn("feature names", text)
         elif names is not None:
-            warn(f"X has feature names, but {name_of(estimator)} was fitted without feature names")
+            warn("feature names", f"X has feature names, but {name_of(estimator)} was fitted without feature names")
     elif list(names) != list(feature_names):
         text = "The feature names should match those that were passed during fit.\n"
         unseen, missing = sorted(set(names) - set(feature_names)), sorted(set(feature_names) - set(names))
