@@ -485,6 +485,8 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     (tmp_path / "m").write_bytes(bash(f'{sys.executable} -c "{script}" | cat'))
     assert gmm.load(tmp_path / "m").means_.tolist() == gmm.load(model).means_.tolist()
     ok("sample", model, "-n", 3, "--out", "/dev/null")
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        bash(f"{gmm_} info {model} {closed}")
     ok("sample", model, "-n", 3, "--out", long := tmp_path / ("n" * 251 + ".csv"))  # as long as a name can be
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", long.name]
 

@@ -74,7 +74,7 @@ __getattr__ = attributes_of(__name__, _MODULES, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*(name for name in globals() if name.startswith("_")), *__all__, *_MODULES})
 
 
 # What pickles and pages say, wherever a definition moves. Behind the class, not in its body: there, `dataclass` would
