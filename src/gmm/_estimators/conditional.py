@@ -127,9 +127,8 @@ def predicted(
     if level is not None:
         n_parameters = _n_parameters(mixture.model, mixture.n_components, len(predictors), len(others))
         if 0 < weight * len(others) < _ROWS_PER_PARAMETER * n_parameters:
-            warn(
-                "narrow intervals", _FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level))
-            )
+            sizes = counted(n_parameters, "parameter"), amount(weight), percent(level)
+            warn("narrow intervals", _FEW_ROWS.format(*sizes))
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)

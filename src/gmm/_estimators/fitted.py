@@ -154,10 +154,8 @@ class FittedMixture(Estimator):
             and was reseeded.
         UserWarning
             If `reg_covar` hides groups in a column, or no row of a class has a positive weight, so that it is left out.
-
-        There is one warning at most, of the first of these, and its text depends on nothing but the cause. `remarks_`
-        and `summary` have the details of all, such as how much is left to gain, and at which pass scikit-learn's rule
-        would have ended the fit.
+            There is one warning at most, of the first of these. `remarks_` and `summary` have the details of all, such
+            as how much is left to gain, and at which pass scikit-learn's rule would have ended the fit.
         """
         with outcome.one_warning() as found:
             options.check_parameters(self)
@@ -711,16 +709,8 @@ class FittedMixture(Estimator):
             raise ValueError(f"expected means_ of {K} components, got {len(checked.means)}")
         self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
-        for name in (
-            "history_",
-            "histories_",
-            "converged_",
-            "n_iter_",
-            "lower_bound_",
-            "lower_bounds_",
-            "remarks_",
-            "_metadata",
-        ):
+        of_fit = "history_ histories_ converged_ n_iter_ lower_bound_ lower_bounds_ remarks_ _metadata"
+        for name in of_fit.split():
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             contract.record_features(self, checked.n_features, None)

@@ -203,8 +203,7 @@ class GaussianMixture(FittedMixture):
         *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
         refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
     remarks_ : dict of str to str
-        *Beyond*: what the fit warned of, by cause, with numbers and names; `summary` tells it too. Files leave it
-        out.
+        *Beyond*: what the fit warned of, by cause, with numbers and names, as `summary` has it. It is not saved.
     classes_ : ndarray
         *Beyond*: the classes in the `labels` of `fit`, sorted; only after a fit with labels.
     component_classes_ : ndarray of shape (K,)
@@ -754,11 +753,8 @@ class GaussianMixture(FittedMixture):
         settings = fitted.fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *fitted.seeds_of(self)), settings.objective.prior
         if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
-            n_rows, n_parameters = source.survey.n_used, start.n_parameters
-            warn(
-                "few rows",
-                f"The first block has {n_rows} rows for {n_parameters} free parameters, and is fitted alone.",
-            )
+            size = f"{source.survey.n_used} rows for {start.n_parameters} free parameters"
+            warn("few rows", f"The first block has {size}, so that the start fits these rows alone.")
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
