@@ -258,17 +258,18 @@ def test_a_value_that_is_missing_needs_no_error():
         np.testing.assert_allclose(mixture.fit(X, error_covariance=each).covariances_, expected, atol=1e-7)
     assert np.isnan(without[::4, 1]).all(), "what was given stays as it is"
     without[1, 2] = np.nan
-    refused(r"got nan at \(1, 2\); where the error is unknown", mixture.fit, X, error_covariance=without)
+    told = "got nan at row 1, column 2 of error_covariance; where the error is unknown"
+    refused(told, mixture.fit, X, error_covariance=without)
 
 
 @pytest.mark.parametrize(
     ("errors", "says"),
     [
         (np.ones(3), r"\(400, 4\).*got \(3,\)"),
-        (-np.ones(4), r"0 or more.*-1 at \(0, 0\)"),
-        (np.full((400, 4), np.inf), r"finite.*inf at \(0, 0\).*missing='em'"),
-        (np.triu(np.ones((4, 4))), "row 0 is not symmetric"),
-        (2 * np.ones((4, 4)) - np.eye(4), "row 0 is not positive semidefinite"),
+        (-np.ones(4), r"0 or more.*-1 at row 0, column 0 of error_covariance"),
+        (np.full((400, 4), np.inf), r"finite.*inf at row 0, column 0 of error_covariance.*missing='em'"),
+        (np.triu(np.ones((4, 4))), "not symmetric at index 0 of error_covariance"),
+        (2 * np.ones((4, 4)) - np.eye(4), "not positive semidefinite at index 0 of error_covariance"),
         (["a"] * 4, "error_covariance"),
     ],
 )

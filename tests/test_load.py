@@ -110,7 +110,7 @@ NOT_MIXTURES = {
     "a bound that is NaN": ({"lower_bound": float("nan")}, "'lower_bound'"),
     "a type of data": ({"dtype": "float16"}, "dtype"),
     "too few names": ({"feature_names": ["a"]}, "feature names"),
-    "names that are numbers": ({"feature_names": [1, 2, 3]}, "names must be text"),
+    "names that are numbers": ({"feature_names": [1, 2, 3]}, "list of texts for feature_names, got 1 at index 0"),
 }
 SETTINGS = {"reg_covar": "x", "n_threads": -5, "n_components": 0, "covariance_type": "fulll", "tol": {"mean": None}}
 SETTINGS |= {"max_iter": 1.5, "prior": {"unknown": 1}, "random_state": "x", "tol__x": 1, "unknown": 1, "self": 1}

@@ -151,7 +151,7 @@ def test_noise_takes_part_in_predictions_of_columns(covariance_type, top):
     ("noise", "text"),
     [
         *((noise, "must be") for noise in (0.0, 1.0, "yes", None)),
-        ([[0.0, 0.0], [1.0, 0.0]], "low < high in every column, got 0 and 0 in column 1"),
+        ([[0.0, 0.0], [1.0, 0.0]], "above 0 in every column, got 0 at column 1 of noise"),
         ([0.0, 1.0], r"shape of \(2, 2\)"),
         ([[0.0, 0.0], [1.0, np.nan]], "finite"),
     ],

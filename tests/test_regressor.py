@@ -113,7 +113,7 @@ def test_types_shapes_and_sources_are_kept(tmp_path):
         (lambda: MixtureRegressor("2").fit(X, Y), InvalidParameterError, "n_components.*MixtureRegressor"),
         (lambda: MixtureRegressor().fit(X, Y).predict_interval(X, coverage=95), ValueError, "a coverage between 0 and"),
         (lambda: MixtureRegressor(missing="em").fit(X, Y * [1, np.nan]), ValueError, "all values of target 1 in y are"),
-        (lambda: MixtureRegressor().fit(X, Y * [1, 1e200]), ValueError, "row 0 of y has .* as target 1, expected"),
+        (lambda: MixtureRegressor().fit(X, Y * [1, 1e200]), ValueError, "magnitudes .* at row 0, column 1 of y: "),
     ],
 )
 def test_wrong_input_is_named(call, kind, words):

@@ -604,7 +604,7 @@ def test_columns_that_lie_elsewhere_are_one_table_and_kept_alive():
     [
         ({"a.csv": "a,a,b\n1,2,3\n"}, {}, ValueError, "expected distinct columns of .*a.csv, got 'a', 'a'"),
         ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b,c\n1,2,3\n"}, {}, ValueError, "b.csv has 'c', which .*a.csv lacks"),
-        ({"a.csv": "ab,a,b\n1,2,3\n"}, {"columns": "ab"}, TypeError, r"the string 'ab': columns=\['ab'\]"),
+        ({"a.csv": "ab,a,b\n1,2,3\n"}, {"columns": "ab"}, TypeError, r"got 'ab': columns=\['ab'\]"),
         ({"a.csv": "a,w\n1,2\n"}, {"columns": []}, ValueError, "at least one column"),
         ({"a.csv": "w\n1\n"}, {"weight": "w"}, ValueError, "at least one column"),
         ({"a.csv": "a,w\n1,2\n"}, {"columns": ["a", "d"]}, ValueError, "no column 'd' in .*csv, which has 'a', 'w'"),

@@ -17,7 +17,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
 from gmm._rows.entrance import is_dask
-from gmm._rows.sources import Source, by_pattern
+from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import counted, form_of, omissions, percent
@@ -114,7 +114,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     numbers = log_determinants, posterior.means, posterior.whiteners, noise.log_density
     scales = WhitenedMixture(layout, *numbers, noise=noise)
     log_densities = np.empty(source.n_rows)
-    for pattern, indices, part in by_pattern(source):
+    for pattern, indices, part in source.by_pattern():
         missing, of_columns = pattern.missing, scales
         if missing.any():
             of_columns = Completion.from_mixture(scales, missing).observed

@@ -12,7 +12,7 @@ from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Source, by_pattern
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import amount, counted, form_of, percent, plus_minus
@@ -133,7 +133,7 @@ def predicted(
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
     regressions = dict[bytes, Regression]()
-    for pattern, indices, rows in by_pattern(source):
+    for pattern, indices, rows in source.by_pattern():
         key = pattern.missing.tobytes()
         if key not in regressions:
             columns = predictors[pattern.observed]
@@ -186,7 +186,7 @@ def imputed(
         source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
-    for pattern, indices, _ in by_pattern(source):
+    for pattern, indices, _ in source.by_pattern():
         if pattern.missing.any():
             completion = Completion.from_mixture(whitened, pattern.missing)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))

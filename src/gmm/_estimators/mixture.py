@@ -21,7 +21,7 @@ from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, one_
 from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
-from gmm._rows.sources import ArraySource, Source, by_pattern, chunks_in_order
+from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._text.frames import frame_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
@@ -663,7 +663,7 @@ class GaussianMixture(FittedMixture):
         mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
         responsibilities = self._scorer().responsibilities(source)
         factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[bytes, NDArray[Any]]()
-        for pattern, here, part in by_pattern(source):
+        for pattern, here, part in source.by_pattern():
             there, key = pattern.observed, pattern.missing.tobytes()
             if key not in maps:
                 of_columns = mixture.model.layout.for_columns(mixture.covariances, there)

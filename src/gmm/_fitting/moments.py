@@ -16,7 +16,7 @@ from gmm._fitting.starts import FitSettings, StartSettings, first_start, raced
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.sources import ArraySource, Source, by_pattern, informative
+from gmm._rows.sources import ArraySource, Source, informative
 from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
@@ -35,7 +35,7 @@ _PAIRS_SHOWN = 4
 _FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
-def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> MixtureParameters:
+def one_component(problem: Problem) -> MixtureParameters:
     """Fit a single component.
 
     Raises
@@ -47,7 +47,7 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
     if not (problem.rows.patterns or problem.objective.tails):
         return mixture
     with problem.e_step() as e_step:
-        return problem.prepare_run(e_step, Continuation(mixture), settings).go().result.parameters
+        return problem.prepare_run(e_step, Continuation(mixture), _FINELY).go().result.parameters
 
 
 def log_likelihood_of_one(problem: Problem) -> float:
@@ -162,7 +162,7 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
     heaviest, all_weights = source.survey.heaviest, source.weights
     places: dict[tuple[bytes, int], list[Any]] = {}
-    for pattern, indices, _ in by_pattern(source):
+    for pattern, indices, _ in source.by_pattern():
         places.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
     for pattern in source.patterns:  # all rows of each, whatever the chunks
         indices, observed = np.concatenate(places[pattern.missing.tobytes(), pattern.error]), pattern.observed

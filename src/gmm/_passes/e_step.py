@@ -390,11 +390,9 @@ class EStep:
             sums = self._sums(plan)
             statistics = plan.collect(sums, scatter)
         K, d = statistics.first.shape
-        n_powers = 3 * K * d
-        powers = sums[-2 - n_powers : -2].reshape(K, -1, d)
-        return ComponentDiagnostics(
-            statistics, sums[-2 - n_powers - K : -2 - n_powers], np.ascontiguousarray(powers.transpose(1, 0, 2))
-        )
+        log_rest, powers = np.split(sums[-2 - K - 3 * K * d : -2], [K])
+        powers = np.ascontiguousarray(powers.reshape(K, 3, d).transpose(1, 0, 2))
+        return ComponentDiagnostics(statistics, log_rest, powers)
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need, by one pass."""
@@ -530,18 +528,14 @@ class EStep:
             self._total_scatter = self.of_one().second
         return self._total_scatter
 
-    def plan_of_one(self) -> _em.Plan:
-        """Prepare the pass over all rows as one component, about the origin."""
-        one = WhitenedMixture(SPHERICAL, np.zeros(1), self._origin[None], np.ones(1))
-        return self.plan(one, form=CENTRED_DOUBLE, hard=True)
-
     def of_one(self) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about the origin."""
         if (loop := self.resident) is not None:
             with blas_alone(loop.largest_product):
                 if (measured := loop.of_one()) is not None:
                     return measured
-        return self._collected(self.plan_of_one())
+        one = WhitenedMixture(SPHERICAL, np.zeros(1), self._origin[None], np.ones(1))
+        return self._collected(self.plan(one, form=CENTRED_DOUBLE, hard=True))
 
     def _collected(
         self, plan: _em.Plan, scatter: Array | None = None, **arrays: NDArray[Any] | None

@@ -170,7 +170,7 @@ def _executed(relation: Any, columns: Columns, at_once: int) -> Batches:
 
 
 def _result_of(relation: Any, at_once: int) -> pa.RecordBatchReader:
-    """Return the rows as DuckDB streams them; before version 1.4 by another name."""
+    """Return the rows as DuckDB streams them; version 1.4 has another name for it."""
     open_reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
     return open_reader(at_once)
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple, Self
 
 from gmm._text.words import quoted
-from gmm._validation.scalars import as_list, check_boolean
+from gmm._validation.scalars import check_boolean, check_texts
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 # Of files that are read: of text, and those that have a row in `gmm._rows.arrow.OF_FILES`.
@@ -176,12 +176,7 @@ class TextFormat(NamedTuple):
         header = None if header is None else check_boolean(header, "header")
         if decimal is not None and not (isinstance(decimal, str) and decimal in DECIMALS):
             raise ValueError(f"expected '.' or ',' for decimal, got {decimal!r:.60}")
-        if isinstance(na_values, str):
-            raise TypeError(f"expected a list of texts for na_values, got the string {na_values!r}: [{na_values!r}]")
-        texts = tuple(as_list(na_values))
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"expected a list of texts for na_values, got {na_values!r:.60}")
-        return cls(header, decimal, texts)
+        return cls(header, decimal, check_texts(na_values, "na_values"))
 
     @property
     def codes(self) -> tuple[float, ...]:

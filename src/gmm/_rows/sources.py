@@ -180,6 +180,13 @@ class Source(ABC):
         """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
 
+    def by_pattern(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
+        """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
+        d = self.n_features
+        whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey.weight)
+        for first, rows, weight in self.chunks():
+            yield whole, np.arange(first, first + len(rows)), ArraySource(rows, weight)
+
     @property
     def weights(self) -> Array:
         """Weights of all rows, (n,), ones where they have none."""
@@ -250,17 +257,6 @@ class ArraySource(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self.rows.take(indices, axis=0)  # several times faster than an index
-
-
-def by_pattern(source: Any) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
-    """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
-    if source.patterns:
-        yield from source.by_pattern()
-        return
-    d = source.n_features
-    whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), source.n_rows, source.survey.weight)
-    for first, rows, weight in source.chunks():
-        yield whole, np.arange(first, first + len(rows)), ArraySource(rows, weight)
 
 
 def informative(source: Any) -> Any:

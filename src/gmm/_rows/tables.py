@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
 from gmm._text.words import listed, quoted
-from gmm._validation.scalars import as_list, excerpt
+from gmm._validation.scalars import check_texts, excerpt
 
 _BATCH_BYTES = 1 << 20
 _EXAMPLES = 3  # numbers that a note shows
@@ -170,8 +170,6 @@ class TableSource(BlockSource):
         first = self._parts[0]
         if weight is not None and not isinstance(weight, str):
             raise TypeError(f"expected the name of a column for weight, got {excerpt(weight)}")
-        if isinstance(columns, str):
-            raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
         if columns is None:
             columns = [name for name in first.schema.names if name != weight]
             for part in self._parts[1:]:
@@ -180,9 +178,7 @@ class TableSource(BlockSource):
                         f"{part.name} has {quoted(more)}, which {first.name} lacks; columns=[…] names the columns to "
                         "use"
                     )
-        self._columns = tuple(as_list(columns))
-        if not all(isinstance(name, str) for name in self._columns):
-            raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
+        self._columns = check_texts(columns, "columns")
         if not self._columns:
             raise ValueError(f"expected at least one column of {first.name} beside the weight's, got none")
         self._weights = [] if weight is None else [weight]

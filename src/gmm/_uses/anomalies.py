@@ -13,7 +13,6 @@ from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._rows.entrance import as_one_array, check_any
-from gmm._rows.sources import by_pattern
 from gmm._text.words import percent, with_minus
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_random_state
@@ -352,7 +351,7 @@ def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     mixture = fitted_parameters(model)
     source = source_of(model, rows, missing="em")
     if any(pattern.missing.any() for pattern in source.patterns):
-        row = min(int(here[0]) for pattern, here, _ in by_pattern(source) if pattern.missing.any())
+        row = min(int(here[0]) for pattern, here, _ in source.by_pattern() if pattern.missing.any())
         raise ValueError(
             f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
             "tables by impute(X, draw=True) of the mixture, or drop such rows from both"

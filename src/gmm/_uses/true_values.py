@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.fitted import FittedMixture, checked_for, source_of
 from gmm._estimators.scorer import Scorer
-from gmm._rows.sources import by_pattern
 from gmm._text.table import Table
 from gmm._text.words import column_names, counted, plus_minus
 from gmm._values.layouts import FULL, Array
@@ -85,7 +84,7 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     means, covariances = np.empty((n, d)), np.empty((n, d, d))
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     errors, step = source.errors.stored(FULL), max(1, _NUMBERS_AT_ONCE // (K * d * d))
-    for pattern, indices, rows in by_pattern(source):
+    for pattern, indices, rows in source.by_pattern():
         columns = pattern.observed
         for start in range(0, len(indices), step):
             here, part = indices[start : start + step], rows.rows[start : start + step]

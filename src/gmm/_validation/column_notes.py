@@ -204,28 +204,24 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, 
     notes: dict[Kind, dict[str, str]] = {}
     for value, counts in found.items():
         holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
-        kind = Kind(
-            "error value",
-            holds,
-            f" hold {value}, far from all others",
-            "; if it is a code, put numpy.nan in its place and fit with missing='em'",
-            f"; if it is a code, use --na {value} --missing em",
-        )
+        kind = _error_value(holds, f" hold {value}, far from all others", "a code", value)
         each = {name: f" ({counted(n, 'row')})" if len(counts) > 1 else "" for name, n in counts.items()}
         notes[kind] = {name: f"{name!r}{of_rows}" for name, of_rows in each.items()}
     told = {name for columns in notes.values() for name in columns}
     for extreme in extremes(rows):
         name = names[extreme.column]
         if name not in told and not _is_long_tailed(rows[:, extreme.column]):
-            kind = Kind(
-                "error value",
-                f" holds {extreme.text}",
-                f" hold {extreme.text}",
-                "; if it is no measurement, put numpy.nan in its place and fit with missing='em'",
-                f"; if it is no measurement, use --na {extreme.value:.17g} --missing em",
+            kind = _error_value(
+                f" holds {extreme.text}", f" hold {extreme.text}", "no measurement", f"{extreme.value:.17g}"
             )
             notes.setdefault(kind, {})[name] = repr(name)
     return notes_of(notes)
+
+
+def _error_value(one: str, several: str, what: str, value: str) -> Kind:
+    """Return what is said of a value that may be `what`, and how to fit without it."""
+    advice = f"; if it is {what}, put numpy.nan in its place and fit with missing='em'"
+    return Kind("error value", one, several, advice, f"; if it is {what}, use --na {value} --missing em")
 
 
 def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from gmm._exceptions import invalid, warn
 from gmm._text.words import quoted, suggestion
 from gmm._validation.combinations import CombinationError
-from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
-from gmm._validation.scalars import as_real, is_whole
+from gmm._validation.rows import FloatArray, as_array, as_floats, check_values, first_index, place
+from gmm._validation.scalars import as_real, check_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel, stored_as
 from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
@@ -75,7 +74,8 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
         raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}!")
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    _check_not_negative(weights, "`sample_weight`", name)
+    words = ". Negative values in data passed to `sample_weight`"  # scikit-learn's
+    check_values(weights >= 0, weights, "weights of 0 or more", name, words)
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not _LEAST_WEIGHT < total < 1 / _LEAST_WEIGHT:
@@ -105,11 +105,7 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
         raise ValueError(
             f"all values of target {empty.argmax()} in y are missing, so there is nothing to learn from it"
         )
-    if (index := first_index(np.abs(columns) > _LARGEST)) is not None:
-        raise ValueError(
-            f"row {index[0]} of y has {columns[index]:g} as target {index[1]}, expected magnitudes up to "
-            f"{_LARGEST:g}, whose squares are finite: divide the target by its standard deviation"
-        )
+    _check_magnitudes(columns, "y", ": divide the target by its standard deviation")
     return targets
 
 
@@ -167,10 +163,8 @@ def check_weights(value: Any, n_components: int, name: str = "weights") -> Float
 
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
     """Check that weights are between 0 and 1 and have the sum 1, without changing a number."""
-    array = check_array(value, name, (n_components,))
-    if got := first_wrong((array < 0) | (array > 1), array, name):
-        raise ValueError(f"The parameter {name!r} should be in the range [0, 1], but got {got}")
-    weights = array.astype(np.float64)
+    weights = check_numbers(value, name, (n_components,))
+    check_values((weights >= 0) & (weights <= 1), weights, f"{name} in the range [0, 1]", name)
     total = weights.sum()
     # The tolerance allows for weights that were rounded to float32.
     if not abs(1.0 - total) <= 1e-6:
@@ -283,7 +277,7 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
     """
     name = "init_params"
     array = check_array(value, name, (n_rows, n_components))
-    _check_not_negative(array, name, name)
+    check_values(array >= 0, array, "responsibilities of 0 or more", name)
     sums = array.sum(axis=1, dtype=np.float64)
     too_much = sums - 1.0 if beside_noise else np.abs(sums - 1.0)
     off = np.flatnonzero(too_much > (1e-5 if array.dtype == np.float32 else 1e-6))
@@ -323,10 +317,13 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
 def check_coordinates(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
     """Return a copy of what `check_array` checks, also that squares are finite."""
     values = check_numbers(value, name, shape)
-    if got := first_wrong(np.abs(values) > _LARGEST, values, name):
-        finite = f"Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
-        raise ValueError(f"The parameter {name!r} holds a value too large: {got}. {finite}")
+    _check_magnitudes(values, name)
     return values
+
+
+def _check_magnitudes(values: Floats, name: str, remedy: str = ", which is too large") -> None:
+    right = ~(np.abs(values) > _LARGEST)  # or NaN
+    check_values(right, values, f"magnitudes of up to {_LARGEST:g}, whose squares are finite", name, remedy)
 
 
 def _check_finite(array: FloatArray, subject: str, name: str) -> None:
@@ -335,11 +332,6 @@ def _check_finite(array: FloatArray, subject: str, name: str) -> None:
             f"{subject} contains {'NaN' if np.isnan(array[index]) else 'infinity'}. The first is at "
             f"{place(index, name)}; expected finite numbers."
         )
-
-
-def _check_not_negative(array: FloatArray, subject: str, name: str) -> None:
-    if got := first_wrong(array < 0, array, name):
-        raise ValueError(f"Negative values in data passed to {subject}. The first is {got}; expected no value below 0.")
 
 
 def check_spread(
@@ -368,7 +360,7 @@ def check_spread(
         whiteners, log_determinants = check_matrices(spread.reshape(-1, n_features, n_features), name, components)
         return spread, (whiteners.reshape(spread.shape), log_determinants)
     variances = spread if model.stored_whole else spread[:, 0]
-    if (index := first_index(~(variances > _LEAST))) is not None:
+    if (index := first_index(~(variances > _LEAST))) is not None:  # in scikit-learn's words
         raise ValueError(f"'{name}' should be positive: {_component(index)} has {variances[index]:.6g}")
     return spread, None
 
@@ -585,11 +577,8 @@ def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64]
 
 def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low, high = np.ascontiguousarray(box)
-    if (index := first_index(~(high > low))) is not None:
-        raise ValueError(
-            f"expected a box with a volume, low < high in every column, got {low[index]:g} and "
-            f"{high[index]:g} in column {index[0]} of {name}"
-        )
+    expected = "a box with a volume, high - low above 0 in every column"
+    check_values(high > low, high - low, expected, lambda index: f"column {index[0]} of {name}")
     return low, high
 
 
@@ -662,28 +651,22 @@ def check_error_covariance(
     errors = RowErrors.from_values(array, n)
     matrices = errors.covariances
 
-    def place(index: tuple[int, ...]) -> tuple[int, ...]:
-        return int((errors.codes == index[0]).argmax()), *index[1:]
+    def of_row(index: tuple[int, ...]) -> str:
+        return place((int((errors.codes == index[0]).argmax()), *index[1:]), name)
 
-    if (index := first_index(~(np.abs(matrices) <= _LARGEST_ERROR))) is not None:
-        raise ValueError(
-            f"expected finite numbers up to {_LARGEST_ERROR:g} in {name}, got {matrices[index]:g} at {place(index)}; "
-            "where the error is unknown, set the value in X to NaN as well, with missing='em'"
-        )
-    if (index := first_index(errors.variances < 0)) is not None:
-        raise ValueError(
-            f"expected variances of 0 or more in {name}, got {errors.variances[index]:g} at {place(index)}; it takes "
-            "squares of standard errors"
-        )
+    unknown = "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
+    check_values(
+        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
+    )
+    of_errors, squares = errors.variances, "; it takes squares of standard errors"
+    check_values(of_errors >= 0, of_errors, "variances of 0 or more", of_row, squares)
     if matrices.ndim == 3:
         largest = np.abs(matrices).max(axis=(1, 2))
         uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
         negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
         for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
             if (index := first_index(wrong)) is not None:
-                raise ValueError(
-                    f"expected {name} to hold covariances, and that of row {place(index)[0]} is not {what}"
-                )
+                raise ValueError(f"expected covariances, got a matrix that is not {what} at {of_row(index)}")
     return errors
 
 
@@ -864,24 +847,16 @@ def check_prior(
     """
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
     d = len(mean)
-    shrinkage = _number(prior.shrinkage, "shrinkage")
-    if shrinkage < _LEAST_SHRINKAGE and shrinkage != 0:
-        bound = "of at least 0" if shrinkage < 0 else f"of 0, or of at least {_LEAST_SHRINKAGE:g}"
-        raise ValueError(f"expected prior.shrinkage {bound}, got {shrinkage:g}")
-    of_noise = not model.stored_whole
-    least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
-    dof = default if prior.dof is None else _number(prior.dof, "dof")
-    if not dof > least:
-        raise ValueError(f"expected prior.dof above {'0' if of_noise else f'd − 1 = {d - 1}'}, got {dof:g}")
-    if dof > _LARGEST_DOF:
-        raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
+    shrinkage = check_real(prior.shrinkage, "prior.shrinkage", "[0.0, inf)")
+    if 0 < shrinkage < _LEAST_SHRINKAGE:
+        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
+    least, default = (d - 1, d + 2.0) if model.stored_whole else (0, _NOISE_DOF)
+    dof = default if prior.dof is None else check_real(prior.dof, "prior.dof", f"({least}, {_LARGEST_DOF:g}]")
     centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
         return ConjugatePrior(centre, shrinkage, dof, _estimated_scale(covariance, model, n_components, dof + 2))
     if np.ndim(prior.scale) == 0:
-        number = _number(prior.scale, "scale")
-        if not number > 0:
-            raise ValueError(f"expected prior.scale above 0, got {number:g}")
+        number = check_real(prior.scale, "prior.scale", "(0.0, inf)")
         scale = np.full(d, number) if has_variances(model.layout) else number * np.eye(d)
     else:
         matrix = _check_scale(prior.scale, "prior.scale", (d, d))
@@ -910,12 +885,9 @@ def check_given_prior(
 def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
     """Check the mean of a prior, given that of the rows."""
     centre = check_numbers(value, name, mean.shape)
-    far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
-    if (index := first_index(far)) is not None:
-        raise ValueError(
-            f"expected {name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite, got "
-            f"{centre[index]:g} for feature {index[0]}, whose mean is {mean[index]:g}"
-        )
+    near = np.abs(centre / 2 - mean / 2) <= _FARTHEST / 2  # halves: their difference is finite
+    expected = f"{name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite"
+    check_values(near, centre, expected, name)
     return centre
 
 
@@ -924,16 +896,9 @@ def _check_scale(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
     scale = check_numbers(value, name, shape)
     if scale.ndim == 2:
         check_matrices(scale[None], name, ["the matrix"])
-    elif not (scale > 0).all():
-        raise ValueError(f"'{name}' should be positive, but got {value!r}")
+    else:
+        check_values(scale > 0, scale, f"a positive {name}", name)
     return scale
-
-
-def _number(value: Any, name: str) -> float:
-    number = as_real(value)
-    if not math.isfinite(number):
-        raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
-    return number
 
 
 def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int, n_prior: float) -> Floats:

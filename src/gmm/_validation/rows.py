@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._text.words import printable
-from gmm._validation.scalars import as_list, column_text, excerpt, name_of, row_and_column
+from gmm._validation.scalars import check_texts, column_text, excerpt, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _SINGLE: np.dtype[Any] = np.dtype(np.float32)
@@ -33,10 +33,34 @@ def place(index: Sequence[int], name: str, *, is_column: bool = False) -> str:
     return f"index {position[0] if len(position) == 1 else position} of {name}" if position else name
 
 
-def first_wrong(wrong: NDArray[np.bool_], array: NDArray[Any], name: str) -> str:
-    """Word the first value that is wrong and where it is; empty if none is."""
-    index = first_index(wrong)
-    return "" if index is None else f"{array[index]:.6g} at {place(index, name)}"
+def check_values(
+    right: NDArray[np.bool_],
+    values: NDArray[Any],
+    expected: str,
+    where: str | Callable[[tuple[int, ...]], str],
+    remedy: str = "",
+) -> None:
+    """Check the values of an array one by one: whether each is `right`.
+
+    Parameters
+    ----------
+    right : bool array in the shape of the values
+    values : array
+    expected : str
+        What is right, in words.
+    where : str or callable
+        The name of the array, or what words an index.
+    remedy : str
+        What to do about a value that is not right, with the sign in front of it.
+
+    Raises
+    ------
+    ValueError
+        With the first value that is not right and its place.
+    """
+    if (index := first_index(~right)) is not None:
+        at = place(index, where) if isinstance(where, str) else where(index)
+        raise ValueError(f"expected {expected}, got {values[index]:.6g} at {at}{remedy}")
 
 
 def first_index(wrong: NDArray[np.bool_]) -> tuple[int, ...] | None:
@@ -450,16 +474,13 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     Raises
     ------
     TypeError
-        If a name is not text.
+        If they are one text, or a name is not text.
     ValueError
         If the number of names is not `n_features`.
     """
     if feature_names is None:
         return None
-    names = as_list(feature_names)
-    for index, name in enumerate(names):
-        if not isinstance(name, str):
-            raise TypeError(f"Feature names must be text, got {name!r:.80} at index {index}.")
+    names = check_texts(feature_names, "feature_names")
     if len(names) != n_features:
         raise ValueError(f"Expected {n_features} feature names, one per feature, got {len(names)}.")
     return np.array([str(name) for name in names], dtype=object)

@@ -83,6 +83,23 @@ def check_text(value: Any, name: str) -> str:
     raise TypeError(f"expected text for {name}, got {excerpt(value)}")
 
 
+def check_texts(values: Any, name: str) -> tuple[str, ...]:
+    """Check a list of texts; return them.
+
+    Raises
+    ------
+    TypeError
+        If it is one text, or holds anything else.
+    """
+    if isinstance(values, str):
+        raise TypeError(f"expected a list of texts for {name}, got {values!r:.80}: {name}=[{values!r:.80}]")
+    texts = tuple(as_list(values))
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"expected a list of texts for {name}, got {excerpt(text)} at index {index}")
+    return texts
+
+
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     """Check a name among several; return it.
 
