@@ -476,6 +476,7 @@ def signed(negative, positive="{:.2f}"):
     return [(positive if a >= 0 else negative).format(abs(a)) for a in (A - 5).round(2)]
 
 
+TWICE_NAMED = {"bp before": A, "bp after": B}
 SHIFTED = {"a": (A - 5).round(2), "b": B}
 LATE = {"a": np.append(A, 5), "b": np.append(B, 5)}
 READ = {
@@ -516,6 +517,23 @@ READ = {
     "thousands below two words": (["gross income", "1 200", "1 300", "2 000"], {"gross income": [1200, 1300, 2000]}),
     "rows that are no thousands": (["1 200", "3 400", "5 500"], {"x0": [1, 3, 5], "x1": [200, 400, 500]}),
     "a Markdown table": (["| a | b |", "|---|---|", *formed("| {} | {} |")], NAMED),
+    "two lines of names": (["bp;bp", "before;after", *formed("{};{}", decimal=",")], TWICE_NAMED),
+    "names in two lines above an index": ([",bp,bp", ",before,after", *formed("{},{},{}", range(40))], TWICE_NAMED),
+    "a name of the index below": ([",bp,bp", ",before,after", "who,,", *formed("p{},{},{}", range(40))], TWICE_NAMED),
+    "merged names": (
+        ["who,bp,,hr,", "of,x,y,x,y", *formed("p{0},{1},{2},1,1", range(40))],
+        {"bp x": A, "bp y": B},
+    ),
+    "units below names in two lines": (["bp,bp", "before,after", "mm,mm", *PLAIN], TWICE_NAMED),
+    "a logger's three lines": (
+        ['"AT","a","b"', '"TS","deg C","%"', '"","Avg","Smp"', *formed('"day {}",{},{}', range(40))],
+        NAMED,
+    ),
+    "empty rows at the end": (["a;b;c", *formed("{};{};p"), ";;", "; ;", ";;"], NAMED),
+    "a dozen delimiters behind rows": (["a;b", *formed("{};{}" + 12 * ";", decimal=",")], NAMED),
+    "a dozen delimiters behind names": (["a,b" + 12 * ",", *PLAIN], NAMED),
+    "numbers as names": ([",1,2,3,", *formed("A{0},{1},{2},0,", range(40))], {"1": A, "2": B}),
+    "numbers as names of rows with names": (["1,2,3", *formed("A,{},{},0")], {"1": A, "2": B}),
 }
 
 
@@ -548,6 +566,8 @@ HALVES += [*ROWS[20:], f"Subtotal,{A[20:].sum():.1f},{B[20:].sum():.1f}"]
 MEANS = f"{A.mean():.2f},{B.mean():.2f}"
 SUMMED = {
     "a total": ([*ROWS, f"Total,{A.sum():.1f},{B.sum():.1f}"], "row 41 "),
+    "a total beside numbers": ([*[row[1:] for row in ROWS], f"Summe,{A.sum():.1f},{B.sum():.1f}"], "row 41 "),
+    "statistics beside numbers": ([*[row[1:] for row in ROWS], f"Mean,{MEANS}", "SD,3.1,3.2"], "row(s 41, 42 | 41 )"),
     "a total above an empty row": ([*ROWS, f"Sum:,{A.sum():.1f},1", ",,"], "row 41 |last row"),
     "a mean": ([*ROWS, f"Mittelwert,{MEANS}"], "row 41 "),
     "a total in front": ([f"total,{A.sum():.1f},{B.sum():.1f}", *ROWS], "row 1 "),
@@ -574,6 +594,16 @@ def test_words_of_totals_may_be_names(tmp_path):
     for name, other in (("Total", "Total"), ("Max", "Ann"), ("SD", "NY")):
         lines = formed("{},{},{}", [other, "BP"] * 19 + [other, name])
         assert fitted(written(tmp_path / "t.csv", "who,a,b", lines))[1] == [[A.mean(), B.mean()]]
+
+
+def test_words_of_totals_among_numbers_are_asked_about(tmp_path):
+    for word in ("SD", "Total"):
+        path = written(
+            tmp_path / "t.csv",
+            "who,a,b",
+            [*(row[1:] for row in ROWS[:20]), f"{word},5,40", *(row[1:] for row in ROWS[20:])],
+        )
+        refused(path, tells=[f"column 'who', got text '{word}' in row 21; use --na '{word}' if"])
 
 
 @pytest.mark.parametrize("late", ["1,000.5", "\N{MINUS SIGN}3.5", "(3.5)"])
@@ -671,6 +701,18 @@ ADVISED = {  # lines, the values, and what must not be followed, since its condi
     "equal names": (["a,a", *PLAIN], NAMED, ()),
     "names again": (["a,b", *PLAIN[:20], "a,b", *PLAIN[20:]], NAMED, ()),
     "two tables": (["a,b", *PLAIN, "c,d", *PLAIN], {}, ()),
+    "many lines above": ([*(f"note {i}" for i in range(99)), "who,a,b", *formed("p{},{},{}", range(40))], NAMED, ()),
+    "a logger": (
+        ['"T5","X","1"', '"at","a"', '"TS","mm"', '"","Avg"', *(f'"d{i}",{a}' for i, a in enumerate(A))],
+        NAMED,
+        (),
+    ),
+    "numbers as names below others": (["Plate,1", ",1,2,3", *formed("A,{},{},0")], {"1": A, "2": B}, ()),
+    "numbers as names above integers": (
+        ["1,2,3", *(f"{100 * a:.0f},{100 * b:.0f},1" for a, b in zip(A, B, strict=True))],
+        {"1": (100 * A).round(), "2": (100 * B).round()},
+        ("--no-header",),
+    ),
     "all at once": (["Report;;", "who;a;b", ";mm;kg", *MESSY], GAPS, ()),
 }
 VALUE = r"""(?:'[^']*'|"[^"]*"|\S+)"""

@@ -50,7 +50,8 @@ WORDS = {
 _MAY_BE_NAME = re.compile("(min|max)(imum)?|count|anzahl|s\\.?d", re.IGNORECASE)
 _SUMMARY = re.compile(
     rf"^\s*({_MAY_BE_NAME.pattern}|((sub|grand|zwischen|gesamt)[- ]?)?(total|sum|summe)s?|gesamt|somme|mean|average|avg"
-    r"|median|mittel(wert)?|durchschnitt|moyenne|st(andar)?d[. ]*(dev(iation)?)?|stabw|standardabweichung)[.:]*\s*$"
+    r"|median|mittel(wert)?|durchschnitt|moyenne|st(andar)?d[. ]*(dev(iation)?)?|stabw|standardabweichung)[.:]*\s*$",
+    re.IGNORECASE,
 )
 _ROUNDED = 1e-3  # share of a sum that rounding may take
 _WHOLE = re.compile(r"-?\d+\.0+")
@@ -146,7 +147,7 @@ def _columns_to_read(
     obstacles = {name: fields[name].obstacle for name in reasons}
     if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
         if all(reasons.values()) and _are_names(mixed):
-            row, texts = next(iter(mixed.values())).row + 1, quoted(of.text for of in mixed.values())
+            row, texts = next(iter(mixed.values())).row + 1, quoted(of.texts[0] for of in mixed.values())
             raise CommandError(
                 f"row {row} holds {texts} in place of numbers, like names of columns: leave such rows out of the file, "
                 f"and put a further table into a file of its own; {_COUNTED}"
@@ -168,7 +169,7 @@ def _columns_to_read(
 
 def _are_names(obstacles: Mapping[str, Any]) -> bool:
     """Return whether the first texts in columns of numbers are a row of names: their own, or different words."""
-    texts = [of.text for of in obstacles.values()]
+    texts = [of.texts[0] for of in obstacles.values()]
     are_words = 1 < len(texts) == len({*texts}) and all(text[:1].isalpha() for text in texts)
     return (are_words or texts == [*obstacles]) and len({of.row for of in obstacles.values()}) == 1
 
@@ -312,7 +313,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     """
     weight, label = options.weight_column, options.label_column or options.class_column
     with screen.working("reading"):
-        table = _open(options)
+        table, written = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")
         flag = "--label-column" if options.class_column is None else "--class-column"
         others |= {name: option for name, option in ((label, flag), (weight, "--weight-column")) if name}
@@ -320,7 +321,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _checked(_measurements(_without_summaries(_rows(table, columns, options)), options), options)
+        rows = _checked(_measurements(_without_summaries(_rows(table, columns, options), written), options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -361,7 +362,7 @@ def rows_for(
     """
     names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
     with screen.working("reading"):
-        table = _open(options)
+        table, written = _open(options)
         errors = options.errors or ()
         chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
         columns, omissions = _columns_to_read(table.fields, chosen, serving=serving)
@@ -371,7 +372,7 @@ def rows_for(
         options.missing = "error" if options.drop_missing else model.missing
         rows = _rows(table, columns, options)
         if options.command == "plot":
-            rows = _without_summaries(rows)
+            rows = _without_summaries(rows, written)
         if names is None:
             rows.source.feature_names = None
         rows = _with_values(_checked(rows, options), model, options)
@@ -393,15 +394,25 @@ def bundled() -> Any:
     return open_table(_BUNDLED, words=WORDS, content=content)
 
 
-def _open(options: argparse.Namespace) -> Any:
-    """Open the table that the options name."""
+def _open(options: argparse.Namespace) -> tuple[Any, Mapping[str, Any]]:
+    """Open the table that the options name; return it, and its columns as they are written.
+
+    Among numbers, words that call a row a total or another statistic are missing values of the table, but of `predict`.
+    """
     if options.blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
-        return bundled()
+        table = bundled()
+        return table, table.fields
     how = {name: vars(options)[name] for name in ("header", "decimal", "delimiter", "skip")}
     how |= {"na_values": options.na, "comments": options.comment, "words": WORDS, "whole": not options.blocks}
-    return open_table(options.file, content=sys.stdin.buffer.read() if options.file == "-" else None, **how)
+    how["content"] = sys.stdin.buffer.read() if options.file == "-" else None
+    table = open_table(options.file, **how)
+    obstacles = [of for field in table.fields.values() if (of := field.obstacle) is not None and of.mostly_numbers]
+    words = {text for of in obstacles for text in of.texts if _SUMMARY.match(text)}
+    if not words or options.command == "predict":
+        return table, table.fields
+    return open_table(options.file, **how | {"na_values": [*options.na, *words]}), table.fields
 
 
 def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows:
@@ -555,15 +566,16 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     return rows.kept(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
 
-def _without_summaries(rows: Rows) -> Rows:
+def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
     """Leave out rows of totals and means: those that a text says to be such, and a last one whose numbers do.
 
     Raises
     ------
     CommandError
-        If the rows are read block by block.
+        If the rows are read block by block, or if such a text stands among the numbers of another row; `fields` are
+        the columns as they are written.
     """
-    named = _named_summaries(rows)
+    named = _named_summaries(rows, fields)
     if named:
         texts = quoted(dict.fromkeys(named.values()), SHOWN)
         if not rows.in_memory:
@@ -580,17 +592,19 @@ def _without_summaries(rows: Rows) -> Rows:
     return rows.kept(np.delete(np.arange(rows.n_rows), last), note)
 
 
-def _named_summaries(rows: Rows) -> dict[int, str]:
+def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     """Return rows of the table that texts call totals or, at its end, other statistics, and these texts.
 
     Above the end, where such a word may be the name of something, they are totals that add up.
     """
-    texts = [name for name, field in rows.table.fields.items() if pa.types.is_string(field.type)]
-    found, n_rows = dict[int, str](), 0
+    texts = [name for name, field in fields.items() if pa.types.is_string(field.type)]
+    found, among_numbers, n_rows = dict[int, str](), set[int](), 0
     for block in rows.table.columns(texts) if texts else ():
-        for column in block.columns:
+        for name, column in zip(texts, block.columns, strict=True):
             chosen = pc.fill_null(pc.match_substring_regex(column, _SUMMARY.pattern, ignore_case=True), False)
-            found |= {n_rows + i: column[i].as_py().strip() for i in np.flatnonzero(chosen.to_numpy()).tolist()}
+            here = {n_rows + i: column[i].as_py().strip() for i in np.flatnonzero(chosen.to_numpy()).tolist()}
+            found |= here
+            among_numbers |= here.keys() if rows.table.fields[name].is_numeric else set()
         n_rows += block.num_rows
     end, begin = n_rows, 0
     totals = {i: text for i, text in found.items() if text.lower().startswith(("sub", "zwischen"))}
@@ -605,8 +619,11 @@ def _named_summaries(rows: Rows) -> dict[int, str]:
     edge = {*range(end, n_rows)} | ({0} if not rows.in_memory else set())
     names = {text for i, text in found.items() if i not in edge and i not in totals}
     last = {i: text for i, text in sorted(found.items()) if i in edge and text not in names}
-    is_sure = totals or len({*last.values()}) > 1 or not any(map(_MAY_BE_NAME.match, last.values()))
-    return totals | last if is_sure else totals
+    may_be_names = len({*last.values()}) == 1 and any(map(_MAY_BE_NAME.match, last.values()))
+    totals |= {} if may_be_names and not (totals or among_numbers) else last
+    if not among_numbers <= totals.keys():
+        _columns_to_read(fields, rows.names)
+    return totals
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
-from itertools import islice, pairwise, takewhile
+from itertools import accumulate, islice, pairwise, takewhile
 from pathlib import PurePath
 from typing import Any
 
@@ -48,7 +48,7 @@ _SHOWING_ORDER = 10  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line that no block holds
-_LOOKED_AT = 30  # lines that show how a text is written
+_LOOKED_AT = 200  # lines that show how a text is written
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
@@ -195,8 +195,18 @@ def _number_rows(texts: Sequence[str]) -> bool:
     )
 
 
+def _count_up(numbers: Sequence[float]) -> bool:
+    return len(numbers) >= _COUNTING and all(b - a == 1 for a, b in pairwise(numbers))
+
+
+def _may_be_names(fields: Sequence[str]) -> bool:
+    """Return whether fields may be names of columns: words, and integers that count up, as on a plate."""
+    numbers = [field.strip() for field in fields if _like_number(field)]
+    return all(map(str.isdecimal, numbers)) and (not numbers or _count_up([*map(int, numbers)]))
+
+
 class TextStream(io.RawIOBase):
-    """The lines of a text in UTF-8, without what is no part of its table.
+    """The lines of a text in UTF-8, without what is no part of its table, such as rows of delimiters at its end.
 
     Parameters
     ----------
@@ -291,6 +301,11 @@ class TextStream(io.RawIOBase):
                     "quotes inside of it twice"
                 )
             lines, rest = lines[:begin], lines[begin:] + rest
+        if self._delimiter:  # rows without a value wait for one below them: those at the end are left out
+            n = len(lines.rstrip(self._delimiter + b" \r\n"))
+            last = _LINE.match(lines, n) if n else None
+            n = 0 if last is None else last.end()
+            lines, rest = lines[:n], b"" if self._at_end else lines[n:] + rest
         self._line += _line_ends(lines)
         self._is_blank = self._is_blank and not lines.strip()
         self._rest = rest
@@ -370,13 +385,38 @@ class _Text:
         if n_above := len(above) - is_named:
             begins = "begins" if n_above == 1 else "begin"
             self.said.append(f"{counted(n_above, 'line')} above the table {begins} with # and left out")
-        if self._format.header is not False and not is_named:
+        if self._format.header is False:
+            return
+        n_lines = 0
+        if not is_named:
             self._check_beginning()
-        if self._format.header is not False and not any(map(_like_number, names)):
-            below = [fields for _, fields in self._records[not is_named :]]
-            self._fields = self._completed(names, below, [line for _, line in all_lines[not is_named :]])
+            names, n_lines = self._names_in_lines()
+        if _may_be_names(names):
+            below = [fields for _, fields in self._records[n_lines:]]
+            self._fields = self._completed(names, below, [line for _, line in all_lines[n_lines:]])
             if is_named or self._fields != first:
-                self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
+                self.names, self._skip = self._fields, self._records[n_lines - 1][0] if n_lines else self._skip
+
+    def _names_in_lines(self) -> tuple[list[str], int]:
+        """Return the names in the first line, and that it is one; or of two lines, and their number.
+
+        In two lines pandas writes names of which parts repeat. A blank beside such a part stands for it, as in merged
+        cells, and a third line may name the index.
+        """
+        rows = [[field.strip() for field in fields] for _, fields in self._records[:4]]
+        first, have_numbers = self._records[0][1] if rows else [], [any(map(_like_number, row)) for row in rows]
+        if have_numbers[:2] != [False, False] or not any(have_numbers) or len({*map(len, rows)}) > 1:
+            return first, 1
+        above, below, third, *_ = rows
+        parts = [*filter(None, above)]
+        is_merged = len({*below}) < len(below) and any(b and not a for a, b in zip(above, below, strict=True))
+        filled: Iterator[str] = accumulate(above, lambda part, beside: beside or part)
+        names = [f"{a} {b}".strip() if b else c for a, b, c in zip(filled, below, above, strict=True)]
+        is_in_lines = len({*parts}) < len(parts) or not (above[0] or below[0]) or is_merged
+        if not is_in_lines or len({*names}) < len(names):
+            return first, 1
+        self.said.append(f"the first two lines hold names of columns ({quoted(names, _EXAMPLES)})")
+        return ([third[0], *names[1:]], 3) if not (names[0] or any(third[1:])) else (names, 2)
 
     def _units_below(self, above: Sequence[tuple[int, str]], width: int) -> list[str]:
         """Return the names above units, if the last two lines behind # are such.
@@ -453,18 +493,22 @@ class _Text:
         Rows of R begin with a name or number of their own; all rows, or the names, end with a delimiter.
         """
         widths = {len(row) for row in rows}
-        if widths == {len(names) + 1}:
+        width, n = max(widths, default=len(names)), len(names)
+        if widths != {width}:
+            return names
+        if width > n and not any("".join(fields[n:]).strip() for _, fields in self._split(lines)):
+            names = [*names, *[""] * (width - n)]
+        elif width == n + 1 and names[0].strip():
             first = [row[0].strip() for row in rows]
             numbers = [field for field in first if _like_number(field)]
-            of_r = len({*first}) == len(first) and (not numbers or _number_rows(first))
-            if not any(fields[-1].strip() for _, fields in self._split(lines) if fields):
-                names = [*names, ""]
-            elif of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
+            is_distinct = len({*first}) == len(first) or any(map(_like_number, names))  # of rows of a plate not
+            of_r = is_distinct and (not numbers or _number_rows(first))
+            if of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
                 names = ["", *names]
                 self.said.append(f"the rows begin with names of their own ({first[0]!r}), above which no name stands")
-        elif widths == {len(names) - 1} and not names[-1].strip():
-            names = names[:-1]
-        if widths == {len(names)}:
+        elif not "".join(names[width:]).strip():
+            names = names[:width]
+        if width == len(names):
             unnamed = [j for j, name in enumerate(names) if not name.strip()]
             empty = {j for j in unnamed if len(unnamed) > 1 and not any(row[j].strip() for row in rows)}
             names = [f"x{j}" if j in empty else name for j, name in enumerate(names)]
@@ -489,7 +533,7 @@ class _Text:
             numbers, obstacles, _ = self.numbers_in(pa.Table.from_batches([batch]))
             for name, obstacle in obstacles.items():
                 line = self._line_of(n_rows + obstacle.row + (1 if self.names else 2))
-                raise self._no_number(name, line, obstacle.text)
+                raise self._no_number(name, line, obstacle.texts[0])
             yield from numbers.to_batches()
             n_rows += len(batch)
 
@@ -587,8 +631,10 @@ class _Text:
             if is_title and above == 1 and len(names := self._records[0][1][0].split()) == len(fields):
                 blank = words.delimiter.format(" ")
                 return f"{blank} if {quoted(names)} are names of columns, {words.above.format(above)}"
-            if is_title or not any(map(_like_number, fields)):
+            if is_title or _may_be_names(fields):
                 return words.above.format(above)
+            if odd == [0]:
+                return f"correct line {above}, which names the columns"
         with self._stream() as stream:
             text = next(islice(io.TextIOWrapper(stream, _UTF_8, newline=""), line - 1, None), "")
         mark = "#" if text.startswith("#") else text.split(self._delimiter)[0].strip()
@@ -686,10 +732,9 @@ class _Text:
                 continue
             numbers, unreadable, sign = self._as_numbers(column, self._signs.get(name))
             if (row := pc.index(unreadable, True).as_py()) >= 0:
-                text, mostly = column[row].as_py().strip(), _surplus(column, numbers, unreadable) > 0
-                remedy = self._remedy(_different(column, unreadable), sign)
-                reason = f"text {_shortened(text)} in row {row + 1}"
-                obstacles[name] = Obstacle(reason, remedy, mostly, row, text)
+                texts, mostly = _different(column, unreadable), _surplus(column, numbers, unreadable) > 0
+                reason = f"text {_shortened(texts[0])} in row {row + 1}"
+                obstacles[name] = Obstacle(reason, self._remedy(texts, sign), mostly, row, tuple(texts))
                 continue
             table = table.set_column(j, name, numbers)
             row = pc.index(_matching(column, marks), True).as_py()
@@ -761,7 +806,7 @@ class _Text:
         are_measured = 2 * len(values) >= len(fields) and any(value % 1 for value in values)
         if verdicts == {True} and not are_measured:
             return ""
-        counts_up = len(values) >= _COUNTING and all(b - a == 1 for a, b in pairwise(values))
+        counts_up = _count_up(values)
         shown = f"holds numbers ({quoted(numbers, _EXAMPLES)})"
         steps = {round(b - a, 9) for a, b in pairwise(values)}
         is_far = len(values) == len(fields) and len(steps) == 1 and _are_far(values, head)
@@ -837,7 +882,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         If the text is not a table, or may be read in several ways.
     """
     text = _Text(name, source, text_format)
-    notes = *text.said, text.choose_decimal(), text.choose_names(), text.leave_out_units()
+    notes = *text.said, text.choose_decimal(), text.choose_names(), *iter(text.leave_out_units, "")
     table = pa.Table.from_batches(text.blocks(whole=True)) if whole else text.head()
     table, obstacles, examples = text.numbers_in(table)
     not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != _UTF_8 else ""

@@ -38,15 +38,17 @@ class Obstacle(NamedTuple):
         How to read the column in spite of it.
     mostly_numbers : bool
         Whether more than half of the values that are not missing are numbers, with either decimal mark and any sign.
-    row, text : int, str
-        The same row (from 0) and text, as it is written.
+    row : int
+        The same row, from 0.
+    texts : tuple of str
+        The different texts that are neither, the first one first; as many as messages show.
     """
 
     reason: str
     remedy: str
     mostly_numbers: bool
     row: int
-    text: str
+    texts: tuple[str, ...]
 
 
 class Column(NamedTuple):
