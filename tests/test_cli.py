@@ -231,6 +231,39 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     assert nothing[-1] == "6 rows without a value left out (3, 8, 13, 18 and 2 more)"
 
 
+def test_rows_for_which_conditions_hold_are_fitted(tmp_path):
+    spend, shop = [0, 3, 0, 5.5, "", 4, 8, 2], ["a", "b", "b", "b", "b", "b", " b ", "NA"]
+    path = write(tmp_path / "rows.csv", ["total spend", "shop", "y"], spend, shop, [1, 2, 4, 8, 16, 32, 64, 128])
+
+    def fitted(*words):
+        conditions = [word for text in words for word in ("--where", text)]
+        done = ok("fit", path, *ONE, "--columns", "y", *conditions, "--out", tmp_path)
+        return list(map(int, labels_in(tmp_path)["row"])), done.stderr
+
+    assert fitted("total spend > 0", "shop = b") == (
+        [2, 4, 6, 7],
+        "note: left out: 3 of 8 rows, for which not total spend > 0\n"
+        "note: left out: 1 of 5 rows, for which not shop = b\n",
+    )
+    for condition, rows in (
+        ("total spend>=4", [4, 6, 7]),
+        ("total spend != 0", [2, 4, 6, 7, 8]),
+        ("total spend == 0.0", [1, 3]),
+        ("total spend <3", [1, 3, 8]),
+        ("shop != a", [2, 3, 4, 5, 6, 7]),
+    ):
+        assert fitted(condition)[0] == rows
+    for condition, code, told in (
+        ("spend > 0", 1, "no column 'spend'; the table has 'total spend', 'shop', 'y'"),
+        ("shop > 1", 1, "expected numbers in column 'shop', got text 'a' in row 1"),
+        ("total spend > many", 2, "--where 'total spend > many': could not convert string to float: 'many'"),
+        ("shop = c", 1, "--where 'shop = c': no row is left"),
+        ("shop", 2, "expected a condition such as 'spend > 0', with one of <=, >=, !=, ==, =, <, >, got 'shop'"),
+    ):
+        fails(code, "fit", path, "--where", condition, tells=[told])
+    fails(2, "fit", path, *ONE, "--blocks", "--where", "y > 2", tells=["--blocks cannot be combined with --where"])
+
+
 def test_missing_values_are_an_error_that_says_where_or_dropped(tmp_path):
     path, weighed = tmp_path / "missing.csv", tmp_path / "weighed.csv"
     path.write_text("a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n")
@@ -551,6 +584,9 @@ def test_version_help_and_tracebacks_need_nothing():
     assert ok("--version").stdout == f"gmm {gmm.__version__}\n"
     for words in ((), ("fit",), ("predict",), ("sample",), ("info",), ("export",), ("plot",)):
         assert "usage: gmm" in ok(*words, "--help").stdout
+    assert ok().stdout == ok("--help").stdout
+    shown = re.findall("^  (?:-h, )?--(\\S+)", ok("fit", "--help").stdout, re.MULTILINE)
+    assert shown[:6] == ["help", "columns", "components", "covariance", "out", "report"]
     done = run("fit", "absent.csv", "--debug")
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
@@ -564,7 +600,7 @@ BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full,
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "COMMAND"),
+        ("--quiet", "COMMAND"),
         ("train", "invalid choice: 'train'"),
         ("select a.csv", "gmm: error: no command 'select'; use gmm fit, which also selects the model (see gmm --help)"),
         ("fit --components 0", "positive integers"),

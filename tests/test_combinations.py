@@ -132,6 +132,7 @@ OPTIONS = {
     "predict_from": "--known x0",
     "a table of rows": "rows.npy",
     "--label-column": "--label-column kind",
+    "--where": "--where x0>0",
     "--plot": "--plot a.png",
     "--features": "--features x0",
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from math import inf, nan
+from operator import eq, ge, gt, le, lt, ne
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
@@ -56,6 +57,28 @@ def delimiter(text: str) -> str:
     if len(mark.encode()) != 1 or mark in '"\r\n':
         raise argparse.ArgumentTypeError(f"expected one character, tab or space, got {text!r}")
     return mark
+
+
+class Condition(NamedTuple):
+    """A comparison of a column with a number or a text, as it is written."""
+
+    column: str
+    compare: Callable[[Any, Any], Any]
+    value: str
+    text: str
+
+
+_COMPARISONS = {"<=": le, ">=": ge, "!=": ne, "==": eq, "=": eq, "<": lt, ">": gt}
+_CONDITION = re.compile(rf"\s*(.+?)\s*({'|'.join(_COMPARISONS)})\s*(.+?)\s*")
+
+
+def condition(text: str) -> Condition:
+    """Parse ``spend > 0``."""
+    parts = _CONDITION.fullmatch(text)
+    if parts is None:
+        among = ", ".join(_COMPARISONS)
+        raise argparse.ArgumentTypeError(f"expected a condition such as 'spend > 0', with one of {among}, got {text!r}")
+    return Condition(parts[1], _COMPARISONS[parts[2]], parts[3], text)
 
 
 def tails(text: str) -> list[str]:
@@ -207,15 +230,22 @@ _READING = (
            keywords={"action": "append", "default": []}),
     Option("--drop-missing", True, "leave out rows with missing values"),
 )
-_SEARCH = (
+_MOST_USED = (
+    Option("--columns A,B", names, "columns to fit (default: all numeric ones but constants, codes, copies, and those "
+           "that number rows)"),
     Option("--components K", components, "one number (3), a list (2,4,6) or an inclusive range (1:9, the "
            "default)", "n_components"),
+    Option("--covariance NAMES", names, "covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+           "factor and ppca with --n-factors", "covariance_type"),
+    Option("--out DIR", str, "write the model, labels, criteria and JSON to this directory"),
+    Option("--report HTML", str, "write an HTML report, one file that includes its pictures (default report.html, in "
+           "DIR if --out is given); needs matplotlib", keywords={"nargs": "?", "const": True}),
+)
+_SEARCH = (
     Option("--bayesian", True, "fit one variational Bayesian mixture, which leaves empty the components that it does "
            "not need, instead of a search; of --covariance one of full (default), tied, diag, spherical"),
     Option("--max-components K", positive, "largest number of components of --bayesian (default 20)",
            needs="--bayesian"),
-    Option("--covariance NAMES", names, "covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
-           "factor and ppca with --n-factors", "covariance_type"),
     Option("--n-factors Q", components, "number of factors of the covariance models factor and ppca: one, a list or a "
            "range, as for --components; --covariance factor2 says the same for one model", "n_factors"),
     Option("--tails NAMES", tails, "tails of the components: normal (default); t: heavier, so that rows far away count "
@@ -249,9 +279,10 @@ _SEARCH = (
     Option("--threads N", positive, "number of threads (default: all usable cores)", "n_threads"),
 )
 _COLUMNS = (
-    Option("--columns A,B", names, "columns to fit (default: all numeric ones but constants, codes, copies, and those "
-           "that number rows)"),
     Option("--exclude C", names, "columns to leave out"),
+    Option("--where CONDITION", condition, "fit the rows for which this holds: a column, one of < <= > >= = !=, and a "
+           "number or a text, such as 'spend > 0'; a missing value meets none; may be repeated, and all have to hold; "
+           "gmm predict labels the other rows too", keywords={"action": "append", "default": []}),
     Option("--class-column C", str, "column of classes, empty where unknown: fit a classifier, with a mixture for each "
            "class of one component, or as many of --components as BIC chooses"),
     Option("--label-column L", str, "column of labels to compare with the components; not fitted"),
@@ -264,13 +295,10 @@ _COLUMNS = (
     Option("--blocks", True, f"{_BLOCKS_HELP}; for one number of --components and one of --covariance, or --bayesian"),
 )
 _RESULTS = (
-    Option("--out DIR", str, "write the model, labels, criteria and JSON to this directory"),
     Option("--format", ("csv", "parquet"), "format of the labels in DIR (default csv)", keywords={"default": "csv"}),
     Option("--keep A,B", names, "columns to write beside the labels in DIR, such as identifiers; or all"),
     _DIGITS,
     _JSON,
-    Option("--report HTML", str, "write an HTML report, one file that includes its pictures (default report.html, in "
-           "DIR if --out is given); needs matplotlib", keywords={"nargs": "?", "const": True}),
     Option("--plot PICTURE", str, "write a picture of the rows and the best mixture: .png, .svg or .pdf; needs "
            "matplotlib"),
 )
@@ -317,7 +345,7 @@ _COMMANDS = {
         "fit mixtures to a table and choose the best",
         "Fit every number of components with every covariance model and choose the best by a criterion. "
         "Fits begin from each other, too. Without FILE, the bundled Old Faithful data are fitted.",
-        (("", (_FILE._replace(keywords={"nargs": "?"}),)),
+        (("", (_FILE._replace(keywords={"nargs": "?"}), *_MOST_USED)),
          ("search", _SEARCH), ("columns and rows", _COLUMNS), ("results", _RESULTS)),
     ),
     "predict": _Command(
@@ -367,7 +395,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         The options by the names of `OPTIONS`, those of other commands as None, ``command`` (the command's name) and
         ``words`` (the arguments as given).
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     for i in range(len(words) - 1, 0, -1):  # argparse takes a text that begins with - for an option
         if words[i - 1] in ("--na", "--comment", "--delimiter") and words[i].startswith("-") and words[i] not in _FLAGS:
             words[i - 1 : i + 1] = [f"{words[i - 1]}={words[i]}"]
@@ -408,7 +436,9 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, row in _COMMANDS.items():
         command = commands.add_parser(name, help=row.summary, description=row.description)
-        if name != "fit":
+        if name == "fit":
+            command.usage = "%(prog)s [options] [FILE]"
+        else:
             command.add_argument("model", metavar="MODEL", help="a saved model")
         for title, options in row.groups:
             group: Any = command.add_argument_group(title) if title else command
@@ -486,7 +516,7 @@ def check_options(options: argparse.Namespace, **models: str) -> None:
     UsageError
         If one needs another, or two exclude each other.
     """
-    given = {name: value for name, value in vars(options).items() if name in OPTIONS and value not in (None, False)}
+    given = {name: value for name, value in vars(options).items() if name in OPTIONS and value not in (None, False, [])}
     there = {*models.values(), *(f"--tails {name}" for name in given.get("tails", ()))}
     for name, value in given.items():
         flag = "FILE" if name == "file" else OPTIONS[name].flag

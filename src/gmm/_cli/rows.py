@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
+from operator import eq, ne
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gmm import MixtureClassifier
-from gmm._cli.arguments import CommandError, UsageError, in_options
+from gmm._cli.arguments import CommandError, UsageError, checked, in_options
 from gmm._cli.show import Mixture, Screen, told_by
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm.sources import ArraySource, Source, checked_rows, column_notes, open_table
@@ -321,7 +322,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _checked(_measurements(_without_summaries(_rows(table, columns, options), written), options), options)
+        rows = _meeting(_without_summaries(_rows(table, columns, options), written), options)
+        rows = _checked(_measurements(rows, options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -624,6 +626,38 @@ def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     if not among_numbers <= totals.keys():
         _columns_to_read(fields, rows.names)
     return totals
+
+
+def _meeting(rows: Rows, options: argparse.Namespace) -> Rows:
+    """Return the rows for which all conditions of the options hold; a missing value meets none.
+
+    Raises
+    ------
+    CommandError
+        If a column is not there or, for an order, holds no numbers; or if no row is left.
+    UsageError
+        If a column of numbers is compared with a text.
+    """
+    for column, compare, value, text in options.where:
+        option, fields = f"--where {text!r}", rows.table.fields
+        _check_present(fields, [column])
+        if fields[column].is_numeric or compare not in (eq, ne):
+            _columns_to_read(fields, [column])
+            numbers = rows.table.numbers([column]).array()[0][:, 0]
+            with checked(option):
+                met = compare(numbers, float(value)) & ~np.isnan(numbers)
+        else:
+            blocks = (block[column] for block in rows.table.columns([column]))
+            names, codes = Labels.from_column(blocks, rows.table.missing, options.na, None)
+            same = np.isin(codes, [code for code, name in enumerate(names) if name.strip() == value])
+            met = compare(same, True) & (codes >= 0)
+        met = met if rows.indices is None else met[rows.indices]
+        if not met.any():
+            raise CommandError(f"{option}: no row is left")
+        if not met.all():
+            note = f"left out: {np.sum(~met)} of {counted(len(met), 'row')}, for which not {text}"
+            rows = rows.kept(np.flatnonzero(met), note)
+    return rows
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

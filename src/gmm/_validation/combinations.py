@@ -137,7 +137,7 @@ _TABLE: tuple[tuple[str, str | tuple[str, ...], str, str], ...] = (
     ("MixtureClassifier", "--plot", "a classifier has no picture here", "leave --plot out"),
     ("rows beyond memory", ("criterion", "time_limit", "standardize"),
      "it is for one fit, so there is nothing to choose", "leave it out"),
-    ("rows beyond memory", ("--drop-missing", "--report", "--plot"),
+    ("rows beyond memory", ("--drop-missing", "--where", "--report", "--plot"),
      "the table is read block by block", "leave one of them out"),
     ("error_covariance", "predict_from", "it treats known columns as true values", "leave the errors out"),
     ("plot_convergence", ("a table of rows", "--features", "--drop-missing"),
