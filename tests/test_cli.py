@@ -750,6 +750,15 @@ class TestOnATerminal:
         assert "fitting" in shown
         assert "/6" in shown
 
+    @pytest.mark.parametrize("kind", ["--components 3 --covariance VVV", "--bayesian"])
+    def test_passes_over_blocks_are_live(self, kind, tmp_path):
+        np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(300_000, 2)))
+        script = "import gmm._cli.show as s, sys; s._PATIENCE = 0; from gmm._cli import main; sys.exit(main())"
+        words = ["fit", tmp_path / "rows.npy", "--blocks", "--max-iter", "9", "--tol", ".01", *kind.split()]
+        shown = on_terminal(sys.executable, "-c", script, *map(str, words))
+        assert re.search(r"fitting: pass \d+, \d+.%, [\d,]+ rows/s", shown)
+        assert re.search(r"e[-+]\d+ nats", shown)
+
     def test_reading_and_writing_are_shown_if_they_take_long(self, model, iris, tmp_path):
         script = (
             "import gmm._cli.output as o, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from gmm._cli.arguments import IN_PYTHON, PARAMETERS, CommandError, UsageError, 
 from gmm._cli.outcome import NORMAL, Classes, MixtureOutcome, Outcome, Posterior, Result, Single, classes_of
 from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
-from gmm._text.words import counted
+from gmm._text.words import counted, percent
+from gmm.em import Iteration
 from gmm.sources import check_target, relative_ridge
 
 _PAGES = (".html", ".htm")
@@ -138,8 +141,8 @@ def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: 
         if classes is None and not options.bayesian and not options.blocks:
             kind, fitted = Result, _search(screen, rows, options)
         else:
-            with screen.working("fitting"):
-                kind, fitted = _single_fit(rows, classes, options)
+            with screen.working("fitting") as tell:
+                kind, fitted = _single_fit(rows, classes, options, tell)
         result = kind(rows, options, warned, time.perf_counter() - started, fitted)
         screen.note(*result.doubts)
         return result
@@ -159,8 +162,13 @@ def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> Selectio
         return select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
 
-def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> tuple[type[Outcome], Any]:
-    """Fit a classifier, a variational mixture or another; the ridge of mixtures is in the units of the rows."""
+def _single_fit(
+    rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace, tell: Callable[[str], None]
+) -> tuple[type[Outcome], Any]:
+    """Fit a classifier, a variational mixture or another; the ridge of mixtures is in the units of the rows.
+
+    Of passes over rows that are read block by block, tell how far they are.
+    """
     if classes is not None:
         types = _types(options, len(rows.names)) if options.covariance_type else "all"
         parameters = _parameters(options, MixtureClassifier().get_params())
@@ -168,9 +176,18 @@ def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Name
     kind = BayesianGaussianMixture if options.bayesian else GaussianMixture
     parameters = _parameters(options, kind().get_params())
     parameters["reg_covar"] = relative_ridge(rows.source, options.reg_covar)
+    X, follow, latest = rows.source, dict[str, Any](), deque[Iteration](maxlen=1)
+    if options.blocks:
+
+        def read(n_read: int, seconds: float) -> None:
+            number, left = (latest[0].n_iter, latest[0].remaining) if latest else (0, inf)
+            pace = f"pass {number + 1}, {percent(n_read / rows.n_rows, 0)}, {n_read / seconds:,.0f} rows/s"
+            tell(pace + (f", {left:.1e} nats{'/row' * (not options.bayesian)} to gain" if left < inf else ""))
+
+        X, follow["callback"] = X.with_changes(on_reading=read), latest.append
     if options.bayesian:
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
         parameters |= {"covariance_type": options.covariance_type[0]} if options.covariance_type else {}
-        return Posterior, BayesianGaussianMixture(n_components=n_components, **parameters).fit(rows.source)
+        return Posterior, BayesianGaussianMixture(n_components=n_components, **parameters).fit(X, **follow)
     parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": (options.tails or [NORMAL])[0]}
-    return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)
+    return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(X, **follow)

@@ -154,19 +154,25 @@ class Screen:
         self.note(*texts)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Say what is being done, and for how long, if it takes more than a second and standard error is a terminal."""
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Say what is being done, and for how long, if it takes more than a second and standard error is a terminal.
+
+        Yields
+        ------
+        callable
+            Says how far it has come.
+        """
         if self._quiet or not sys.stderr.isatty():
-            yield
+            yield lambda how_far: None
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         status = Progress(*columns, console=self._err, transient=True)
-        status.add_task(what)
+        task = status.add_task(what)
         patience = Timer(_PATIENCE, status.start)
         patience.daemon = True
         patience.start()
         try:
-            yield
+            yield lambda how_far: status.update(task, description=f"{what}: {how_far}")
         finally:
             patience.cancel()
             patience.join()
