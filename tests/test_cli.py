@@ -728,6 +728,18 @@ def test_output_is_of_any_encoding_and_json_utf_8(iris, tmp_path):
         assert json.loads(text)["data"]["columns"] == ["Länge", "длина"]
 
 
+@posix
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_an_empty_one(closed, iris):
+    words = ["fit", *FAST, "-" if closed == "<&-" else str(iris)]
+    command = f"exec {shlex.join([sys.executable, '-m', 'gmm', *map(str, words)])} {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    told = "there is no line in it" if closed == "<&-" else "iris.csv: 150 rows" if closed == "2>&-" else ""
+    assert told in done.stdout + done.stderr
+    assert "Error" not in done.stderr
+    assert done.returncode == (closed == "<&-")
+
+
 INTERRUPTED_SEARCH = """
 import os, signal, sys, threading
 import gmm._selection

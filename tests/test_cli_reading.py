@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import weakref
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -657,6 +658,40 @@ def test_a_text_that_is_left_half_read_waits_for_nothing(tmp_path):
     """A reader that goes waits for its thread, which waits for the interpreter that the reader holds: for ever."""
     path = written(tmp_path / "t.csv", "a,b", PLAIN * 30_000)
     subprocess.run([sys.executable, "-c", HALF_READ, path], check=True, timeout=60)
+
+
+def test_a_text_leaves_nothing_behind_that_a_thread_still_holds(tmp_path, monkeypatch):
+    """A thread of Arrow that drops its stream while the interpreter ends aborts the process."""
+    path, streams = written(tmp_path / "t.csv", "a,b", PLAIN * 9), []
+
+    class Noted(delimited.TextStream):
+        def __init__(self, *of):
+            streams.append(weakref.ref(self))
+            super().__init__(*of)
+
+    monkeypatch.setattr(delimited, "TextStream", Noted)
+    for _ in range(150):
+        gmm.open_rows(path)
+        assert not [stream for stream in streams if stream() is not None]
+
+
+@pytest.mark.parametrize("read", ["head", "choose_decimal", "batches"])
+def test_ctrl_c_while_a_text_is_left_half_read_is_not_lost(read, tmp_path, monkeypatch):
+    """An exception in the destructor of a generator would be ignored."""
+    lines = [*formed("{};{}", decimal=","), *(["x;5"] if read == "batches" else [])]
+    path, end = written(tmp_path / "t.csv", "a;b", lines), delimited._end
+
+    def interrupted(*of):
+        end(*of)
+        frame, names = sys._getframe(), []
+        while frame := frame.f_back:
+            names.append(frame.f_code.co_name)
+        if read in names[:3] and "_no_number" not in names:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(delimited, "_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gmm.open_rows(path, decimal="," if read == "batches" else None).n_rows  # noqa: B018
 
 
 def some(text):

@@ -36,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 if the arguments cannot be parsed, with code 0 after ``--help`` and ``--version``.
     """
-    # A stream that the caller has closed is None.
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it is closed
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ

@@ -10,11 +10,13 @@ import io
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from itertools import accumulate, islice, pairwise, takewhile
 from pathlib import PurePath
+from time import monotonic, sleep
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +54,7 @@ _LOOKED_AT = 200  # lines that show how a text is written
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
+_LAST_WAIT = 0.5  # seconds for a thread whose stream is not wanted any more
 _UTF_8 = "utf-8"
 _OTHERWISE = {_UTF_8: "cp1252", "cp1252": "latin-1"}  # how text is read that is none of an encoding
 _LINE = re.compile(rb"[^\r\n]*(\r\n?|\n)|[^\r\n]+\Z")
@@ -324,8 +327,15 @@ def _end(reader: Any, stream: TextStream) -> None:
     """Let the thread end that reads ahead: a reader without it waits for it, and it for the interpreter, for ever."""
     stream.close()
     with suppress(*_FAULTS, ValueError, StopIteration):
-        while True:
+        while reader is not None:
             reader.read_next_batch()
+
+
+def _await_end(stream: weakref.ref[TextStream]) -> None:
+    """Wait until that thread has dropped its stream: while the interpreter ends, it would abort the process."""
+    stop = monotonic() + _LAST_WAIT  # an error holds the stream that raised it
+    while stream() is not None and monotonic() < stop:
+        sleep(1e-4)
 
 
 def _line_ends(lines: bytes) -> int:
@@ -524,20 +534,24 @@ class _Text:
 
     def head(self) -> pa.Table:
         """Read the first block, by types that it shows."""
-        return pa.Table.from_batches([next(self.blocks())])
+        with closing(self.blocks()) as blocks:
+            return pa.Table.from_batches([next(blocks)])
 
     def batches(self, columns: Columns, at_once: int) -> Batches:
         """Read columns as numbers."""
         n_rows = 0
-        for batch in self.blocks(columns):
-            numbers, obstacles, _ = self.numbers_in(pa.Table.from_batches([batch]))
-            for name, obstacle in obstacles.items():
-                line = self._line_of(n_rows + obstacle.row + (1 if self.names else 2))
-                raise self._no_number(name, line, obstacle.texts[0])
-            yield from numbers.to_batches()
-            n_rows += len(batch)
+        with closing(self.blocks(columns)) as blocks:
+            for batch in blocks:
+                numbers, obstacles, _ = self.numbers_in(pa.Table.from_batches([batch]))
+                for name, obstacle in obstacles.items():
+                    line = self._line_of(n_rows + obstacle.row + (1 if self.names else 2))
+                    raise self._no_number(name, line, obstacle.texts[0])
+                yield from numbers.to_batches()
+                n_rows += len(batch)
 
-    def blocks(self, columns: Columns = (), *, texts: bool = False, whole: bool = False) -> Batches:
+    def blocks(
+        self, columns: Columns = (), *, texts: bool = False, whole: bool = False
+    ) -> Generator[pa.RecordBatch, None, None]:
         """Read columns, as numbers or as they are written, or all, by types that the first block, or the whole, shows.
 
         After a fault that another way of reading may mend, read the rest by that.
@@ -552,21 +566,23 @@ class _Text:
             values.strings_can_be_null, values.decimal_point = True, self._decimal
             n_seen, read = 0, pa.csv.read_csv if whole else pa.csv.open_csv
             try:
-                stream = self._stream(self._delimiter)
-                with pa.PythonFile(stream, mode="r") as file:
-                    reader = read(file, reading, parsing, values)
-                    try:
-                        for batch in reader.to_reader() if whole else reader:
-                            self.encoding, n_seen = stream.encoding, n_seen + len(batch)
-                            if n_seen > n_rows:
-                                n_new, n_rows = n_seen - n_rows, n_seen
-                                yield batch.slice(len(batch) - n_new)
-                    finally:
-                        if not whole:
-                            _end(reader, stream)
+                stream, reader = self._stream(self._delimiter), None
+                used = weakref.ref(stream)
+                try:
+                    reader = read(pa.PythonFile(stream, mode="r"), reading, parsing, values)
+                    reader = reader.to_reader() if whole else reader
+                    for batch in reader:
+                        self.encoding, n_seen = stream.encoding, n_seen + len(batch)
+                        if n_seen > n_rows:
+                            n_new, n_rows = n_seen - n_rows, n_seen
+                            yield batch.slice(len(batch) - n_new)
                     if not n_rows:
                         yield pa.RecordBatch.from_pylist([], reader.schema)
-                return
+                    return
+                finally:
+                    _end(reader, stream)
+                    del reader, stream
+                    _await_end(used)
             except FileNotFoundError:
                 raise
             except _FAULTS as error:
@@ -759,22 +775,24 @@ class _Text:
             return ""
         shown: dict[str, str] = {}  # what each mark is shown by, and what may be either
         n_rows = 0
-        for batch in self.blocks(head.column_names, texts=True):
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                plain = _plain(column)
-                point, comma = (_matching(plain, _NUMBER[mark].pattern) for mark in DECIMALS)
-                if 2 * _count(pc.or_(point, comma)) <= _count(pc.invert(self._absent(column))):
-                    continue
-                odd = pc.and_(comma, _matching(plain, ambiguous))
-                evidence = {".": pc.and_not(point, comma), ",": pc.and_not(odd, point), "either": pc.and_(odd, point)}
-                for mark, rows in evidence.items():
-                    if (row := pc.index(rows, True).as_py()) >= 0:
-                        shown.setdefault(
-                            mark, f"{_shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
-                        )
-            n_rows += len(batch)
-            if shown or self._delimiter != ";":  # beside which whole numbers alone say nothing of later ones
-                break
+        with closing(self.blocks(head.column_names, texts=True)) as blocks:
+            for batch in blocks:
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    plain = _plain(column)
+                    point, comma = (_matching(plain, _NUMBER[mark].pattern) for mark in DECIMALS)
+                    if 2 * _count(pc.or_(point, comma)) <= _count(pc.invert(self._absent(column))):
+                        continue
+                    odd = pc.and_(comma, _matching(plain, ambiguous))
+                    evidence = {".": pc.and_not(point, comma), ",": pc.and_not(odd, point)}
+                    evidence["either"] = pc.and_(odd, point)
+                    for mark, rows in evidence.items():
+                        if (row := pc.index(rows, True).as_py()) >= 0:
+                            shown.setdefault(
+                                mark, f"{_shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
+                            )
+                n_rows += len(batch)
+                if shown or self._delimiter != ";":  # beside which whole numbers alone say nothing of later ones
+                    break
         either = shown.pop("either", "")
         use = {mark: self._format.words.decimal.format(mark) for mark in DECIMALS}
         if len(shown) == len(DECIMALS) or (either and not shown):
