@@ -736,7 +736,7 @@ ADVISED = {  # lines, the values, and what must not be followed, since its condi
     "equal names": (["a,a", *PLAIN], NAMED, ()),
     "names again": (["a,b", *PLAIN[:20], "a,b", *PLAIN[20:]], NAMED, ()),
     "two tables": (["a,b", *PLAIN, "c,d", *PLAIN], {}, ()),
-    "many lines above": ([*(f"note {i}" for i in range(99)), "who,a,b", *formed("p{},{},{}", range(40))], NAMED, ()),
+    "many lines above": ([*(f"note {i}" for i in range(60)), "who,a,b", *formed("p{},{},{}", range(40))], NAMED, ()),
     "a logger": (
         ['"T5","X","1"', '"at","a"', '"TS","mm"', '"","Avg"', *(f'"d{i}",{a}' for i, a in enumerate(A))],
         NAMED,

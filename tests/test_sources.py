@@ -1,5 +1,7 @@
 """A source that serves rows in pieces gives the bits of one array, and so does a place that is told by `out=`."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,65 @@ def test_what_is_wrong_with_a_piece_is_said():
 def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, message):
     mixture = fitted(ROWS, means_init=ROWS[:K])
     refused(message, getattr(mixture, method), Pieces(ROWS, arranged=arranged))
+
+
+class Given(sources.BlockSource):
+    n_features, dtype = 2, np.dtype(float)
+
+    def __init__(self, rows, weights=None, *, weighted=False):
+        self.block, self.weighted = (rows, weights), weighted
+
+    def blocks(self, *, weighted):
+        yield sources.Block(np.zeros((50, 2)), np.ones(50))
+        yield sources.Block(*self.block) if self.block[0] is not None else np.zeros((50, 2))
+
+
+OF_TWO = np.random.default_rng(0).normal(size=(50, 2))
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "told"),
+    [
+        ((OF_TWO[:, 0],), None, "expected 2 columns in block 1 of the blocks, got 1"),
+        ((OF_TWO[:, 0], OF_TWO[:9, 0]), None, "shape (50,) in block 1 of the blocks, got float64 of shape (9,)"),
+        (OF_TWO[:, :1], None, "shape (50, 2) in block 1 of the blocks, got float64 of shape (50, 1)"),
+        (OF_TWO, None, "shape (50,) in block 1 of the blocks, got a NoneType"),
+        (OF_TWO, np.ones(1), "shape (50,) in block 1 of the blocks, got float64 of shape (1,)"),
+        (np.ma.masked_array(OF_TWO, OF_TWO > 1), np.ones(50), "got a MaskedArray"),
+        (OF_TWO + 1j, np.ones(50), "got complex128 of shape"),
+        (OF_TWO.astype("M8[s]"), np.ones(50), "got datetime64[s] of shape"),
+        (OF_TWO.tolist(), np.ones(50), "got a list"),
+    ],
+)
+def test_a_block_that_is_not_as_declared_is_refused(rows, weights, told):
+    assert GaussianMixture(1).fit(Given(OF_TWO, np.ones(50), weighted=True)).means_.shape == (1, 2)
+    refused(re.escape(told), GaussianMixture(1).fit, Given(rows, weights, weighted=True))
+
+
+def test_what_a_source_gives_in_place_of_its_rows_is_named():
+    fit = GaussianMixture(1).fit
+    refused("expected a Block as block 1 of the blocks, got ndarray", fit, Given(None), error=TypeError)
+    refused(
+        "expected a source of float32 or float64 rows, got int64",
+        fit,
+        ArraySource(np.ones((9, 2), np.int64)),
+        error=TypeError,
+    )
+    refused("expected chunks of all 9001 rows of the source, got the first 9000", fit, Listed(ROWS, N + 1))
+    given = Listed(ROWS)
+    given.chunks = lambda lane_rows=1: iter([Chunk(0, ROWS.tolist(), None)])
+    refused(r"shape \(9000, 3\) in a chunk, got a list", fit, given)
+    given.chunks = lambda lane_rows=1: iter([ROWS])
+    refused("expected a Chunk of the source, got ndarray", fit, given, error=TypeError)
+
+
+def test_columns_of_a_table_hold_single_values(tmp_path):
+    circle = []
+    circle.append(circle)
+    for column in (circle, np.array([circle, 1], dtype=object), [{"a": 1}]):
+        refused(
+            "expected single values in column 'a', got", sources.write_table, tmp_path / "a.parquet", [{"a": column}]
+        )
 
 
 # --- `out=` of the estimators ---------------------------------------------------------------------

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded
+from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, check_part, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import as_rows, check_names, check_shape, float_type, to_kernel_floats
+from gmm._validation.scalars import excerpt
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
@@ -230,6 +231,17 @@ class BlockSource(Source):
         weight = check_sample_weight(weight, n_rows) if self.weighted else self.row_weights
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
 
+    def _check_block(self, block: Block, where: str, weighted: bool) -> None:
+        if not isinstance(block, Block):
+            raise TypeError(f"expected a Block as {where}, got {excerpt(block)}")
+        rows, d = block.rows, self.n_features
+        if isinstance(rows, tuple) and len(rows) != d:
+            raise ValueError(f"expected {counted(d, 'column')} in {where}, got {len(rows)}")
+        shape = (len(block),)
+        parts = [(part, shape) for part in rows] if isinstance(rows, tuple) else [(rows, (*shape, d))]
+        for part, of_part in [*parts, *([(block.sample_weight, shape)] if weighted else [])]:
+            check_part(part, of_part, where)
+
     def _changed(self, how: str) -> ValueError:
         return changed(self.name, how, "the same rows and columns, in the same order, each time")
 
@@ -248,7 +260,8 @@ class BlockSource(Source):
         buffers = cycle([np.empty((size, d), self.dtype, order=order) for _ in range(_BUFFERS)])  # type: ignore[call-overload]
         first, full, buffer = 0, 0, next(buffers)
         weight = np.empty(size) if weighted else None
-        for block in self.blocks(weighted=weighted):
+        for number, block in enumerate(self.blocks(weighted=weighted)):
+            self._check_block(block, f"block {number} of {self.name}", weighted)
             start = 0
             while start < len(block):
                 step = min(len(block) - start, size - full)

@@ -50,7 +50,7 @@ _SHOWING_ORDER = 10  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line that no block holds
-_LOOKED_AT = 200  # lines that show how a text is written
+_LOOKED_AT = 100  # lines that show how a text is written
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
@@ -306,8 +306,8 @@ class TextStream(io.RawIOBase):
             lines, rest = lines[:begin], lines[begin:] + rest
         if self._delimiter:  # rows without a value wait for one below them: those at the end are left out
             n = len(lines.rstrip(self._delimiter + b" \r\n"))
-            last = _LINE.match(lines, n) if n else None
-            n = 0 if last is None else last.end()
+            if n and (end := _LINE.match(lines, n)):  # of the last row that has a value
+                n = end.end()
             lines, rest = lines[:n], b"" if self._at_end else lines[n:] + rest
         self._line += _line_ends(lines)
         self._is_blank = self._is_blank and not lines.strip()

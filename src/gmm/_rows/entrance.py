@@ -111,6 +111,8 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
         if query_of(X) is None or as_frame(X) is not None:
             return None
         X = open_rows(X)
+    if X.dtype not in (np.float32, np.float64):
+        raise TypeError(f"expected a source of float32 or float64 rows, got {X.dtype}")
     refuse("sample_weight", {"a source of rows": sample_weight is not None})
     return X
 
@@ -408,7 +410,7 @@ def open_table(
     if not isinstance(content, bytes | None):
         raise TypeError(f"expected the bytes of a file for content, got {excerpt(content)}")
     said = TextFormat.from_user(header, decimal, na_values)
-    if delimiter is not None and len(check_text(delimiter, "delimiter").encode()) != 1:
+    if delimiter is not None and not (len(check_text(delimiter, "delimiter")) == 1 and delimiter.isascii()):
         raise ValueError(f"expected one character for delimiter, got {delimiter!r:.60}")
     called: Any = words
     if not (isinstance(called, Mapping) and called.keys() <= {*said.words._fields}):

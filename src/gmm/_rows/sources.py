@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import cached_property, distinct_rows, equal_rows, itself, survey_of
+from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
@@ -202,7 +202,10 @@ class Source(ABC):
         vars(other).update(facts | changes)
         return other
 
-    survey = cached_property(survey_of)
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        return Survey(chunks_in_order(self, 1), self.n_features)
 
 
 class ArraySource(Source):
@@ -220,6 +223,7 @@ class ArraySource(Source):
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
+    survey = cached_property(survey_of)
     one_array = property(itself, doc="The source itself.")
 
     def merged(self) -> ArraySource:
@@ -349,17 +353,34 @@ def changed(what: str, how: str, expected: str = "the same rows each time") -> V
     return ValueError(f"{what} changed between two readings: {how}; expected {expected}")
 
 
+def check_part(values: Any, shape: tuple[int, ...], where: str) -> None:
+    """Check that what a source gives is an array of numbers of this shape.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    is_array = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
+    if not is_array or values.dtype.kind not in "biuf" or values.shape != shape:
+        got = f"{values.dtype} of shape {values.shape}" if is_array else f"a {type(values).__name__}"
+        raise ValueError(f"expected an array of numbers of shape {shape} in {where}, got {got}")
+
+
 def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:
     """Yield the chunks of a source, checked to be all of its rows in order.
 
     Raises
     ------
-    ValueError
-        If rows are missing, repeated or out of order.
+    TypeError, ValueError
+        If a chunk is none, or rows are missing, repeated or out of order.
     """
     stop, began, chunks = 0, perf_counter(), source.chunks(lane_rows)
     with closing(chunks) if isinstance(chunks, Generator) else nullcontext():  # a destructor would ignore Ctrl-C
         for chunk in chunks:
+            if not isinstance(chunk, Chunk):
+                raise TypeError(f"expected a Chunk of the source, got {excerpt(chunk)}")
+            check_part(chunk.rows, (len(chunk.rows), source.n_features), "a chunk")
             if chunk.first != stop:
                 raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
             stop += len(chunk.rows)

@@ -8,6 +8,7 @@ from io import StringIO
 from itertools import chain
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
@@ -66,6 +67,11 @@ def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]
 def _table(block: Mapping[str, Any]) -> pa.Table:
     if not isinstance(block, Mapping):
         raise TypeError(f"expected blocks that map names to columns, got {excerpt(block)}")
+    for name, column in block.items():
+        if isinstance(column, list | tuple) or getattr(getattr(column, "dtype", None), "kind", "") == "O":
+            for value in column:  # pyarrow follows one that contains itself until the process ends
+                if isinstance(value, list | tuple | dict | np.ndarray):
+                    raise ValueError(f"expected single values in column {name!r}, got {excerpt(value)}")
     try:
         return pa.table(dict(block))
     except (pa.ArrowException, TypeError) as error:
