@@ -633,7 +633,8 @@ class _Text:
     def _remedy_of(self, line: int) -> str:
         """Say how to read a table in spite of a line of more or fewer fields than others."""
         words, widths = self._format.words, [len(fields) for _, fields in self._records]
-        usual = max(widths[::-1], key=widths.count, default=0)
+        late = widths[len(widths) // 2 :]
+        usual = max(late[::-1], key=late.count, default=0)
         odd = [number for number, width in enumerate(widths[:-1]) if width != usual]
         if odd[:1] == [0] and not re.search(r"\w", "".join(self._records[0][1])):  # of a box around the table
             line = self._records[0][0]
