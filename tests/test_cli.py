@@ -518,8 +518,6 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     (tmp_path / "m").write_bytes(bash(f'{sys.executable} -c "{script}" | cat'))
     assert gmm.load(tmp_path / "m").means_.tolist() == gmm.load(model).means_.tolist()
     ok("sample", model, "-n", 3, "--out", "/dev/null")
-    for closed in (">&-", "2>&-", ">&- 2>&-"):
-        bash(f"{gmm_} info {model} {closed}")
     ok("sample", model, "-n", 3, "--out", long := tmp_path / ("n" * 251 + ".csv"))  # as long as a name can be
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", long.name]
 
@@ -729,7 +727,7 @@ def test_output_is_of_any_encoding_and_json_utf_8(iris, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-"])
 def test_a_closed_stream_is_an_empty_one(closed, iris):
     words = ["fit", *FAST, "-" if closed == "<&-" else str(iris)]
     command = f"exec {shlex.join([sys.executable, '-m', 'gmm', *map(str, words)])} {closed}"
