@@ -95,6 +95,9 @@ REACHED = {
     ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(NOISY),
     ("noise", "assigned parameters"): lambda: setattr(NOISY, "weights_", [0.5, 0.5]),
+    ("degrees_of_freedom='each'", "assigned parameters"): lambda: setattr(
+        heavy(degrees_of_freedom="each"), "weights_", [0.5, 0.5]
+    ),
     ("noise", "anomaly_threshold"): lambda: threshold(NOISY, X, 0.1),
     ("noise", "distance"): lambda: gmm.analysis.distance(fit(), NOISY),
     ("missing values", "anomaly_threshold"): lambda: threshold(fit(missing="em"), GAPS, 0.1),

@@ -381,7 +381,7 @@ def test_rows_without_a_value_have_the_weights_of_the_mixture(noise, dtype):
     if box is not None:
         parameters = parameters.with_noise(box, noise)
     fit = GaussianMixture(3, missing="em", random_state=1, noise=bool(noise)).fit(X)
-    fit._parameters = parameters
+    fit._mixture = parameters
     Y = Y.astype(dtype)
     for rows in (Y[empty], Y[empty][:1]):
         np.testing.assert_allclose(fit.predict_proba(rows), np.tile(parameters.weights, (len(rows), 1)), rtol=1e-6)

@@ -42,6 +42,7 @@ def test_every_start_that_was_climbed_has_a_history(rows, K, capsys):
     if K == 3:  # where their last passes are of all rows
         assert model.history_.lower_bounds[-1] in {trace.lower_bounds[-1] for trace in model.histories_}
     model.weights_ = np.full(K, 1 / K)
+    model.predict(rows)
     for without in (model, GaussianMixture(2), GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])):
         assert not hasattr(without, "histories_")
 

@@ -220,7 +220,7 @@ def test_ellipses_and_levels_hold_their_share_of_the_rows(fitted):
         outline = ellipse(two._parameters, 0, content)
         assert Path(outline).contains_points(rows).mean() == pytest.approx(content, abs=0.02)
     alone = GaussianMixture.from_parameters([1.0], two.means_[:1], two.covariances_[:1])
-    alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.for_components([0]))
+    alone._mixture = alone._parameters.with_other(tails=two._parameters.tails.for_components([0]))
     fall = alone.score_samples(rows) - alone.score_samples(two.means_[:1])
     for least in (-1, -3, -6):
         assert tails.content(least) == pytest.approx((fall > least).mean(), abs=0.01)

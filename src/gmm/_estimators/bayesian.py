@@ -480,20 +480,20 @@ class BayesianGaussianMixture(FittedMixture):
         """Parameters of the posterior of the weights."""
         posterior = posterior_of(self)
         if not posterior.prior.sticks:
-            return self._public(posterior.prior.concentration + posterior.counts)
+            return self._public_array(posterior.prior.concentration + posterior.counts)
         own, rest = posterior.prior.sticks_of(posterior.counts)
-        return self._public(own), self._public(rest)
+        return self._public_array(own), self._public_array(rest)
 
     @property
     def mean_precision_(self) -> NDArray[Any]:
         """Precisions β_k of the means, (K,)."""
-        return self._public(posterior_of(self).mean_precisions)
+        return self._public_array(posterior_of(self).mean_precisions)
 
     @property
     def degrees_of_freedom_(self) -> NDArray[Any] | float:
         """Degrees of freedom ν_k, (K,), or a number that all components share."""
         posterior = posterior_of(self)
-        return float(posterior.dof[0]) if posterior.model.layout.pooled else self._public(posterior.dof)
+        return float(posterior.dof[0]) if posterior.model.layout.pooled else self._public_array(posterior.dof)
 
     @property
     def weight_concentration_prior_(self) -> float:
@@ -508,7 +508,7 @@ class BayesianGaussianMixture(FittedMixture):
     @property
     def mean_prior_(self) -> NDArray[Any]:
         """Mean of the prior of the means, (d,)."""
-        return self._public(posterior_of(self).prior.mean)
+        return self._public_array(posterior_of(self).prior.mean)
 
     @property
     def degrees_of_freedom_prior_(self) -> float:
@@ -520,21 +520,21 @@ class BayesianGaussianMixture(FittedMixture):
         """Inverse of the scale of the prior of the precisions."""
         posterior = posterior_of(self)
         scale = posterior.prior.scale
-        return float(scale) if posterior.model.layout is SPHERICAL else self._public(scale)
+        return float(scale) if posterior.model.layout is SPHERICAL else self._public_array(scale)
 
     @property
     def counts_(self) -> NDArray[Any]:
         """Expected numbers of rows n_k, (K,)."""
-        return self._public(posterior_of(self).counts)
+        return self._public_array(posterior_of(self).counts)
 
     @property
     def n_effective_components_(self) -> int:
         """Number of components that expect at least one row."""
         return posterior_of(self).n_effective
 
-    def _assign(self, **given: ArrayLike) -> NoReturn:
+    def _assign(self, name: str, values: ArrayLike) -> NoReturn:
         raise AttributeError(
-            f"cannot assign {next(iter(given))}_ of a {type(self).__name__}: it follows from the posterior. "
+            f"cannot assign {name}_ of a {type(self).__name__}: it follows from the posterior. "
             "GaussianMixture.from_parameters makes a mixture of given numbers."
         )
 

@@ -39,12 +39,12 @@ from gmm._validation import given
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.rows import check_feature_names
-from gmm._validation.scalars import check_boolean, check_choice, check_whole
+from gmm._validation.scalars import check_boolean, check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, MixturePosterior, NormalInverseWishart, parts
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
@@ -55,6 +55,15 @@ if TYPE_CHECKING:
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 _OF_CLASSES = "classes_", "component_classes_"
+_OF_FIT = "history_ histories_ converged_ n_iter_ lower_bound_ lower_bounds_ remarks_ _metadata".split()
+_OF_FIT += _OF_CLASSES
+_NUMBERS: dict[str, Callable[[MixtureParameters], Array]] = {
+    "weights": lambda mixture: mixture.weights,
+    "means": lambda mixture: mixture.means,
+    "covariances": lambda mixture: mixture.written_out,
+    "precisions": lambda mixture: mixture.model.layout.gram(mixture.whiteners),
+    "precisions_cholesky": lambda mixture: mixture.model.layout.transposed(mixture.whiteners),
+}
 
 
 class FittedMixture(Estimator):
@@ -89,8 +98,9 @@ class FittedMixture(Estimator):
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
-    _parameters: MixtureParameters | None = None
-    _assigned: Mapping[str, Any] = MappingProxyType({})  # parameters, until there are all
+    _mixture: MixtureParameters | None = None
+    # Arrays that were read, with what they held then, or assigned since the mixture was used, with None.
+    _public: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]] = MappingProxyType({})
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
 
@@ -606,53 +616,48 @@ class FittedMixture(Estimator):
 
     @property
     def weights_(self) -> NDArray[Any]:
-        """Weights π_k, (K,), read-only; assign a changed copy."""
-        return self._part("weights")
+        """Weights π_k, (K,)."""
+        return self._attribute("weights")
 
     @weights_.setter
     def weights_(self, values: ArrayLike) -> None:
-        self._assign(weights=values)
+        self._assign("weights", values)
 
     @property
     def means_(self) -> NDArray[Any]:
-        """Means μ_k, (K, d), read-only; assign a changed copy."""
-        return self._part("means")
+        """Means μ_k, (K, d)."""
+        return self._attribute("means")
 
     @means_.setter
     def means_(self, values: ArrayLike) -> None:
-        self._assign(means=values)
+        self._assign("means", values)
 
     @property
     def covariances_(self) -> NDArray[Any]:
-        """Covariances Σ_k, in the shape of the covariance type, read-only; assign a changed copy."""
-        return self._part("covariances")
+        """Covariances Σ_k, in the shape of the covariance type."""
+        return self._attribute("covariances")
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
-        self._assign(covariances=values)
+        self._assign("covariances", values)
 
     @property
     def precisions_(self) -> NDArray[Any]:
         """Inverses of the covariances, in the same shape."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.gram(parameters.whiteners))
+        return self._attribute("precisions")
 
     @precisions_.setter
     def precisions_(self, values: ArrayLike) -> None:
-        model = self._model()
-        K, d = self._shape_for(values)
-        precisions, _ = given.check_spread(values, "precision", K, d, model)
-        self._assign(covariances=model.layout.inverse(precisions, d))
+        self._assign("precisions", values)
 
     @property
     def precisions_cholesky_(self) -> NDArray[Any]:
         """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.transposed(parameters.whiteners))
+        return self._attribute("precisions_cholesky")
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: ArrayLike) -> None:
-        self.precisions_ = given.check_precision_factors(values, *self._shape_for(values), self._model().layout)
+        self._assign("precisions_cholesky", values)
 
     @property
     def n_parameters_(self) -> int:
@@ -664,7 +669,12 @@ class FittedMixture(Estimator):
         raise NotImplementedError
 
     def __sklearn_is_fitted__(self) -> bool:
-        return self._parameters is not None
+        assigned = self._public.keys()
+        return self._mixture is not None or bool({"weights", "means"} <= assigned and assigned & given.SPREADS)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickles and copies have: the mixture as it would be used, and no array that others may change."""
+        return vars(self) | ({} if self._parameters is None else {"_public": {}})
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the mixture below it."""
@@ -673,47 +683,48 @@ class FittedMixture(Estimator):
     def _html_parts(self) -> list[object]:
         return [] if self._parameters is None else summary_of(self).html()
 
-    def _model(self) -> CovarianceModel:
-        return model_of(self) if self._parameters is None else self._parameters.model.whole
-
-    def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
-        """K and d of the mixture or, before a fit, those that such covariances imply."""
-        if self._parameters is not None:
-            return self._parameters.n_components, self._parameters.n_features
-        shape = np.shape(values)
-        return check_whole(self.n_components, "n_components"), shape[-1] if len(shape) > 1 else 1
-
-    def _public(self, values: Array) -> NDArray[Any]:
+    def _public_array(self, values: Array) -> NDArray[Any]:
         return contract.as_public_array(values, self._dtype)
 
-    def _part(self, name: str) -> NDArray[Any]:
-        """Return weights, means or covariances; before there are all three, one that was assigned."""
-        if self._parameters is None and name in self._assigned:
-            return np.asarray(self._assigned[name])
-        parameters = fitted_parameters(self)
-        return self._public(parameters.written_out if name == "covariances" else getattr(parameters, name))
+    def _attribute(self, name: str) -> NDArray[Any]:
+        """Return the array that was assigned or read before, or else the mixture's numbers; writing into it counts."""
+        if name in self._public:
+            return self._public[name][0]
+        mixture = self._mixture or fitted_parameters(self)
+        own = self._public_array(_NUMBERS[name](mixture))
+        if self._variational or mixture.noise or np.ndim(mixture.tails.degrees):
+            return own
+        public: dict[str, Any] = vars(self).setdefault("_public", {})
+        return public.setdefault(name, (own.copy(), own))[0]
 
-    def _assign(self, **values: ArrayLike) -> None:
-        """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before, parts = self._parameters and self._parameters.whole(), {**self._assigned}
-        if before is not None:
-            refuse("noise", {"assigned parameters": before.noise})
-            parts = {name: getattr(before, name) for name in PARTS}
-            values = {name: given.check_array(value, f"{name}_", parts[name].shape) for name, value in values.items()}
-        parts |= values
-        if len(parts) < len(PARTS):
-            self._assigned = parts
-            return
-        checked = given.check_user_mixture(**parts, model=self._model())
-        if before is None and len(checked.means) != (K := check_whole(self.n_components, "n_components")):
-            raise ValueError(f"expected means_ of {K} components, got {len(checked.means)}")
-        self._parameters = checked if before is None else checked.with_other(tails=before.tails)
+    def _assign(self, name: str, values: ArrayLike) -> None:
+        if self._mixture is not None:
+            each = bool(np.ndim(self._mixture.tails.degrees))
+            refuse("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
+        others = {other: array for other, array in self._public.items() if other != name}
+        self._public = others | {name: (given.check_array(values, f"{name}_"), None)}
+
+    @property
+    def _parameters(self) -> MixtureParameters | None:
+        """The mixture, of what was assigned or written into its arrays since its last use; None before there is one."""
+        if not self._public:
+            return self._mixture
+        read = tuple(self._public.items())
+        changed = {name: array for name, (array, own) in read if own is None or not np.array_equal(array, own)}
+        if not changed or not self.__sklearn_is_fitted__():
+            return self._mixture
+        before = None if self._mixture is None else self._mixture.whole()
+        model = model_of(self) if before is None else before.model
+        mixture = given.check_assigned(changed, before, model)
         # The record of the fit does not describe these parameters.
-        of_fit = "history_ histories_ converged_ n_iter_ lower_bound_ lower_bounds_ remarks_ _metadata"
-        for name in of_fit.split():
+        for name in _OF_FIT:
             vars(self).pop(name, None)
+        stale = () if changed.keys() <= {"weights", "means"} else given.SPREADS - changed.keys()
+        self._public = {name: (array, array.copy()) for name, (array, _) in read if name not in stale}
+        self._mixture = mixture
         if "n_features_in_" not in vars(self):
-            contract.record_features(self, checked.n_features, None)
+            contract.record_features(self, mixture.n_features, None)
+        return mixture
 
     @property
     def noise_weight_(self) -> float:
@@ -915,7 +926,7 @@ def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source
     return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
 
-def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
+def fitted_parameters(mixture: object) -> MixtureParameters:
     """Return the parameters of a fitted mixture.
 
     Raises
@@ -923,11 +934,12 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     NotFittedError
         If the mixture has no parameters yet.
     """
-    check_is_mixture(mixture)
-    if mixture._parameters is None:
+    parameters = mixture._parameters if isinstance(mixture, FittedMixture) else None
+    if parameters is None:
+        check_is_mixture(mixture)
         options.check_is_fitted(mixture)
-    assert mixture._parameters is not None  # this is what was checked
-    return mixture._parameters
+    assert parameters is not None  # this is what was checked
+    return parameters
 
 
 def check_is_mixture(mixture: object) -> None:
@@ -1019,7 +1031,7 @@ def set_mixture(
     All at once, so that fits in several threads do not mix.
     """
     vars(mixture).pop("_metadata", None)  # of other parameters
-    vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
+    vars(mixture).update(fit | {"_mixture": parameters, "_public": {}, "_dtype": dtype})
     contract.record_features(mixture, parameters.n_features, names)
 
 

@@ -177,8 +177,9 @@ class GaussianMixture(FittedMixture):
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
         and VEE, EVE, VVE, EEV, VEV, EVV, "factor" and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
-        (K,) for "spherical" and EII. These arrays, the weights and the means are read-only: numpy refuses
-        ``means_[0] += 1``. Change a copy and assign it, as in ``mixture.means_ = changed``.
+        (K,) for "spherical" and EII. These arrays, the weights and the means may be assigned and changed in place, as
+        those of scikit-learn. The next use of the mixture checks the numbers; of covariances, precisions and factors
+        the last assigned counts, and until then the others are as they were. Beside `noise` they are read-only.
     loadings_ : ndarray of shape (K, d, q)
         *Beyond*: loadings Λ_k of "factor" and "ppca", the most telling factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
         diagonal. Their signs are arbitrary; the largest loading of each factor is positive. With so many factors that
@@ -721,12 +722,12 @@ class GaussianMixture(FittedMixture):
     @property
     def loadings_(self) -> NDArray[Any]:
         """Loadings Λ_k, (K, d, q), of "factor" and "ppca"."""
-        return self._public(factors_of(self, "loadings_").loadings)
+        return self._public_array(factors_of(self, "loadings_").loadings)
 
     @property
     def noise_variance_(self) -> NDArray[Any]:
         """Variances beside the factors, the diagonals of Ψ_k, (K, d), of "factor" and "ppca"."""
-        return self._public(factors_of(self, "noise_variance_").noise)
+        return self._public_array(factors_of(self, "noise_variance_").noise)
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""

@@ -84,6 +84,8 @@ _TABLE: tuple[tuple[str, str | tuple[str, ...], str, str], ...] = (
      "fit with noise=False, or use gmm.exchange.onnx or gmm.exchange.mclust"),
     ("noise", "assigned parameters",
      "the weights of the components do not give the box of noise", "fit with noise=False"),
+    ("degrees_of_freedom='each'", "assigned parameters",
+     "each component keeps its own degrees of freedom, whatever else it is assigned", "leave degrees_of_freedom out"),
     ("noise", "anomaly_threshold",
      "no row lies below the density of noise", "fit with noise=False, or take the rows whose label is -1"),
     ("noise", "distance",

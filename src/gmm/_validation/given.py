@@ -27,11 +27,13 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, OF_EACH, StudentTails, Tails
 
 Floats = NDArray[np.float64]
+SPREADS = frozenset({"covariances", "precisions", "precisions_cholesky"})
 _LARGEST = 1e150
 _LEAST = 1 / float_info.max  # of variances: the inverse of less is infinite
 _LARGEST_SCATTER = 1e304
 _LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
+_AGREEMENT = 1e-3  # relative, beside rounding
 _CONSTRAINED = 1e-5  # relative: covariances that were rounded to float32 still satisfy their model
 _ROUNDING = 16 * np.finfo(np.float64).eps  # relative error of the smallest eigenvalue of a well-conditioned matrix
 
@@ -175,25 +177,6 @@ def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats
     return weights
 
 
-def check_precision_factors(value: Any, n_components: int, n_features: int, layout: Layout) -> Floats:
-    """Check the triangular factors of precisions, or 1/σ; return their products, the precisions.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the shape is wrong, or a factor or a product is not finite.
-    """
-    factors = check_numbers(value, "precisions_cholesky_", layout.shape(n_components, n_features))
-    with np.errstate(over="ignore", invalid="ignore"):
-        precisions = layout.gram(layout.transposed(factors))
-    if not np.isfinite(precisions).all():
-        raise ValueError(
-            "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
-            f"{np.abs(factors).max():.3g}; give X a larger unit"
-        )
-    return precisions
-
-
 def check_user_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture that a user passes, and normalise the weights.
 
@@ -214,6 +197,70 @@ def check_user_mixture(weights: Any, means: Any, covariances: Any, model: Covari
     mixture = check_mixture(weights, means, covariances, model)
     check_coordinates(mixture.means, "means", mixture.means.shape)
     return mixture.with_other(weights=check_weights(mixture.weights, mixture.n_components))
+
+
+def check_assigned(
+    changed: Mapping[str, FloatArray], before: MixtureParameters | None, model: CovarianceModel
+) -> MixtureParameters:
+    """Check a mixture of which some parameters were assigned; of several `SPREADS` the last counts.
+
+    Parameters
+    ----------
+    changed : mapping of names to arrays
+        In the order of their assignment.
+    before : MixtureParameters or None
+        Has the others, and the tails.
+    model : CovarianceModel
+
+    Raises
+    ------
+    ValueError
+        If they are not a mixture of as many columns as `before`, or two of them contradict each other.
+    """
+    spreads, parts = [name for name in changed if name in SPREADS], dict[str, FloatArray](changed)
+    if before is not None:
+        parts = {name: getattr(before, name) for name in PARTS[: 2 if spreads else 3]} | parts
+    of_each = [name for name in parts if not (model.layout.pooled and name in SPREADS)]
+    counts = [sum(parts[name].shape[:1]) for name in of_each]
+    if len({*counts}) > 1:
+        names, got = " and ".join(f"{name}_" for name in of_each), " and ".join(map(str, counts))
+        raise ValueError(f"expected as many components in {names}, got {got}: assign the others too")
+    means = _centres(parts["means"])
+    K, d = means.shape
+    if before is not None and d != before.n_features:
+        raise ValueError(f"The parameter 'means_' should have the shape of {(K, before.n_features)}, but got {(K, d)}")
+    *others, covariances = [_covariances(name, parts[name], K, d, model) for name in spreads or PARTS[2:]]
+    mixture = check_user_mixture(parts["weights"], means, covariances, model)
+    for name, other in zip(spreads, others, strict=False):  # the last of the spreads is the mixture's
+        white, eps = mixture.whiteners, np.finfo(np.result_type(*(parts[each] for each in spreads))).eps
+        if model.layout.axis_aligned:
+            apart = np.abs(model.layout.gram(white) * other - 1)
+        else:
+            apart = np.abs(white @ other @ white.swapaxes(-1, -2) - np.eye(d))
+        rounding = 16 * eps / np.finfo(np.float64).eps * mixture.rounding.max()
+        if not apart.max() <= _AGREEMENT + rounding:
+            of_which = "" if model.layout.pooled else f" of component {apart.reshape(K, -1).max(axis=1).argmax()}"
+            raise ValueError(
+                f"{name}_ and {spreads[-1]}_{of_which} contradict each other: expected those of the same covariances. "
+                "Assign one of them, and the other follows."
+            )
+    return mixture if before is None else mixture.with_other(tails=before.tails)
+
+
+def _covariances(name: str, values: FloatArray, K: int, d: int, model: CovarianceModel) -> Floats:
+    """Return the covariances that covariances, precisions or factors of precisions, which a name says, give."""
+    if name == "covariances":
+        return check_spread(values, "covariance", K, d, model)[0]
+    if name == "precisions_cholesky":
+        factors = check_numbers(values, "precisions_cholesky_", model.layout.shape(K, d))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = model.layout.gram(model.layout.transposed(factors))
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
+                f"{np.abs(factors).max():.3g}; give X a larger unit"
+            )
+    return model.layout.inverse(check_spread(values, "precision", K, d, model)[0], d)
 
 
 def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
@@ -239,18 +286,22 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
     ValueError
         If a shape or a value is wrong; the message gives the component.
     """
+    centres = _centres(means)
+    n_components, n_features = centres.shape
+    shares = check_shares(weights, n_components)
+    spread, factors = check_spread(covariances, "covariance", n_components, n_features, model)
+    mixture = MixtureParameters(shares, centres, spread, model, factors)
+    check_constraint(mixture)
+    return mixture
+
+
+def _centres(means: Any) -> Floats:
     centres = _floats(means, "means")
     if centres.ndim != 2 or 0 in centres.shape:
         raise ValueError(
             f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
         )
-    n_components, n_features = centres.shape
-    shares = check_shares(weights, n_components)
-    centres = check_numbers(centres, "means", centres.shape)
-    spread, factors = check_spread(covariances, "covariance", n_components, n_features, model)
-    mixture = MixtureParameters(shares, centres, spread, model, factors)
-    check_constraint(mixture)
-    return mixture
+    return check_numbers(centres, "means", centres.shape)
 
 
 def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside_noise: bool = False) -> Floats:
@@ -294,8 +345,8 @@ def _floats(value: Any, name: str) -> FloatArray:
     return as_floats(as_array(value, name), name)
 
 
-def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
-    """Check that an array-like has a shape and finite values, and return it as floats.
+def check_array(value: Any, name: str, shape: tuple[int, ...] | None = None) -> FloatArray:
+    """Check that an array-like has a shape, if one is given, and finite values, and return it as floats.
 
     Raises
     ------
@@ -303,7 +354,7 @@ def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
         If the shape is wrong or a value is not finite; the message gives its index.
     """
     array = _floats(value, name)
-    if array.shape != shape:
+    if shape not in (None, array.shape):
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
     _check_finite(array, f"The parameter '{name}'", name)
     return array
