@@ -137,3 +137,32 @@ def test_what_is_no_mixture_is_refused(changed, message):
     theirs = peers.GaussianMixture(2, random_state=0).fit(X)
     vars(theirs).update(changed)
     refused(message, from_sklearn, theirs)
+
+
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+@pytest.mark.parametrize(
+    "how", [{}, *({"weight_concentration_prior_type": f"dirichlet_{each}"} for each in ("process", "distribution"))]
+)
+def test_scikit_learns_extension_interface_is_read_alike(covariance_type, how):
+    kind = BayesianGaussianMixture if how else GaussianMixture
+    ours = kind(n_components=4, covariance_type=covariance_type, random_state=0, **how).fit(X)
+    theirs = to_sklearn(ours)
+    for name in ("_estimate_log_prob", "_estimate_weighted_log_prob"):
+        np.testing.assert_allclose(getattr(ours, name)(X), getattr(theirs, name)(X), rtol=1e-9)
+    np.testing.assert_allclose(ours._estimate_log_weights(), theirs._estimate_log_weights(), rtol=1e-9)
+    for one, other in zip(ours._estimate_log_prob_resp(X), theirs._estimate_log_prob_resp(X), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    if not how:
+        assert ours._n_parameters() == theirs._n_parameters()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_initialize_parameters", "_initialize", "_e_step", "_m_step", "_estimate_log_prob", "_estimate_log_weights"],
+)
+def test_a_subclass_that_overrides_a_step_of_scikit_learns_fit_is_refused_at_the_fit(name):
+    for kind in (GaussianMixture, BayesianGaussianMixture):
+        other = type("Mine", (kind,), {name: lambda self, *_: None})(n_components=2)
+        refused(f"Mine overrides {name}, which fit does not call: use ", other.fit, X, error=TypeError)
+    mine = type("Mine", (GaussianMixture,), {"predict": lambda self, X: X})(n_components=2, random_state=0)
+    assert mine.fit(X).converged_

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 import gmm
 import reference
@@ -453,3 +454,17 @@ def test_features_that_ask_for_nothing_are_the_ordinary_fit(covariance_type, how
         assert_same_bits(asked, plain)
         assert asked.n_parameters_ == plain.n_parameters_
         np.testing.assert_array_equal(asked.score_samples(X), plain.score_samples(X))
+
+
+@pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
+@pytest.mark.parametrize("how", [{}, {"tails": "t"}, {"missing": "em"}], ids=["normal", "heavy tails", "gaps"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_densities_of_components_add_up_to_that_of_the_rows(covariance_type, how, dtype):
+    rows = blobs(d=3).astype(dtype)
+    if "missing" in how:
+        rows[::5, 1] = np.nan
+    mixture = GaussianMixture(K, covariance_type=covariance_type, max_iter=3, random_state=0, **how).fit(rows)
+    log_densities = mixture.component_log_density(rows)
+    assert log_densities.dtype == dtype
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(logsumexp(log_densities, axis=1, b=mixture.weights_), mixture.score_samples(rows), rtol)

@@ -18,6 +18,26 @@ from numpy.typing import NDArray
 from gmm._text.words import column_names, suggestion
 from gmm._values.layouts import Array
 
+_EM = "gmm.em.steps, or a loop of your own over gmm.em.e_step and gmm.em.m_step"
+_START = "init_params, which may be a function that returns responsibilities"
+_DENSITY = "component_log_density for other code, as components of a fit are normal or Student's t"
+_STEPS = {  # of a fit of scikit-learn's mixtures, with what to use instead
+    "_initialize_parameters": _START,
+    "_initialize": _START,
+    "_e_step": _EM,
+    "_m_step": _EM,
+    "_compute_lower_bound": _EM,
+    "_estimate_weights": "fixed, prior or gmm.em",
+    "_estimate_means": "fixed, prior or gmm.em",
+    "_estimate_precisions": "fixed, prior or gmm.em",
+    "_estimate_log_prob": _DENSITY,
+    "_estimate_weighted_log_prob": _DENSITY,
+    "_estimate_log_prob_resp": _DENSITY,
+    "_estimate_log_weights": "fixed or weights_init",
+    "_check_parameters": "fit, which may check and then call the fit of its base class",
+    "_get_parameters": "the callback of fit",
+    "_set_parameters": "the callback of fit",
+}
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
 _VARIADIC = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
@@ -180,6 +200,20 @@ class Estimator:
                 f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
             )
         return sorted(_defaults(cls))
+
+
+@functools.cache
+def check_overrides(cls: Any, base: Any) -> None:
+    """Check that no subclass overrides a private step of scikit-learn's fit, which this package would not call.
+
+    Raises
+    ------
+    TypeError
+        If one does.
+    """
+    for name, instead in _STEPS.items():
+        if getattr(cls, name, None) is not getattr(base, name, None):
+            raise TypeError(f"{cls.__name__} overrides {name}, which fit does not call: use {instead}")
 
 
 @functools.cache

@@ -169,6 +169,8 @@ class FittedMixture(Estimator):
         """
         with outcome.one_warning() as found:
             options.check_parameters(self)
+            kind: Any = type(self)
+            contract.check_overrides(kind, FittedMixture)
             callback = options.check_callback(callback)
             source = source_to_fit(self, X, sample_weight, error_covariance)
             classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
@@ -426,6 +428,32 @@ class FittedMixture(Estimator):
         values = log_evidence_of(self._scorer(), source, place(out, source))
         return values if out is None else out
 
+    def component_log_density(self, X: ArrayLike, *, error_covariance: Any = None) -> NDArray[Any]:
+        """Compute the log density of each row under each component, without the weights; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        error_covariance : array-like, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            log p(x_i | component k), in nats; of a `BayesianGaussianMixture`, its expectation. float32 for float32
+            rows, else float64. Without `noise`, ``score_samples(X)`` is the log of the sum of their exponentials,
+            weighted by ``weights_``.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [2.0]], [[[1.0]], [[1.0]]])
+        >>> mixture.component_log_density([[0.0], [1.0]]).round(2)
+        array([[-0.92, -2.92],
+               [-1.42, -1.42]])
+        """
+        return self._scorer().log_densities(source_of(self, X, error_covariance=error_covariance))
+
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
     ) -> float:
@@ -663,6 +691,19 @@ class FittedMixture(Estimator):
     def n_parameters_(self) -> int:
         """Number of free parameters."""
         return fitted_parameters(self).n_parameters
+
+    def _estimate_log_prob(self, X: ArrayLike) -> NDArray[Any]:  # this and the next three under scikit-learn's names
+        return self.component_log_density(X)
+
+    def _estimate_log_weights(self) -> NDArray[Any]:
+        return fitted_parameters(self).log_weights
+
+    def _estimate_weighted_log_prob(self, X: ArrayLike) -> NDArray[Any]:
+        return self._estimate_log_prob(X) + self._estimate_log_weights()
+
+    def _estimate_log_prob_resp(self, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        log_densities = self.score_samples(X)
+        return log_densities, self._estimate_weighted_log_prob(X) - log_densities[:, None]
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         """What the parameters ask to maximise over mixtures of the rows."""

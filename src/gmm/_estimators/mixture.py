@@ -729,6 +729,9 @@ class GaussianMixture(FittedMixture):
         """Variances beside the factors, the diagonals of Ψ_k, (K, d), of "factor" and "ppca"."""
         return self._public_array(factors_of(self, "noise_variance_").noise)
 
+    def _n_parameters(self) -> int:  # under scikit-learn's name
+        return self.n_parameters_
+
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
         is_same = fitted.model_of(self) is parameters.model

@@ -141,6 +141,16 @@ class Scorer(NamedTuple):
         """The probability of each component given each row, (n, K), in the type of the rows."""
         return self._one("responsibilities", source, where)
 
+    def log_densities(self, source: Source) -> NDArray[Any]:
+        """The log density of each row under each component alone, (n, K), in the type of the rows."""
+        mixture, columns = self.parameters.densities(), list[NDArray[Any]]()
+        with self._e_step(source) as e_step:
+            for k in range(mixture.n_components):
+                values = e_step.rows(mixture.component(k), log_evidence=True).log_evidence
+                assert values is not None  # it was requested
+                columns.append(in_place(values, source, True))
+        return np.stack(columns, axis=1)
+
     def largest_responsibilities(self, source: Source) -> Array:
         """The largest responsibility of each row, (n,)."""
         return self._one("largest", source, True).astype(np.float64, copy=False)

@@ -277,6 +277,16 @@ class MixtureParameters:
         """What the log densities of a variational posterior expect (`mstep.log_offset`); None of other mixtures."""
         return None
 
+    @property
+    def log_weights(self) -> Array:
+        """Logarithms of the weights, (K,); of a posterior, their expectations."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.weights))
+
+    def densities(self) -> WhitenedMixture:
+        """Return what a pass reads for log densities of the components alone, without weights and noise."""
+        return self.with_other(weights=np.ones(self.n_components), noise=NO_NOISE).whitened()
+
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π.
 

@@ -18,6 +18,7 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
 from gmm._values.noise import Noise
 from gmm._values.parameters import Estimate, Kind, MixtureParameters
+from gmm._values.whitened import WhitenedMixture
 
 
 class PriorMoments(NamedTuple):
@@ -352,3 +353,15 @@ class MixturePosterior(MixtureParameters):
         """What the expected log densities depend on beside the parameters."""
         pseudocount = self.prior.dof * (self.n_components if self.model.layout.pooled else 1)
         return self.prior.shrinkage, pseudocount, self.prior.concentration, self.prior.sticks, self.weight
+
+    @property
+    def log_weights(self) -> Array:
+        return np.asarray(self.whitened().log_offset - self.densities().log_offset)
+
+    def densities(self) -> WhitenedMixture:
+        """Return what a pass reads for the expected log density of each component (Bishop 2006, 10.64 and 10.65)."""
+        from scipy.special import digamma
+
+        plain, d = self.plugged_in().densities(), self.n_features
+        expected = digamma((self.dof - np.arange(d)[:, None]) / 2).sum(axis=0) + d * np.log(2 / self.dof)
+        return plain._replace(log_offset=plain.log_offset + (expected - d / self.mean_precisions) / 2)

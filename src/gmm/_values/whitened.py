@@ -62,6 +62,15 @@ class WhitenedMixture(NamedTuple):
         whiteners = of.diagonal(whiteners, d) if layout.axis_aligned else of.dense(whiteners, K, d)
         return whole._replace(layout=layout, whiteners=np.ascontiguousarray(whiteners))
 
+    def component(self, k: int) -> WhitenedMixture:
+        """Return the mixture of one component alone."""
+        one = slice(k, k + 1)
+        whiteners = self.whiteners if self.layout.pooled else self.whiteners[one]
+        tails = None if self.tails is None else self.tails[one]
+        return self._replace(
+            log_offset=self.log_offset[one], centres=self.centres[one], whiteners=whiteners, tails=tails
+        )
+
     @property
     def n_components(self) -> int:
         """K."""
