@@ -247,7 +247,8 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def clients(session: nox.Session) -> None:
     """Compare what other packages answer with scikit-learn's mixtures and with those of this package."""
-    session.install(".", "pytest>=8", "scikit-lego", "pyod", "rdt", "graspologic", "setuptools<81")
+    packages = "scikit-lego", "pyod", "rdt", "graspologic", "skl2onnx", "onnxruntime", "simpeg"
+    session.install(".", "pytest>=8", *packages, "setuptools<81")
     session.run("python", "-m", "pytest", "-q", "--noconftest", "-W", "ignore", "tests/clients.py", *session.posargs)
 
 

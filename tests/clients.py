@@ -10,8 +10,10 @@ import pytest
 import sklearn.mixture
 from graspologic.cluster import GaussianCluster
 from graspologic.plot import pairplot_with_gmm
+from onnxruntime import InferenceSession
 from pyod.models.gmm import GMM
 from rdt.transformers import ClusterBasedNormalizer
+from simpeg.utils import WeightedGaussianMixture
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
@@ -114,3 +116,39 @@ def test_pairs_of_columns(monkeypatch):
 
     theirs, ours = answers(ask, monkeypatch)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("kind", [gmm.GaussianMixture, gmm.BayesianGaussianMixture])
+def test_graphs(kind, covariance_type, monkeypatch):
+    for each in (gmm.GaussianMixture, gmm.BayesianGaussianMixture):
+        monkeypatch.setattr(f"sklearn.mixture.{each.__name__}", each)
+    from skl2onnx import to_onnx  # which looks classes up when it is imported
+
+    model = kind(n_components=3, covariance_type=covariance_type, random_state=0).fit(ROWS)
+    graph = to_onnx(model, ROWS[:1], options={id(model): {"score_samples": True}}, target_opset=18)
+    labels, shares, scores = InferenceSession(graph.SerializeToString()).run(None, {"X": ROWS})
+    np.testing.assert_array_equal(labels.ravel(), model.predict(ROWS))
+    np.testing.assert_allclose(shares, model.predict_proba(ROWS), atol=1e-5)
+    np.testing.assert_allclose(scores.ravel(), model.score_samples(ROWS), rtol=1e-5)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_steps_of_geophysics(covariance_type):
+    rows = np.vstack([ROWS, ROWS[120:], ROWS[240:]])
+    model = gmm.GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(rows)
+    expected = model.score_samples(rows)
+    model.means_ = model.means_[::-1]
+    model.weights_ = model.weights_[::-1]
+    if covariance_type != "tied":
+        model.covariances_ = model.covariances_[::-1]
+    WeightedGaussianMixture.compute_clusters_precisions(model)
+    np.testing.assert_allclose(model.score_samples(rows), expected)
+    WeightedGaussianMixture.order_clusters_GM_weight(model)
+    assert (np.diff(model.weights_) <= 0).all()
+    np.testing.assert_allclose(model.score_samples(rows), expected)
+    WeightedGaussianMixture.compute_clusters_covariances(model)
+    np.testing.assert_allclose(model.score_samples(rows), expected)
+    of_rows = WeightedGaussianMixture._estimate_log_gaussian_prob_with_sensW
+    weighed = of_rows(model, rows, np.ones_like(rows), model.means_, model.precisions_cholesky_, covariance_type)
+    np.testing.assert_allclose(model._estimate_log_prob(rows), weighed)

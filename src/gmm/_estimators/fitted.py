@@ -38,7 +38,7 @@ from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
-from gmm._validation.rows import check_feature_names
+from gmm._validation.rows import as_array, as_floats, check_feature_names
 from gmm._validation.scalars import check_boolean, check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for
 from gmm._values.layouts import Array, SingularMatrixError
@@ -743,7 +743,7 @@ class FittedMixture(Estimator):
             each = bool(np.ndim(self._mixture.tails.degrees))
             refuse("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
         others = {other: array for other, array in self._public.items() if other != name}
-        self._public = others | {name: (given.check_array(values, f"{name}_"), None)}
+        self._public = others | {name: (as_floats(as_array(values, f"{name}_"), f"{name}_"), None)}
 
     @property
     def _parameters(self) -> MixtureParameters | None:

@@ -345,8 +345,8 @@ def _floats(value: Any, name: str) -> FloatArray:
     return as_floats(as_array(value, name), name)
 
 
-def check_array(value: Any, name: str, shape: tuple[int, ...] | None = None) -> FloatArray:
-    """Check that an array-like has a shape, if one is given, and finite values, and return it as floats.
+def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Check that an array-like has a shape and finite values, and return it as floats.
 
     Raises
     ------
@@ -354,7 +354,7 @@ def check_array(value: Any, name: str, shape: tuple[int, ...] | None = None) -> 
         If the shape is wrong or a value is not finite; the message gives its index.
     """
     array = _floats(value, name)
-    if shape not in (None, array.shape):
+    if array.shape != shape:
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
     _check_finite(array, f"The parameter '{name}'", name)
     return array
