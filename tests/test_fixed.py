@@ -1,6 +1,7 @@
 """Fixed parameters: against the twin and scipy's optimum, what must not move, and what is refused."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -490,3 +491,21 @@ REFUSED = {
 def test_what_no_cell_can_have_is_refused(name):
     how, words = REFUSED[name]
     refused(words, searched, **how)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+@pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "VII", "VEE"])
+@pytest.mark.parametrize("what", ["weights", "covariances", "both"])
+def test_fixed_weights_and_covariances_go_to_the_groups_that_have_them(name, order, what):
+    """Whatever their order: groups were numbered from heavy to light, and what is fixed laid over them by number."""
+    rng, sizes, widths = np.random.default_rng(0), np.array([60, 360, 180]), np.array([0.5, 2.0, 1.0])
+    X = 10 * np.repeat(np.eye(3, 2), sizes, axis=0) + np.repeat(widths, sizes)[:, None] * rng.normal(size=(600, 2))
+    free = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    chosen, given, fixed = list(order), {}, {}
+    if what != "covariances":
+        given, fixed = {"weights_init": free.weights_[chosen]}, {"weights": True}
+    if what != "weights":
+        precisions = free.precisions_ if name == "EEE" else free.precisions_[chosen]
+        given, fixed = given | {"precisions_init": precisions}, fixed | {"covariances": True}
+    mixture = GaussianMixture(3, covariance_type=name, random_state=0, fixed=fixed, **given).fit(X)
+    assert mixture.score(X) == pytest.approx(free.score(X), abs=0.01)

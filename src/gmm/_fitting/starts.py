@@ -537,4 +537,29 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     if not parts and (not problem.objective.tails or np.any(statistics.precision)):
         return statistics
     begin = problem.first_update(e_step, statistics)  # no partition tells the first numbers of tails
-    return begin._replace(parameters=begin.parameters.with_other(**parts))
+    mixture, is_own = begin.parameters, "means" not in parts and how.responsibilities is None
+    if problem.objective.fixed and is_own and not rows.known:
+        order = _order_for(mixture, parts)
+        groups = {"weights": mixture.weights[order], "covariances": mixture.covariances_of(order)}
+        parts = groups | {"means": mixture.means[order]} | parts
+    return begin._replace(parameters=mixture.with_other(**parts))
+
+
+def _order_for(groups: MixtureParameters, parts: dict[str, Any]) -> NDArray[np.intp]:
+    """Return which group of a start each given weight and covariance is for, by the likelihood of all together."""
+    from scipy.optimize import linear_sum_assignment
+
+    given = groups.with_other(**parts)
+    layout, gain = given.model.layout, np.zeros((given.n_components, given.n_components))
+    if "weights" in parts:
+        gain += np.log(np.maximum(given.weights, np.finfo(np.float64).tiny))
+    if "covariances" in parts and layout.axis_aligned:
+        gain += given.log_determinants - groups.column_variances @ given.column_precisions.T / 2
+    elif "covariances" in parts:
+        spreads, precisions = (
+            layout.dense(matrices, *given.means.shape)
+            for matrices in (groups.covariances, layout.gram(given.whiteners))
+        )
+        gain += given.log_determinants - np.tensordot(spreads, precisions, axes=([1, 2], [1, 2])) / 2
+    group, of_each = linear_sum_assignment(gain * groups.weights[:, None], maximize=True)
+    return np.asarray(group[np.argsort(of_each)], dtype=np.intp)
