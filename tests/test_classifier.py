@@ -361,3 +361,13 @@ def test_types_of_which_each_class_has_too_few_rows_are_left_out(monkeypatch):
     monkeypatch.setattr(GaussianMixture, "fit", lambda self, *of, **how: fitted.append(self) or fit(self, *of, **how))
     MixtureClassifier(1, covariance_type=["EVE", "EEI"], random_state=0).fit(rows, y)
     assert {mixture.covariance_type for mixture in fitted if mixture.n_components == 3} == {"EEI"}
+
+
+def test_minus_one_beside_zero_and_one_is_told_to_be_no_class():
+    rows, y = np.random.default_rng(0).normal(size=(90, 2)), np.repeat([-1, 0, 1], 30)
+    with pytest.warns(UserWarning, match="class -1 count as of unknown class"):
+        classifier = MixtureClassifier(1).fit(rows, y)
+    assert classifier.classes_.tolist() == [0, 1]
+    assert classifier.remarks_["classes of -1"].startswith("30 rows have the class -1")
+    for told in (np.where(y == -1, 2, y), np.where(y == -1, None, y)):
+        MixtureClassifier(1).fit(rows, told)  # without a warning, as each is an error here

@@ -437,3 +437,8 @@ def test_a_search_of_many_rows_is_gone_when_it_ends(monkeypatch):
         assert searches[0]() is None
     finally:
         gc.enable()
+
+
+def test_results_of_no_search_are_refused():
+    refused("not fitted yet", getattr, GaussianMixtureSearch(), "results_", error=gmm.NotFittedError)
+    assert not hasattr(GaussianMixtureSearch(), "results_")

@@ -65,6 +65,7 @@ _TEXTS: dict[type[Warning], dict[str, str]] = {
     },
     UserWarning: {
         "degenerate class": "A component of a class is degenerate: use a prior, fewer components or more rows.",
+        "classes of -1": "Rows of class -1 count as of unknown class: give the class another number, or pass None.",
         "ridge": "reg_covar hides groups in narrow columns: multiply these by a power of 10, or lower reg_covar.",
         "constant": "Some columns are constant, so that criteria depend on reg_covar or a prior: leave these out.",
         "never together": "Some columns have values together in no row: leave one out, or fit no covariances.",

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 _OF_CLASSES = "classes_", "component_classes_"
-_OF_FIT = "history_ histories_ converged_ n_iter_ lower_bound_ lower_bounds_ remarks_ _metadata".split()
-_OF_FIT += _OF_CLASSES
+_OF_TRACE = "history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "remarks_"
+_OF_FIT = *_OF_TRACE, *_OF_CLASSES, "_metadata"
 _NUMBERS: dict[str, Callable[[MixtureParameters], Array]] = {
     "weights": lambda mixture: mixture.weights,
     "means": lambda mixture: mixture.means,

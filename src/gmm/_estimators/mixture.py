@@ -95,10 +95,10 @@ class GaussianMixture(FittedMixture):
     max_iter : int, default=100
         Maximum number of passes over the rows, including rejected ones. 0 returns the start.
     n_init : int, default=1
-        Number of starts; the fit with the highest likelihood is kept. The first start is the one of ``n_init=1``, so
-        more starts never give a lower likelihood. A start whose covariance becomes singular, without a ridge or a
-        prior, is left out. *Beyond*: on large tables, each further start is first tried for
-        some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
+        Number of starts. The fit with the highest likelihood is kept, less what chance gives to degenerate components,
+        so more starts may give a lower likelihood; the first start is the one of ``n_init=1``. A start whose covariance
+        becomes singular, without a ridge or a prior, is left out. *Beyond*: on large tables, each further start is
+        first tried for some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
     init_params : str, array-like of shape (n, K) or callable, default="kmeans"
         How to start: "kmeans", the best of a few clusterings by k-means; "k-means++"; "random"; "random_from_data".
         *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most

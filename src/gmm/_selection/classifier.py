@@ -88,6 +88,8 @@ def _labelled(y: Any, rows: ArraySource) -> _LabelledRows:
     classes, codes = given.check_labels(values, rows.n_rows, "y", unknown=None)
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
+        if classes.tolist() == [-1, 0, 1]:
+            warn("classes of -1", f"{(codes == -1).sum():,} rows have the class -1 beside 0 and 1.")
     classes, codes = given.classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")

@@ -418,6 +418,7 @@ class GaussianMixtureSearch(Estimator):
     @property
     def results_(self) -> dict[str, NDArray[Any]]:
         """Columns of the table, and the ranks of its cells."""
+        check_is_fitted(self)
         ranks = np.zeros(len(self.selection_.status), dtype=np.int64)
         ranked = self.selection_.ranked()
         ranks[ranked] = np.arange(1, len(ranked) + 1)
