@@ -849,14 +849,15 @@ def _certainty(selection: Selection) -> Iterator[str]:
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
         if not selection.pursued.all():
-            yield "farther cells had few starts, and more may lower them"
+            yield "farther cells had few starts: more may lower them"
     if selection.others:
         other, chooser, n = selection.others[0], CRITERION[selection.criterion], len(selection.others)
         model = f"{other.mixture.n_components} {kind_of(other.mixture.covariance_type, other.mixture.tails)}"
         away = chooser.text(other.criterion - selection.scores[selection.best_index])
         others = f"{n} other solutions" if n > 1 else "another solution"
         starts = f"{other.n_starts} of {counted(other.n_seeds, 'start')}"
-        yield f"{others} as near: {model} +{away} puts {percent(other.share_moved)} of rows elsewhere ({starts})"
+        yield f"{others} as near, such as {model} +{away}"
+        yield f"{model}: {percent(other.share_moved)} of rows elsewhere, by {starts}"
 
 
 def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
