@@ -54,6 +54,7 @@ def corpus():
         gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical", feature_names=["x"]),
         gmm.GaussianMixture(3, **how).fit(X, labels=["ash"] * 10 + [None] * 40 + ["birch"] * 10),
         gmm.MixtureClassifier(2, ["full", "diag"], **how).fit(X, [0] * 30 + [7] * 30),
+        gmm.MixtureRegressor(2, **how).fit(X[:, :1], X[:, 1:]),
         gmm.select(X[:, :2], [1, 2], ["full", "tied", "diag"], **how),
         gmm.select(X[:5], [1, 9], "diag", **how),
     ]
@@ -239,6 +240,7 @@ def outcome(content, load, use):
 
 def use_loaded(found):
     used = {gmm.Selection: use_selection, gmm.MixtureClassifier: use_classifier}
+    used[gmm.MixtureRegressor] = lambda regressor: use_mixture(regressor.mixture_)
     used.get(type(found), use_mixture)(found)
     assert arrays_of(gmm.load(saved(found))) == arrays_of(found)
 

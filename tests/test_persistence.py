@@ -13,7 +13,7 @@ import pytest
 import fuzz_files
 import gmm
 from fuzz_files import saved as content
-from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier
+from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, MixtureRegressor
 from inside import load_state, save_state
 from tables import copies, refused
 
@@ -139,6 +139,7 @@ OBJECTS = {
     "bayesian": BayesianGaussianMixture(n_components=2, random_state=0).fit(X),
     "frozen": FITTED.freeze(),
     "classifier": MixtureClassifier(1).fit(X, np.arange(120) % 2),
+    "regressor": MixtureRegressor(1).fit(X, X[:, :1]),
     "selection": gmm.select(X, 1, ["EEE", "VVV"]),
 }
 

@@ -15,7 +15,7 @@ import pytest
 
 import fuzz_files
 import gmm
-from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, Selection
+from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, MixtureRegressor, Selection
 from inside import FORMAT_VERSION, load_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -44,6 +44,9 @@ def told(saved):
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.mixtures_)}
         facts |= {"feature_names": saved.feature_names_in_, "request": (saved.n_components, saved.covariance_type)}
         return plain(facts | {"predict": saved.predict(ROWS), "predict_proba": saved.predict_proba(ROWS)})
+    if isinstance(saved, MixtureRegressor):
+        facts = {"predict": saved.predict(ROWS[:, :1]), "mixture": told(saved.mixture_)}
+        return plain(facts | {"n_targets": saved.n_targets_, "feature_names": saved.feature_names_in_})
     facts = {name: getattr(saved, name)(ROWS) for name in ("predict", "predict_proba", "score_samples")}
     if isinstance(saved, FrozenMixture):
         return plain(facts | {"log_joint": saved.log_joint(ROWS), "n_components": saved.n_components})
@@ -91,8 +94,8 @@ def test_there_is_a_file_of_each_class_of_each_version():
     assert "0.1.0" in versions
     for version in versions:
         names = {path.stem for path in FILES if path.parent.name == version}
-        classes = BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, Selection
-        assert names == {cls.__name__ for cls in classes}
+        mixtures = BayesianGaussianMixture, FrozenMixture, GaussianMixture
+        assert names == {cls.__name__ for cls in (*mixtures, MixtureClassifier, MixtureRegressor, Selection)}
 
 
 def examples():
@@ -113,6 +116,7 @@ def examples():
         MixtureClassifier([1, 2], ["VVV", "EII"], prior="conjugate", random_state=0).fit(
             table, np.where(faithful[:, 1] > 68, "long", "short")
         ),
+        MixtureRegressor(2, prior="conjugate", random_state=0).fit(table[["eruptions"]], table["waiting"]),
     )
 
 

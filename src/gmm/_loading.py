@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.fitted import FittedMixture, from_state
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.regressor import MixtureRegressor
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Readable, load_object
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.result import selection_from_state
 from gmm._validation.scalars import check_boolean
 
-_Saved = FittedMixture | FrozenMixture | MixtureClassifier | Selection
+_Saved = FittedMixture | FrozenMixture | MixtureClassifier | MixtureRegressor | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
     FrozenMixture.__name__: FrozenMixture.from_state,
     GaussianMixture.__name__: partial(from_state, GaussianMixture),
     MixtureClassifier.__name__: MixtureClassifier.from_state,
+    MixtureRegressor.__name__: MixtureRegressor.from_state,
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
@@ -34,7 +36,7 @@ def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any
 
 
 def load(file: Readable, *, mmap: bool = False) -> _Saved:
-    """Load a mixture, frozen or not, a classifier or a selection that its `save` method wrote.
+    """Load a mixture, frozen or not, a classifier, a regressor or a selection that its `save` method wrote.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
 
     Returns
     -------
-    GaussianMixture, BayesianGaussianMixture, FrozenMixture, MixtureClassifier or Selection
+    GaussianMixture, BayesianGaussianMixture, FrozenMixture, MixtureClassifier, MixtureRegressor or Selection
         The saved object; every number is bit for bit the one that was saved.
 
     Raises

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import _persistence as archive
 from gmm._estimators.conditional import ConditionalPrediction, predicted
-from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
+from gmm._estimators.contract import Estimator, given_names, record_features
+from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, relative_ridge
 from gmm._validation.given import check_sample_weight, check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
+from gmm._validation.rows import check_feature_names
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.priors import NormalInverseWishart
 
@@ -78,6 +80,8 @@ class MixtureRegressor(Estimator):
     array([[1.8, 2.2]])
     """
 
+    metadata = property(archive.metadata_of)
+
     mixture_: GaussianMixture = field(init=False)
     n_iter_: int = field(init=False)
     n_targets_: int = field(init=False)
@@ -124,6 +128,7 @@ class MixtureRegressor(Estimator):
             If the fit did not converge within `max_iter` passes.
         """
         check_parameters(self)
+        vars(self).pop("_metadata", None)
         source = as_source_to_fit(
             X, sample_weight, estimator=self, n_components=self.n_components, missing=self.missing
         )
@@ -211,6 +216,43 @@ class MixtureRegressor(Estimator):
         shares = np.where(errors == 0, 0.0, 1.0)
         np.divide(errors, spread, out=shares, where=spread > 0)
         return float(np.mean(1 - shares))
+
+    def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the fitted regressor to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know. None writes those of the file that this comes from.
+        """
+        check_is_fitted(self)
+        headers, arrays = states_of([self.mixture_])
+        parameters = archive.to_json_values(self.get_params(deep=False))
+        of_targets = {"n_targets": self.n_targets_, "target_is_vector": self._is_vector}
+        header = {"parameters": parameters, "feature_names": given_names(self), "mixtures": headers, **of_targets}
+        archive.save_object(self, file, metadata, header, arrays)
+
+    @classmethod
+    def load(cls, file: archive.Readable) -> Self:
+        """Read a regressor that `save` wrote; parameters that are arrays or generators come back as their defaults."""
+        return archive.load_object(file, {cls.__name__: cls.from_state})
+
+    @classmethod
+    def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Make the regressor of a file's header and arrays, and check them."""
+        regressor = cls(**archive.from_json_values(archive.item(header, "parameters", dict)))
+        check_parameters(regressor)
+        (of_mixture,) = archive.item(header, "mixtures", list)
+        regressor.mixture_ = mixture = from_state(GaussianMixture, of_mixture, archive.parts_of(arrays)["0"])
+        regressor.n_iter_, regressor.n_targets_ = mixture.n_iter_, archive.item(header, "n_targets", int)
+        regressor._is_vector = archive.item(header, "target_is_vector", bool)
+        d, m = mixture.n_features_in_ - regressor.n_targets_, regressor.n_targets_
+        if d < 1 or m < 1 or (regressor._is_vector and m > 1):
+            raise ValueError(f"expected features and targets of a mixture of {d + m} columns, got {m} targets")
+        record_features(regressor, d, check_feature_names(archive.item(header, "feature_names", list) or None, d))
+        return regressor
 
     def _predicted(self, X: ArrayLike, level: float | None) -> ConditionalPrediction:
         check_is_fitted(self)
