@@ -71,8 +71,8 @@ def grouped(
                 break
         else:
             solutions.append(([number], labels))
-    first = solutions[0][1]
-    return [(members, share_moved(first, labels)) for members, labels in solutions]
+    (members, first), *others = solutions
+    return [(members, 0.0), *((members, share_moved(first, labels)) for members, labels in others)]
 
 
 def _together(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.number]:
