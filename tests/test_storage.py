@@ -85,7 +85,7 @@ def errors_of(mixture):
 
 
 # What each public name does with a mixture, another one and a file, as numbers.
-OF_ROWS = ("aic", "bic", "criteria", "predict", "predict_proba", "score")
+OF_ROWS = ("aic", "bic", "component_log_density", "criteria", "predict", "predict_proba", "score")
 ATTRIBUTES = ("n_parameters_", "noise_variance_", "noise_weight_", "precisions_", "precisions_cholesky_", *PARAMETERS)
 METHODS = {name: lambda m, o, f, name=name: getattr(m, name)(X) for name in OF_ROWS}
 METHODS |= {name: lambda m, o, f, name=name: getattr(m, name) for name in ATTRIBUTES}
