@@ -991,3 +991,11 @@ def test_wide_tables_are_printed_in_the_direction_that_needs_fewer(d, K, n_table
         assert shown.count(" ± ") == d * K
         assert shown.count("orrelation of component") == K * by_name
         assert max(map(len, shown.partition("\ncomponent  ")[2].splitlines())) <= 80
+
+
+@pytest.mark.parametrize("blank", ["", "NA"])
+def test_a_first_row_without_numbers_is_no_second_line_of_names(blank, tmp_path):
+    """As pandas writes differences of rows beside an index."""
+    path = written(tmp_path / "t.csv", ",a,b", [f"2024-01-01,{blank},{blank}", *formed("of {},{},{}", range(40))])
+    assert ok("fit", path, *ONE, "--drop-missing").stdout.startswith(f"{path}: 40 rows, 2 columns")
+    fails(1, "fit", path, *ONE, tells=["row 1 (a, b)"])

@@ -349,6 +349,10 @@ def test_a_cell_whose_components_must_all_be_degenerate_is_not_fitted(monkeypatc
     few = "too few distinct rows for covariances of so many columns (30)"
     assert [status == f"failed: {few}" for status in found.status] == [False] * 5 + [False, *[True] * 4] * 2
     assert f"K = 2 to 3 of EEE, VVE, EEV, VVV skipped: {few}" in repr(found)
+    alone = select(rows, [2], turned, random_state=0, n_threads=1)  # there is no other cell
+    assert all(status.startswith("degenerate") for status in alone.status)
+    beside_errors = select(rows, [2], ["EEE", "EII"], error_covariance=np.full(30, 0.5), random_state=0)
+    assert not any(status.startswith("failed") for status in beside_errors.status)
     for name in turned:  # as fits are
         mixture, _ = warned(GaussianMixture(2, covariance_type=name, reg_covar=1e-9, random_state=0).fit, rows)
         assert mixture.summary().degenerate

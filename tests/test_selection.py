@@ -571,6 +571,8 @@ def test_solutions_divide_the_rows_otherwise_at_about_the_same_criterion(of_flow
     assert re.search(r"2 VVV: 31.% of rows elsewhere, by \d+ of \d+ starts", told)
     assert "farther cells had few starts" in told
     np.testing.assert_array_equal(found.pursued, found.bic <= found.bic.min() + 10)
+    alone = select(flowers, 1, random_state=0)
+    assert "farther" not in repr(alone)
 
 
 def test_solutions_of_standardised_columns_are_those_of_the_columns(of_flowers):

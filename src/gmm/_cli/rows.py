@@ -623,7 +623,7 @@ def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     last = {i: text for i, text in sorted(found.items()) if i in edge and text not in names}
     may_be_names = len({*last.values()}) == 1 and any(map(_MAY_BE_NAME.match, last.values()))
     totals |= {} if may_be_names and not (totals or among_numbers) else last
-    if not among_numbers <= totals.keys():
+    if not among_numbers <= totals.keys() or len(totals) == n_rows:
         _columns_to_read(fields, rows.names)
     return totals
 

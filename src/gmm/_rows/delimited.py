@@ -203,9 +203,9 @@ def _count_up(numbers: Sequence[float]) -> bool:
 
 
 def _may_be_names(fields: Sequence[str]) -> bool:
-    """Return whether fields may be names of columns: words, and integers that count up, as on a plate."""
+    """Return whether fields may be names of columns: words, and integers that count up from 1, as on a plate."""
     numbers = [field.strip() for field in fields if _like_number(field)]
-    return all(map(str.isdecimal, numbers)) and (not numbers or _count_up([*map(int, numbers)]))
+    return all(map(str.isdecimal, numbers)) and (not numbers or (numbers[0] == "1" and _count_up([*map(int, numbers)])))
 
 
 class TextStream(io.RawIOBase):
@@ -419,11 +419,12 @@ class _Text:
             return first, 1
         above, below, third, *_ = rows
         parts = [*filter(None, above)]
-        is_merged = len({*below}) < len(below) and any(b and not a for a, b in zip(above, below, strict=True))
+        second, beside = [*filter(None, below)], zip(above[1:], below[1:], strict=True)
+        is_merged = len({*second}) < len(second) and any(b and not a for a, b in beside)
         filled: Iterator[str] = accumulate(above, lambda part, beside: beside or part)
         names = [f"{a} {b}".strip() if b else c for a, b, c in zip(filled, below, above, strict=True)]
         is_in_lines = len({*parts}) < len(parts) or not (above[0] or below[0]) or is_merged
-        if not is_in_lines or len({*names}) < len(names):
+        if not (is_in_lines and second) or len({*names}) < len(names):
             return first, 1
         self.said.append(f"the first two lines hold names of columns ({quoted(names, _EXAMPLES)})")
         return ([third[0], *names[1:]], 3) if not (names[0] or any(third[1:])) else (names, 2)

@@ -32,7 +32,7 @@ from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Degeneracy, Judge
+from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.fit import first_mixture
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import halves, split_merged
@@ -43,6 +43,7 @@ from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
+from gmm._rows.sources import column_widths
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
 from gmm._selection.solutions import Solution, grouped
@@ -55,6 +56,7 @@ _BEST = 2  # mixtures of as many components that cells begin from
 _OF_BEST, _OF_OWN = 1, 4  # of those of one fewer, the best and the cell's own: how many of the worst are halved in turn
 _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have led to its end again
 _MOVES = "split-merge"
+_SMALL_RIDGE = 1e-5  # of the squared width of the narrowest column
 _SAME = 0.25  # nats in all: an end so near to another is the same
 _LARGE = 20_000  # numbers in the rows: of more, a fit is left that cannot come near the best
 _OF_A_WORKER = 4_000  # of fewer, a fit is mostly Python, of which one thread runs at a time
@@ -171,18 +173,6 @@ class Cell:
     def has_one_end(self) -> bool:
         """Whether every start leads to the same mixture."""
         return self.key.n_components == 1 and not (self._request.noise or self.key.tails)
-
-    @property
-    def refusal(self) -> str:
-        """Why it is not fitted: of several components, each would be degenerate, whatever rows it takes; else empty."""
-        request, n, d = self._request, n_rows_of(self._request.source), self._request.source.n_features
-        if n < self.key.n_components:
-            return f"{MORE_THAN_ROWS} ({n:,})"
-        if request.fixed or request.template.prior is not None or request.judge is Judge.HELD_OUT:
-            return ""
-        n_distinct = self._degeneracy.rows.n_distinct
-        is_too_few = self.key.n_components > 1 and n_distinct <= self.model.degenerate_rows(d)
-        return f"{TOO_FEW_ROWS} ({n_distinct:,.0f})" if is_too_few else ""
 
     @property
     def is_settled(self) -> bool:
@@ -339,6 +329,7 @@ class Search:
         self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
         self._by_key = {cell.key: cell for cell in self._cells}
         self._first = {self._by_key[key]: self._by_key[first] for key, first in request.first_of_model.items()}
+        self._refusals = self._refused()
         self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
         # Of the fits at present: models have in common the clusterings of a seed, and the parts of a mixture.
         self._clusterings: Clusterings = {}
@@ -350,6 +341,25 @@ class Search:
     @property
     def _is_over(self) -> bool:
         return self._reports.is_over or self._clock.is_up()
+
+    def _refused(self) -> dict[Cell, str]:
+        """Return the cells that are not fitted: of more components than rows, or degenerate ones, if there are others.
+
+        No more distinct rows than columns span no axes that turn. Something else than rows may give components a width
+        there: a prior, errors, or a large ridge.
+        """
+        request, source, n = self._request, self._source, n_rows_of(self._source)
+        refused = {cell: f"{MORE_THAN_ROWS} ({n:,})" for cell in self._cells if cell.key.n_components > n}
+        n_distinct, d = Resolution.from_source(source, 0.0).n_distinct, source.n_features
+        several = [cell for cell in self._cells if cell.key.n_components > 1 and not cell.key.tails]
+        few = [cell for cell in several if n_distinct <= cell.model.degenerate_rows(d)]
+        is_special = request.fixed or request.noise or source.patterns or request.template.prior is not None
+        if not few or is_special or request.judge is Judge.HELD_OUT:
+            return refused
+        if request.template.reg_covar > _SMALL_RIDGE * column_widths(source).min() ** 2:
+            return refused
+        both = dict.fromkeys(few, f"{TOO_FEW_ROWS} ({n_distinct:,.0f})") | refused
+        return both if len(both) < len(self._cells) else refused
 
     def run(self, *, apart: bool = False) -> Selection:
         """Fit every cell, then those near the best from more seeds, each other and by moves; return the table.
@@ -458,8 +468,8 @@ class Search:
 
     def _fit_alone(self, cell: Cell, n_seeds: int = 1) -> None:
         """Fit it from its first seeds: so many, or those that are asked for."""
-        if cell.end is None and (refusal := cell.refusal):
-            cell.error = ValueError(refusal)
+        if cell in self._refusals:
+            cell.error = ValueError(self._refusals[cell])
             return
         enough = 1 if cell.has_one_end else max(n_seeds, self._request.n_seeds)
         while cell.n_seeds < enough and self._fit_from_seed(cell):

@@ -449,7 +449,7 @@ class Selection:
     def pursued(self) -> NDArray[np.bool_]:
         """Whether cells are within 10 of the best criterion (NEC: 0.1) and so were fitted from many starts, (n_cells,).
 
-        Of the others, more starts may find a lower criterion.
+        Of the others, but for those of one component, more starts may find a lower criterion.
         """
         return self.differences <= CRITERION[self.criterion].near
 
@@ -848,7 +848,7 @@ def _certainty(selection: Selection) -> Iterator[str]:
         n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
-        if not selection.pursued.all():
+        if (~selection.pursued & (selection.n_components > 1)).any():
             yield "farther cells had few starts: more may lower them"
     if selection.others:
         other, chooser, n = selection.others[0], CRITERION[selection.criterion], len(selection.others)
