@@ -251,7 +251,8 @@ def some_calls_are_answered():
 
 
 ANSWERED = []  # whether each call of a test was
-EXPECTED = "Some (classes|columns)|X (has|does)|A column-vector y|The weights add up|reg_covar hides|.*[Cc]omponents?"
+EXPECTED = "Some (classes|columns)|Rows of class -1|X (has|does)|A column-vector y|The weights add up|reg_covar hides"
+EXPECTED += "|.*[Cc]omponents?"
 
 
 def answer(call, *given, **named):

@@ -44,7 +44,8 @@ _ILL_DEFINED = (
 class one_warning:  # noqa: N801
     """Issue one warning at most, at the end of a block of code, in place of those that its thread issues in it.
 
-    `ignored` causes are left out. The value is a dict of notes by cause, which estimators keep as `remarks_`.
+    `ignored` causes are left out, and all where an error ends the block. The value is a dict of notes by cause, which
+    estimators keep as `remarks_`.
     """
 
     def __init__(self, *ignored: str) -> None:
@@ -54,8 +55,10 @@ class one_warning:  # noqa: N801
         self._token = FOUND.set(self._found)
         return self._found
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         FOUND.reset(self._token)
+        if error is not None:
+            return
         for cause in self._ignored:
             self._found.pop(cause, None)
         if FOUND.get() is not None:  # of a block around this one
