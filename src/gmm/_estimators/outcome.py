@@ -44,8 +44,8 @@ _ILL_DEFINED = (
 class one_warning:  # noqa: N801
     """Issue one warning at most, at the end of a block of code, in place of those that its thread issues in it.
 
-    `ignored` causes are left out, and all where an error ends the block. The value is a dict of notes by cause, which
-    estimators keep as `remarks_`.
+    `ignored` causes are left out, and all but faults where an error ends the block. The value is a dict of notes by
+    cause, which estimators keep as `remarks_`.
     """
 
     def __init__(self, *ignored: str) -> None:
@@ -57,9 +57,7 @@ class one_warning:  # noqa: N801
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         FOUND.reset(self._token)
-        if error is not None:
-            return
-        for cause in self._ignored:
+        for cause in self._ignored if error is None else self._found.keys() - {"fault"}:
             self._found.pop(cause, None)
         if FOUND.get() is not None:  # of a block around this one
             for cause, note in self._found.items():
