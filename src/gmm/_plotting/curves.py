@@ -131,7 +131,7 @@ def plot_selection(
     """Draw a criterion against the number of components, with a line for each covariance type.
 
     The types with the lowest values are in colour and labelled, the lowest on top; a star marks the best cell. Large
-    dots mark cells near it, which were fitted from many starts (`Selection.pursued`); more starts may lower the others.
+    dots mark cells near it, which were fitted from many starts (``found.pursued``); more starts may lower the others.
     An open dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component,
     whose criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may
     continue above the axes, where grey triangles say so.
