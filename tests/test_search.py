@@ -416,6 +416,21 @@ def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
     assert found.best.covariance_type == "full" or not first
 
 
+def test_a_cell_whose_first_fit_fails_is_fitted_from_other_mixtures(monkeypatch):
+    climb, failed = loop.Cell.climb, set()
+
+    def failing_once(cell, run, outlook):
+        if cell.key.name == "tied" and cell.key not in failed:
+            failed.add(cell.key)
+            raise ValueError("a covariance is singular")
+        climb(cell, run, outlook)
+
+    monkeypatch.setattr(loop.Cell, "climb", failing_once)
+    found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0)
+    assert len(failed) == 2
+    assert set(found.status) == {"ok"}
+
+
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), OSError("the file is gone"), SystemExit(), AssertionError("told nowhere else")]
 )

@@ -417,7 +417,8 @@ class Search:
         """Fit the cells of each number of components, from few to many: from seeds, then from other mixtures."""
         for K in sorted(set(self._request.n_components)):
             self._each(self._cells_of(K), self._fit_alone, self._reports)
-            cells, best = [cell for cell in self._cells_of(K) if cell.end], self._best_of(K)[:_BEST]
+            cells = [cell for cell in self._cells_of(K) if cell not in self._refusals]
+            best = self._best_of(K)[:_BEST]
             if not (apart and best):
                 self._each(best or cells, partial(self._fit_alone, n_seeds=_SEEDS))
             if not apart:
