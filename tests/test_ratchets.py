@@ -36,7 +36,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 515, 36),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 83, 25),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
-    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_760, 39),
+    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_620, 39),
 }
 AT_IMPORT = """
 import dataclasses, json, sys

@@ -431,7 +431,9 @@ class Search:
                 break
 
     def _print(self, done: str) -> None:
-        """Print what has been done, and the best cell so far."""
+        """Print what has been done, and the best cell so far, if anybody asked."""
+        if not self._reports.prints:
+            return
         for cell in self._best_of()[:1]:
             if cell.sound and isfinite(score := cell.sound.score):  # of a fold, rows held out have not judged it
                 text = self._criterion.text(score)

@@ -152,6 +152,8 @@ class Reports:
         That is left out, from 1; 0 for fits to all rows.
     is_over : bool
         Whether the callback has ended the search.
+    prints : bool
+        Whether it prints lines.
     """
 
     def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None, verbose: int = 0) -> None:
@@ -161,6 +163,7 @@ class Reports:
         ipython: Any = sys.modules.get("IPython")
         in_notebook = verbose == 1 and ipython is not None and hasattr(ipython.get_ipython(), "kernel")
         self._bar = ipython.display.ProgressBar(len(keys)) if in_notebook else None
+        self.prints = verbose > 0 and not in_notebook
 
     def __call__(self, key: Key, status: Status) -> None:
         """Tell what became of a cell."""
@@ -176,9 +179,8 @@ class Reports:
 
     def print(self, text: str) -> None:
         """Print what has been done, and the time since the search began."""
-        if self._verbose and self._bar is None:
-            fold = f"fold {self.fold}  " if self.fold else ""
-            print(f"{fold}{text}  {perf_counter() - self._began:.1f} s", flush=True)
+        fold = f"fold {self.fold}  " if self.fold else ""
+        print(f"{fold}{text}  {perf_counter() - self._began:.1f} s", flush=True)
 
 
 class Entry(NamedTuple):

@@ -67,7 +67,7 @@ class Objective:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, without what follows from them."""
-        return {name: value for name, value in vars(self).items() if name != "for_starts"} | {"_latest": {}}
+        return vars(self) | {"_latest": {}}
 
     @cached_property
     def repairable(self) -> bool:
@@ -80,12 +80,13 @@ class Objective:
         is_free = self.fixed is NOTHING_FIXED and self.anchor is None and self.max_ratio == inf
         return is_free and self.prior is FLAT and self.tails is NORMAL_TAILS
 
-    @cached_property
+    @property
     def for_starts(self) -> Objective:
         """The objective of starts: for their model, without fixed parameters."""
         differs = self.fixed or self.anchor is not None
         free = replace(self, fixed=NOTHING_FIXED, anchor=None) if differs else self
-        return free.stored_for(self.model.for_starts)
+        model = self.model.for_starts
+        return free if free.model is model else free.stored_for(model)
 
     def for_mixture(self, mixture: MixtureParameters) -> Objective:
         """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
