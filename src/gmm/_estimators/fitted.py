@@ -104,6 +104,7 @@ class FittedMixture(Estimator):
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
 
+    @outcome.with_remarks
     def fit(
         self,
         X: ArrayLike,
@@ -167,54 +168,52 @@ class FittedMixture(Estimator):
             There is one warning at most, of the first of these. `remarks_` and `summary` have the details of all, such
             as how much is left to gain, and at which pass scikit-learn's rule would have ended the fit.
         """
-        with outcome.one_warning() as found:
-            options.check_parameters(self)
-            kind: Any = type(self)
-            contract.check_overrides(kind, FittedMixture)
-            callback = options.check_callback(callback)
-            source = source_to_fit(self, X, sample_weight, error_covariance)
-            classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
-            source = source.with_changes(known=restriction) if restriction else source
-            printer = ProgressPrinter(self, self._objective, source.n_rows)
+        options.check_parameters(self)
+        kind: Any = type(self)
+        contract.check_overrides(kind, FittedMixture)
+        callback = options.check_callback(callback)
+        source = source_to_fit(self, X, sample_weight, error_covariance)
+        classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
+        source = source.with_changes(known=restriction) if restriction else source
+        printer = ProgressPrinter(self, self._objective, source.n_rows)
 
-            def watched(iteration: Iteration) -> bool:
-                printer.step(iteration)
-                return callback is not None and callback(iteration)
+        def watched(iteration: Iteration) -> bool:
+            printer.step(iteration)
+            return callback is not None and callback(iteration)
 
-            is_told = self.verbose or LOGGER.isEnabledFor(INFO)
-            is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
-            settings = fit_settings(self, source)
-            objective = settings.objective
-            continuation = continuation_of(self, objective, source) if self.warm_start else None
-            sizes = source.n_rows, source.n_features, settings.n_components
-            if is_told:
-                LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
-            try:
-                best = fitting.fit.fit_mixture(
-                    source.with_changes(on_reading=printer.reading) if self.verbose else source,
-                    settings,
-                    () if continuation else seeds_of(self, self.n_init),
-                    continuation=continuation,
-                    callback=watched if is_followed or source.place != "memory" else None,
-                    on_end=printer.end if is_told else fitting.fit.ignored,
-                    on_skip=printer.skip,
-                )
-            except SingularMatrixError as error:
-                raise outcome.ill_defined(error, objective.model) from None
-            except LostClusterError as error:
-                raise _report(self, error, printer, source.feature_names) from error
-            if is_told:
-                printer.refined(best.result)
-            problem = problem_of(self, source, objective.model) if self.warm_start else None
-            fit = self, best.result, source, source.feature_names, objective
-            record = set_fitted(*fit, traces=best.traces, problem=problem)
-            for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
-                vars(self).pop(name, None)
-            if classes is not None:
-                owners = source.known.owner_of_each(self.n_components)
-                self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
-            outcome.warn_about(best, record.causes, source, objective, self)
-            self.remarks_ = found
+        is_told = self.verbose or LOGGER.isEnabledFor(INFO)
+        is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
+        settings = fit_settings(self, source)
+        objective = settings.objective
+        continuation = continuation_of(self, objective, source) if self.warm_start else None
+        sizes = source.n_rows, source.n_features, settings.n_components
+        if is_told:
+            LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
+        try:
+            best = fitting.fit.fit_mixture(
+                source.with_changes(on_reading=printer.reading) if self.verbose else source,
+                settings,
+                () if continuation else seeds_of(self, self.n_init),
+                continuation=continuation,
+                callback=watched if is_followed or source.place != "memory" else None,
+                on_end=printer.end if is_told else fitting.fit.ignored,
+                on_skip=printer.skip,
+            )
+        except SingularMatrixError as error:
+            raise outcome.ill_defined(error, objective.model) from None
+        except LostClusterError as error:
+            raise _report(self, error, printer, source.feature_names) from error
+        if is_told:
+            printer.refined(best.result)
+        problem = problem_of(self, source, objective.model) if self.warm_start else None
+        fit = self, best.result, source, source.feature_names, objective
+        record = set_fitted(*fit, traces=best.traces, problem=problem)
+        for name in _OF_CLASSES:  # those of an earlier fit do not outlive it
+            vars(self).pop(name, None)
+        if classes is not None:
+            owners = source.known.owner_of_each(self.n_components)
+            self.classes_, self.component_classes_ = classes, classes_of(classes, owners)
+        outcome.warn_about(best, record.causes, source, objective, self)
         return self
 
     def fit_predict(

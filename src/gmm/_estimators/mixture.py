@@ -17,7 +17,7 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, fitted
 from gmm._estimators.contract import as_dtype, names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, one_warning, warn_of_repairs
+from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs, with_remarks
 from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
@@ -332,6 +332,7 @@ class GaussianMixture(FittedMixture):
             parameters = parameters.with_other(tails=check_tails("t", degrees))
         return fitted.estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
+    @with_remarks
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
     ) -> Self:
@@ -398,43 +399,41 @@ class GaussianMixture(FittedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        with one_warning() as found:
-            check_parameters(self)
-            from gmm._rows.incomplete import IncompleteSource
+        check_parameters(self)
+        from gmm._rows.incomplete import IncompleteSource
 
-            decay = check_real(decay, "decay", "[0, 1)")
-            record = fitted.record_of(self)
-            refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
-            if record.parameters is None:
-                source = fitted.source_to_fit(self, X, sample_weight)
-                names = source.feature_names
-            else:
-                source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
-                check_any(source)
-                model = fitted.model_of(self)
-                fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
-                _check_near(record.parameters.means, source)
-            model = fitted.model_of(self, source.n_features)
-            bounds, seconds, repaired = list[float](), list[float](), list[int]()
-            try:
-                stream = self._stream_so_far(source, model, record)
-                with closing(chunks_in_order(source, 1)) as chunks:
-                    for chunk in chunks:
-                        began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
-                        block = IncompleteSource.from_rows(rows) if source.patterns else rows
-                        if block.survey.n_used:
-                            stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
-                            bounds.append(bound)
-                            repaired += empty
-                            seconds.append(perf_counter() - began)
-            except SingularMatrixError as error:
-                raise ill_defined(error, model) from None
-            trace = Trace(plain_records(bounds, seconds), _ENDED, False)
-            record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
-            of_fit = fit_attributes(trace, bounds[-1], (trace,))
-            fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
-            warn_of_repairs(tuple(repaired))
-            self.remarks_ = found
+        decay = check_real(decay, "decay", "[0, 1)")
+        record = fitted.record_of(self)
+        refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
+        if record.parameters is None:
+            source = fitted.source_to_fit(self, X, sample_weight)
+            names = source.feature_names
+        else:
+            source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
+            check_any(source)
+            model = fitted.model_of(self)
+            fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
+            _check_near(record.parameters.means, source)
+        model = fitted.model_of(self, source.n_features)
+        bounds, seconds, repaired = list[float](), list[float](), list[int]()
+        try:
+            stream = self._stream_so_far(source, model, record)
+            with closing(chunks_in_order(source, 1)) as chunks:
+                for chunk in chunks:
+                    began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
+                    block = IncompleteSource.from_rows(rows) if source.patterns else rows
+                    if block.survey.n_used:
+                        stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
+                        bounds.append(bound)
+                        repaired += empty
+                        seconds.append(perf_counter() - began)
+        except SingularMatrixError as error:
+            raise ill_defined(error, model) from None
+        trace = Trace(plain_records(bounds, seconds), _ENDED, False)
+        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
+        of_fit = fit_attributes(trace, bounds[-1], (trace,))
+        fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
+        warn_of_repairs(tuple(repaired))
         return self
 
     def bic(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import pairwise
 from math import ceil, inf, log, nan
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from gmm._values.tails import LEAST_DEGREES, MOST_ESTIMATED
 
 if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
+
+_Fit = TypeVar("_Fit", bound=Callable[..., Any])
 
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
@@ -64,6 +67,19 @@ class one_warning:  # noqa: N801
                 warn(cause, note)
         elif self._found:
             issue(self._found)
+
+
+def with_remarks(fit: _Fit) -> _Fit:
+    """Let a method that fits issue one warning at most, and its estimator keep the notes as `remarks_`."""
+
+    @wraps(fit)
+    def collecting(self: Any, *given: Any, **named: Any) -> Any:
+        with one_warning() as found:
+            fitted = fit(self, *given, **named)
+            self.remarks_ = found
+        return fitted
+
+    return cast(_Fit, collecting)
 
 
 def quiet_fits() -> one_warning:

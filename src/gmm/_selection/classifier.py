@@ -16,7 +16,7 @@ from gmm._estimators.contract import Estimator, given_names, names_of_features, 
 from gmm._estimators.criteria import bic
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import one_warning
+from gmm._estimators.outcome import one_warning, with_remarks
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import WARNINGS, warn
@@ -246,6 +246,7 @@ class MixtureClassifier(Estimator):
     missing: str = "error"
     standardize: bool = False
 
+    @with_remarks
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
 
@@ -278,48 +279,47 @@ class MixtureClassifier(Estimator):
             also if no row of a class has a positive weight, so that it is left out. There is one warning at most, and
             `remarks_` has the details.
         """
-        with one_warning() as found:
-            check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
-            table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-            names, caller = table.feature_names, "MixtureClassifier.fit"
-            table = table if table.patterns else as_one_array(table, caller)
-            source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
-            rows: Any = as_one_array(source, caller, gaps=True)
-            labelled = _labelled(y, rows)
-            _, classes, codes = labelled
-            numbers, types, prior = self._request(rows.n_features, len(classes))
-            parts = labelled.by_class()
-            mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
-            if numbers != [1]:
-                parts = self._opened(parts, classes)
-                is_choice = 1 in numbers and len(classes) > 1
-                if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
-                    mixtures = self._of_each(parts, classes, numbers, types)
-            each, in_class = rows.weights, codes >= 0
-            if not mixtures or each[~in_class].any():
-                per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
-                labelled = labelled._replace(rows=source)
-                mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
-                warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
-            else:
-                labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
-                for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-                    unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
-                    labels_of.setdefault(unobserved, []).append(label)
-                for columns, labels in labels_of.items():
-                    warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
-                weight = np.bincount(codes[in_class], each[in_class])
-                shares = weight / weight.sum()
-                loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
-                n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
-                self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
+        check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
+        table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        names, caller = table.feature_names, "MixtureClassifier.fit"
+        table = table if table.patterns else as_one_array(table, caller)
+        source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
+        rows: Any = as_one_array(source, caller, gaps=True)
+        labelled = _labelled(y, rows)
+        _, classes, codes = labelled
+        numbers, types, prior = self._request(rows.n_features, len(classes))
+        parts = labelled.by_class()
+        mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
+        if numbers != [1]:
+            parts = self._opened(parts, classes)
+            is_choice = 1 in numbers and len(classes) > 1
+            if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
+                mixtures = self._of_each(parts, classes, numbers, types)
+        each, in_class = rows.weights, codes >= 0
+        if not mixtures or each[~in_class].any():
+            per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
+            labelled = labelled._replace(rows=source)
+            mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
+            warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
+        else:
+            labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
+            for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+                unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
+                labels_of.setdefault(unobserved, []).append(label)
+            for columns, labels in labels_of.items():
+                warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
+            weight = np.bincount(codes[in_class], each[in_class])
+            shares = weight / weight.sum()
+            loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
+            n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
+            self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
         if units is not None:
             raised = [-log_volume(part, units) / part.survey.weight for part in parts]
             mixtures = [in_other_units(mixture, units, by) for mixture, by in zip(mixtures, raised, strict=True)]
             loglik -= log_volume(source, units)
         vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
-        self.class_prior_, self.remarks_ = shares if prior is None else prior, found
+        self.class_prior_ = shares if prior is None else prior
         self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
         estimators: list[Estimator] = [self, *mixtures]
         for estimator in estimators:
