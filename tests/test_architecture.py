@@ -24,7 +24,8 @@ ROOMS = {
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture | fitted | conditional summary | criteria outcome scorer | contract
+        steps | bayesian regressor | mixture | fitted | conditional saved summary | criteria outcome scorer
+        | classes request | attributes | contract
     """,
     "_frozen_mixture": "",
     "_persistence": "values | _persistence",
@@ -38,8 +39,8 @@ ROOMS = {
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
     **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
-        coordinates objective | completion priors | parameters | whitened | covariance errors noise
-        statistics tails weights | layouts
+        coordinates objective | completion priors | parameters | whitened | covariance noise row_data
+        statistics tails | layouts
     """,
     "_blas": "",
     "_kernel": """
