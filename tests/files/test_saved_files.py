@@ -1,6 +1,6 @@
 """Files that earlier versions saved load with the numbers that they had: of each version, one file of each class.
 
-Run this file to store those of the present version, when it is released.
+``PYTHONPATH=tests python tests/files/test_saved_files.py`` stores those of the present version, when it is released.
 """
 
 import io

@@ -190,6 +190,14 @@ def test_every_module_has_a_level():
     assert DEPTHS.keys() <= MODULES, f"ROOMS names {sorted(DEPTHS.keys() - MODULES)}, which are not there"
 
 
+def test_contributing_names_the_tests_of_every_layer():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*) \| `(tests/\w+)`", text, flags=re.M)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(layers for layers, _ in rows))) == sorted(ROOMS)
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert sorted(folder for _, folder in rows) == sorted(folders)
+
+
 @rule(SOURCES, "imports go down only, for types as well; move what is needed below both")
 def test_imports_go_down(path):
     here = module_of(path)
