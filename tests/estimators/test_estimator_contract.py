@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import sklearn.exceptions
@@ -187,3 +188,14 @@ def test_every_parameter_of_a_mixture_is_a_row_of_the_options():
     roles = {role for option in OPTIONS.values() for role in option.roles}
     assert roles == set(re.findall(r'"(\w+)":', type(OPTIONS["tol"]).__doc__)), "each role is explained"
     assert OPTIONS["init_params"].values[0].names == tuple(STARTS)
+
+
+@pytest.mark.parametrize("method", ["predict", "score", "score_samples", "predict_proba", "bic", "fit", "fit_predict"])
+def test_warnings_point_at_the_callers_line(method):
+    mixture = GaussianMixture(2, random_state=0).fit(pd.DataFrame(ROWS, columns=["a", "b"]))
+    kind, told = UserWarning, "valid feature names"
+    if method.startswith("fit"):
+        mixture, kind, told = GaussianMixture(2, max_iter=1, tol=0, random_state=0), gmm.ConvergenceWarning, ""
+    with pytest.warns(kind, match=told) as caught:
+        getattr(mixture, method)(ROWS)
+    assert {warning.filename for warning in caught} == {__file__}

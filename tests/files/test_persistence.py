@@ -5,6 +5,7 @@ import datetime
 import io
 import os
 import stat
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import gmm
 from fuzz_files import saved as content
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, MixtureRegressor
 from inside import load_state, save_state
-from tables import DATA, copies, refused
+from tables import DATA, copies, refused, reloaded
 
 HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
 ARRAYS = {"weights": np.array([0.25, 0.75]), "means": np.arange(6.0).reshape(2, 3)}
@@ -206,3 +207,36 @@ def test_a_file_with_other_metadata_is_refused(wrong):
     header = {key: value for key, value in header.items() if not key.startswith("format")} | {"metadata": wrong}
     save_state(file := io.BytesIO(), header, arrays)
     refused("metadata", gmm.load, file.getvalue())
+
+
+def test_numpy_scalars_among_the_parameters_are_saved():
+    asked = {"max_iter": np.int32(500), "tol": np.float32(0.5), "random_state": np.int64(7), "warm_start": np.True_}
+    loaded = reloaded(GaussianMixture(2, **asked).fit(X))
+    assert {name: loaded.get_params()[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize("invalid", [{"max_iter": "many"}, {"tol": np.nan}, {"prior": "flat"}, {"n_threads": 0}])
+def test_a_file_that_load_would_refuse_is_not_written(tmp_path, invalid):
+    mixture = GaussianMixture(2, random_state=0).fit(X).set_params(**invalid)
+    refused(f"The '{next(iter(invalid))}' parameter of GaussianMixture must be", mixture.save, tmp_path / "m.gmm")
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_order_of_given_means_changes_no_bits():
+    """The linear form's origin is a sum whose order is that of the memory: a loaded mixture had other last digits."""
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        means, rows = rng.normal(size=(3, 5)) * 10.0 ** rng.integers(-3, 3, 5), rng.normal(size=(4, 5))
+        given = np.full(3, 1 / 3), np.asfortranarray(means), np.stack([np.eye(5) * (1 + seed)] * 3)
+        mixture = GaussianMixture.from_parameters(*given)
+        assert mixture.means_.flags.c_contiguous
+        np.testing.assert_array_equal(reloaded(mixture).score_samples(rows), mixture.score_samples(rows))
+
+
+@pytest.mark.parametrize("of", [Fraction, np.longdouble])
+def test_numbers_that_json_does_not_know_are_saved(of):
+    prior = gmm.NormalInverseWishart(mean=[of(0.5), of(1)], shrinkage=of(0.25))
+    fit = GaussianMixture(2, tol=of(0.125), prior=prior, random_state=0).fit(X)
+    again = reloaded(fit)
+    assert (again.tol, list(again.prior.mean), again.prior.shrinkage) == (0.125, [0.5, 1], 0.25)
+    np.testing.assert_array_equal(again.predict_proba(X), fit.predict_proba(X))
