@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gmm import GaussianMixture
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
+PACKAGE = files("gmm")
 LAYOUTS = {"full": inside.FULL, "tied": inside.TIED, "diag": inside.DIAGONAL, "spherical": inside.SPHERICAL}
 NAMES = {layout: name for name, layout in LAYOUTS.items()}
 PARAMETERS = "weights_", "means_", "covariances_"
@@ -29,7 +31,7 @@ def numbers_of(path):
 
 APPLES = numbers_of(DATA / "apples_with_gaps.csv")
 BLOBS = np.load(DATA / "blobs.npy")
-FAITHFUL = numbers_of(Path(gmm.__file__).parent / "data" / "faithful.csv")
+FAITHFUL = numbers_of(PACKAGE / "data" / "faithful.csv")
 IRIS = numbers_of(DATA / "iris.csv")
 IRIS_BIC = {
     "full": [829.9782, 574.0178, 580.8389, 621.75],

@@ -6,6 +6,7 @@ from sklearn.datasets import load_iris
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, table, text_in, write
+from gmm import __version__
 
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 X, Y = load_iris(return_X_y=True)
@@ -57,7 +58,7 @@ def test_its_model_predicts_classes_and_is_shown(fitted, rows, tmp_path):
     assert short["class"][0] == "setosa"
     headline, saved, *lines = ok("info", model).stdout.splitlines()
     assert headline.startswith("3 classes")
-    assert saved == f"saved by gmm {gmm.__version__}, format 1"
+    assert saved == f"saved by gmm {__version__}, format 1"
     assert any(line.split()[:1] == ["virginica"] for line in lines)
     shown = json_of("info", model)
     assert (shown["format_version"], len(shown["classes"])) == (1, 3)

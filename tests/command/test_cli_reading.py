@@ -11,7 +11,6 @@ import sys
 import threading
 import weakref
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,10 @@ import pytest
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
 from inside import WORDS, blocks, delimited
-from tables import warned
+from tables import PACKAGE, warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
-FAITHFUL = files("gmm") / "data" / "faithful.csv"
+FAITHFUL = PACKAGE / "data" / "faithful.csv"
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSIX")
 
 

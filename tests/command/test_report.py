@@ -26,9 +26,9 @@ from command import fails, labels_in, ok, process, result_in, run, text_in, writ
 from gmm import plotting
 from gmm.plotting import plot_clusters
 from inside import Html, column_statistics, encoded, figures, inline_svg, title, wording
-from tables import DATA
+from tables import DATA, IRIS, PACKAGE
 
-FAITHFUL = Path(gmm.__file__).parent / "data" / "faithful.csv"
+FAITHFUL = PACKAGE / "data" / "faithful.csv"
 NASTY = '<script>alert("&amp;")</script>'
 NASTY_FILE = "a<b>&c.csv" if os.name == "posix" else "a&b;&c.csv"  # Windows has no < and > in names of files
 BEHIND_CODE = "\ue000"  # where punctuation may come
@@ -70,7 +70,7 @@ def rows_of(kind, path):
     if kind == "velocities":
         return [DATA / "galaxies.csv", "--components", "1:4"]
     if kind == "iris":
-        X = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)
+        X = IRIS
         species = np.repeat(["setosa", "versicolor", "virginica"], 50)
         return [write(path / "iris.csv", ["sl", "sw", "pl", "pw", "kind"], *X.T, species), *LABELLED, *few]
     if kind == "posterior":

@@ -1,7 +1,5 @@
 """Marginals, conditionals and mixture regression: equal to the twin, and consistent with each other."""
 
-from importlib.resources import files
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +17,6 @@ K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
 NAMES = ["a", "b", "c", "d", "e"]
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 
 
 def table(shift=0.0):

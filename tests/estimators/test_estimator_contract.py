@@ -3,7 +3,6 @@
 import pickle
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
 from inside import OPTIONS, STARTS, WARNINGS, InvalidParameterError, raisable
-from tables import blobs, python, refused
+from tables import PACKAGE, blobs, python, refused
 
 ROWS = blobs(80, 2, 2)
 
@@ -83,7 +82,7 @@ def test_a_warning_is_one_short_sentence_whatever_the_data(cause):
 
 
 def test_one_function_warns_and_every_cause_is_one_of_its_own():
-    text = " ".join(path.read_text(encoding="utf-8") for path in Path(gmm.__file__).parent.rglob("*.py"))
+    text = " ".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
     assert text.count("warnings.warn(") == 1
     assert set(re.findall(r'\bwarn\(\s*"([^"]+)"', text)) == set(WARNINGS)
 

@@ -12,13 +12,14 @@ from operator import getitem
 import numpy as np
 import pytest
 
+import tables
 from fuzz_files import other_header
 from gmm import GaussianMixture, NotFittedError, open_rows
 from gmm.exchange.mclust import from_json, to_json
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
 from tables import DATA, ROOT, assert_same, refused
 
-IRIS = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2))
+IRIS = tables.IRIS[:, :3]
 FROM_R = json.loads((DATA / "mclust_files.json").read_text(encoding="utf-8"))
 
 

@@ -16,7 +16,7 @@ import fuzz_files
 import gmm
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, MixtureRegressor, Selection
 from inside import FORMAT_VERSION, load_state
-from tables import DATA, ROOT
+from tables import DATA, FAITHFUL, ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 FOLDER = DATA / "saved"
@@ -100,8 +100,7 @@ def test_there_is_a_file_of_each_class_of_each_version():
 def examples():
     """Make one object of each class, with all that its file may hold."""
     pandas = pytest.importorskip("pandas")
-    faithful = np.loadtxt(ROOT / "src" / "gmm" / "data" / "faithful.csv", delimiter=",", skiprows=1)
-    table = pandas.DataFrame(faithful, columns=["eruptions", "waiting"])
+    table = pandas.DataFrame(FAITHFUL, columns=["eruptions", "waiting"])
     prior = gmm.NormalInverseWishart(mean=[3.0, 70.0], shrinkage=0.5, scale=[[0.2, 0.0], [0.0, 30.0]])
     mixture = GaussianMixture(3, covariance_type="VVE", n_init=3, refine="split-merge", prior=prior, random_state=0)
     posterior = BayesianGaussianMixture(
@@ -109,11 +108,11 @@ def examples():
     )
     return (
         mixture.fit(table),
-        posterior.fit(faithful.astype(np.float32)),
-        GaussianMixture(2, covariance_type="tied", random_state=0).fit(faithful).freeze(),
-        gmm.select(faithful, [1, 2, 272], ["VVV", "EII"], random_state=0, reg_covar=0.0),
+        posterior.fit(FAITHFUL.astype(np.float32)),
+        GaussianMixture(2, covariance_type="tied", random_state=0).fit(FAITHFUL).freeze(),
+        gmm.select(FAITHFUL, [1, 2, 272], ["VVV", "EII"], random_state=0, reg_covar=0.0),
         MixtureClassifier([1, 2], ["VVV", "EII"], prior="conjugate", random_state=0).fit(
-            table, np.where(faithful[:, 1] > 68, "long", "short")
+            table, np.where(FAITHFUL[:, 1] > 68, "long", "short")
         ),
         MixtureRegressor(2, prior="conjugate", random_state=0).fit(table[["eruptions"]], table["waiting"]),
     )

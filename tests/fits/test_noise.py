@@ -8,7 +8,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from inside import STARTS, ArraySource, Scorer, fitted_parameters
-from tables import DATA, FAITHFUL, refused, reloaded
+from tables import DATA, FAITHFUL, numbers_of, refused, reloaded
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 K, D = 3, 2
@@ -36,7 +36,7 @@ MCLUST = {
 
 
 def with_noise():
-    noise = np.loadtxt(DATA / "noise_for_faithful.csv", delimiter=",", skiprows=1)
+    noise = numbers_of(DATA / "noise_for_faithful.csv")
     return np.concatenate([FAITHFUL, noise])
 
 

@@ -13,10 +13,9 @@ import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import Continuation, Objective, Problem, SufficientStatistics, covariance_model
-from tables import DATA, groups, refused, reloaded
+from tables import DATA, IRIS, groups, refused, reloaded
 from test_missing import mixture as mixture_of
 
-IRIS = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)
 PARTITIONS = np.loadtxt(DATA / "iris_partitions.csv", delimiter=",", skiprows=1, dtype=int)
 MCLUST = json.loads((DATA / "mclust_prior.json").read_text())
 

@@ -446,8 +446,6 @@ def test_a_row_far_away_hides_no_dense_place():
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 def test_a_start_with_one_good_partition_is_good_enough_without_a_ridge():
-    from sklearn.datasets import load_iris
-
     n_fitted = 0
     for seed in range(15):
         with suppress(ValueError):

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from scipy.stats import ortho_group
 
 import reference
 from inside import SingularMatrixError, covariance_model
-from tables import DATA
+from tables import DATA, FAITHFUL, IRIS, numbers_of
 
 MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]
 DIAGONAL = ["EEI", "VEI", "EVI"]
@@ -259,9 +258,8 @@ EXACT = json.loads((DATA / "exact_orientation.json").read_text())
 def test_common_orientations_are_exact(run):
     """The log-likelihood has a slope there, so that the published ones' own tolerance shows: some 1e-6."""
     dataset, G = run["dataset"], run["G"]
-    path = DATA / "iris.csv" if dataset == "iris" else str(files("gmm") / "data" / "faithful.csv")
-    X = np.loadtxt(path, delimiter=",", skiprows=1)
-    labels = np.loadtxt(DATA / f"{dataset}_partitions.csv", delimiter=",", skiprows=1)[:, G - 2].astype(int)
+    X = {"iris": IRIS, "faithful": FAITHFUL}[dataset]
+    labels = numbers_of(DATA / f"{dataset}_partitions.csv")[:, G - 2].astype(int)
     soft = np.eye(G)[labels] if run["start"] == "hard" else 0.7 * np.eye(G)[labels] + 0.3 / G
     counts = soft.sum(axis=0)
     means = soft.T @ X / counts[:, None]

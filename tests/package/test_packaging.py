@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 import gmm
 from inside import EXTRAS
-from tables import ROOT, python, refused
+from tables import PACKAGE, ROOT, python, refused
 
 
 def text_of(path):
@@ -27,7 +27,6 @@ def text_of(path):
 
 PROJECT = tomllib.loads(text_of("pyproject.toml"))
 SOURCES = ROOT / "src" / "gmm"
-INSTALLED = Path(gmm.__file__).parent
 PUBLIC = [f"gmm.{name}" for name in ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")]
 PUBLIC += [f"gmm.exchange.{name}" for name in ("mclust", "onnx", "sklearn")]
 
@@ -51,21 +50,21 @@ def test_what_is_tested_is_what_is_in_the_tree():
     kinds = ("*.py", "*.html", "*.css")
     here, there = (
         {str(path.relative_to(folder)): path.read_bytes() for kind in kinds for path in folder.rglob(kind)}
-        for folder in (SOURCES, INSTALLED)
+        for folder in (SOURCES, PACKAGE)
     )
     differing = sorted(name for name in here | there if here.get(name) != there.get(name))
-    assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
+    assert not differing, f"{differing} in {PACKAGE} are not the tree's: rm -rf build, install"
     assert str(Path("_cli/report/templates/page.html")) in here
     # What others compile and type against.
     for name in ("api.pxd", "include/gmm_api.h", "_em.pyi"):
-        assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
-    assert (INSTALLED / "py.typed").is_file()
+        assert (PACKAGE / name).read_bytes() == (SOURCES / name).read_bytes()
+    assert (PACKAGE / "py.typed").is_file()
     assert Path(gmm.get_include(), "gmm_api.h").is_file()
 
 
 def test_all_data_inside_have_a_source():
     told = text_of("LICENSE-DATA")
-    assert [path.name for path in (INSTALLED / "data").iterdir()] == ["faithful.csv"]
+    assert [path.name for path in (PACKAGE / "data").iterdir()] == ["faithful.csv"]
     assert "gmm/data/faithful.csv " in told
     patterns = re.findall(r"tests/data/([\w*.]+)", told)
     for path in (ROOT / "tests" / "data").iterdir():

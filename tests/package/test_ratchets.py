@@ -5,16 +5,14 @@ They do not depend on time, and calls only by a few passes on the processor.
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import gmm
 from gmm import GaussianMixture, select
-from tables import python
+from tables import PACKAGE, python
 
-PLACE = str(Path(gmm.__file__).parent)
+PLACE = str(PACKAGE)
 ROWS = np.concatenate([np.random.default_rng(0).normal(mean, 1, (150, 2)) for mean in (0, 4)])
 FIT = GaussianMixture(3, random_state=0).fit(ROWS)
 GAPS = np.where(np.random.default_rng(1).random(ROWS.shape) < 0.1, np.nan, ROWS)

@@ -4,7 +4,6 @@ import re
 import sys
 from dataclasses import replace
 from functools import partial
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, sel
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import CRITERIA, PARSIMONIOUS, StudentTails, choice
-from tables import refused, reloaded
+from tables import FAITHFUL, refused, reloaded
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -245,9 +244,6 @@ def test_means_that_differ_by_rounding_are_no_spread(constant):
 
 
 # --- A search -------------------------------------------------------------------------------------
-
-
-FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from gmm import Selection, select
 from inside import copies
-from tables import DATA, refused, reloaded
+from tables import DATA, PACKAGE, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -238,7 +237,7 @@ def test_values_that_are_no_codes_are_not_noted():
     flag = with_codes(-999).assign(hum=np.resize([0.0] * 9 + [50.0], 800))
     rare = np.linspace(1, 2, 800) * (np.arange(800) > 640)
     idle = flag.assign(hum=np.where(np.arange(800) < 20, -999, rare))
-    bundled = pd.read_csv(files("gmm") / "data" / "faithful.csv")
+    bundled = pd.read_csv(PACKAGE / "data" / "faithful.csv")
     for table in (few, with_codes(-999, 1 / 800), most, near, flag, idle, bundled, load_iris(as_frame=True).data):
         assert "far from all others" not in "".join(select(table, 1, "diag").notes)
 

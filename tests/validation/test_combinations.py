@@ -4,7 +4,6 @@ import ast
 import itertools
 import re
 import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from gmm.exchange.onnx import to_onnx
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
 from inside import EXCLUSIONS
-from tables import ROOT, refused
+from tables import PACKAGE, ROOT, refused
 
 DOCS = ROOT / "docs"
 rng = np.random.default_rng(0)
@@ -197,7 +196,7 @@ def pairs_named(function):
 def test_every_pair_that_the_code_names_is_a_row():
     """One that the table lacks would go through without a word."""
     pairs = set()
-    for path in Path(gmm.__file__).parent.rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef):
                 pairs |= {*pairs_named(function)}
