@@ -6,10 +6,7 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 import threading
-import weakref
 from functools import partial
 from pathlib import Path
 
@@ -633,64 +630,6 @@ def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, 
     for block in range(1000, 1016):
         monkeypatch.setattr(delimited, "_BLOCK", block)
         np.testing.assert_allclose(fitted(path, "--columns", "a,b")[1], [[a + 0.25, b + 0.5]])
-
-
-HALF_READ = """
-import sys, time, gmm
-from gmm._rows.delimited import TextStream
-read, reading = TextStream.read, []
-def slow(*how):
-    reading.append(1)
-    time.sleep(0.05)
-    try:
-        return read(*how)
-    finally:
-        reading.pop()
-TextStream.read = slow
-for _ in range(3):
-    gmm.open_rows(sys.argv[1])
-    assert not reading
-"""
-
-
-def test_a_text_that_is_left_half_read_waits_for_nothing(tmp_path):
-    """A reader that goes waits for its thread, which waits for the interpreter that the reader holds: for ever."""
-    path = written(tmp_path / "t.csv", "a,b", PLAIN * 30_000)
-    subprocess.run([sys.executable, "-c", HALF_READ, path], check=True, timeout=60)
-
-
-def test_a_text_leaves_nothing_behind_that_a_thread_still_holds(tmp_path, monkeypatch):
-    """A thread of Arrow that drops its stream while the interpreter ends aborts the process."""
-    path, streams = written(tmp_path / "t.csv", "a,b", PLAIN * 9), []
-
-    class Noted(delimited.TextStream):
-        def __init__(self, *of):
-            streams.append(weakref.ref(self))
-            super().__init__(*of)
-
-    monkeypatch.setattr(delimited, "TextStream", Noted)
-    for _ in range(150):
-        gmm.open_rows(path)
-        assert not [stream for stream in streams if stream() is not None]
-
-
-@pytest.mark.parametrize("read", ["head", "choose_decimal", "batches"])
-def test_ctrl_c_while_a_text_is_left_half_read_is_not_lost(read, tmp_path, monkeypatch):
-    """An exception in the destructor of a generator would be ignored."""
-    lines = [*formed("{};{}", decimal=","), *(["x;5"] if read == "batches" else [])]
-    path, end = written(tmp_path / "t.csv", "a;b", lines), delimited._end
-
-    def interrupted(*of):
-        end(*of)
-        frame, names = sys._getframe(), []
-        while frame := frame.f_back:
-            names.append(frame.f_code.co_name)
-        if read in names[:3] and "_no_number" not in names:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(delimited, "_end", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        gmm.open_rows(path, decimal="," if read == "batches" else None).n_rows  # noqa: B018
 
 
 def some(text):

@@ -1,8 +1,10 @@
-"""Quotes in delimited text: a field that begins with one ends with one, or the text is refused."""
+"""Delimited text: a field that begins with a quote ends with one, and a text that is left waits for nothing."""
 
 import io
+import subprocess
 import sys
 import threading
+import weakref
 from functools import partial
 
 import pytest
@@ -23,6 +25,11 @@ def part(folder, text, *, whole):
     path = folder / "rows.csv"
     path.write_bytes(text)
     return text_part(str(path), str(path), TextFormat(), whole=whole)
+
+
+def table(folder, text):
+    (folder / "rows.csv").write_text(text)
+    return folder / "rows.csv"
 
 
 def n_rows(part):
@@ -69,8 +76,7 @@ def test_other_quotes_are_read(record, whole, tmp_path):
 
 
 def test_rows_of_a_file_with_such_a_field_are_not_fitted(tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_text("a,b,note\n" + "1,2,x\n" * 9 + '3,"4"5,x\n')
+    path = table(tmp_path, "a,b,note\n" + "1,2,x\n" * 9 + '3,"4"5,x\n')
     refused("line 11, column 'b'", lambda: gmm.GaussianMixture().fit(gmm.open_rows(path, columns=["a", "b"])))
 
 
@@ -108,3 +114,61 @@ def test_a_text_is_not_closed_while_it_is_read_unless_the_process_ends(ends, mon
     if not ends:
         go.set()
     assert closed.wait(10)
+
+
+HALF_READ = """
+import sys, time, gmm
+from gmm._rows.delimited import TextStream
+read, reading = TextStream.read, []
+def slow(*how):
+    reading.append(1)
+    time.sleep(0.05)
+    try:
+        return read(*how)
+    finally:
+        reading.pop()
+TextStream.read = slow
+for _ in range(3):
+    gmm.open_rows(sys.argv[1])
+    assert not reading
+"""
+
+
+def test_a_text_that_is_left_half_read_waits_for_nothing(tmp_path):
+    """A reader that goes waits for its thread, which waits for the interpreter that the reader holds: for ever."""
+    path = table(tmp_path, "a,b\n" + "1.5,2.5\n" * 1_200_000)
+    subprocess.run([sys.executable, "-c", HALF_READ, path], check=True, timeout=60)
+
+
+def test_a_text_leaves_nothing_behind_that_a_thread_still_holds(tmp_path, monkeypatch):
+    """A thread of Arrow that drops its stream while the interpreter ends aborts the process."""
+    path, streams = table(tmp_path, "a,b\n" + "1.5,2.5\n" * 360), []
+
+    class Noted(delimited.TextStream):
+        def __init__(self, *of):
+            streams.append(weakref.ref(self))
+            super().__init__(*of)
+
+    monkeypatch.setattr(delimited, "TextStream", Noted)
+    for _ in range(150):
+        gmm.open_rows(path)
+        assert not [stream for stream in streams if stream() is not None]
+
+
+@pytest.mark.parametrize("read", ["head", "choose_decimal", "batches"])
+def test_ctrl_c_while_a_text_is_left_half_read_is_not_lost(read, tmp_path, monkeypatch):
+    """An exception in the destructor of a generator would be ignored."""
+    path = table(tmp_path, "a;b\n" + "1,5;2,5\n" * 40 + "x;5\n" * (read == "batches"))
+    end = delimited._end
+
+    def interrupted(*of):
+        end(*of)
+        frame, names = sys._getframe(), []
+        while frame := frame.f_back:
+            names.append(frame.f_code.co_name)
+        if read in names[:3] and "_no_number" not in names:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(delimited, "_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gmm.open_rows(path, decimal="," if read == "batches" else None).n_rows  # noqa: B018
