@@ -69,7 +69,7 @@ PLACES = {
     "gmm._selection.loop": "loop=.",
     "gmm._selection.request": "folds_of template_of",
     "gmm._selection.resampling": "resampling=.",
-    "gmm._selection.result": "Ending",
+    "gmm._selection.progress": "Ending",
     "gmm._selection.solutions": "solutions=.",
     "gmm._selection.standard": "in_units",
     "gmm._text.html": "Html block details escaped line sparkline style",

@@ -20,7 +20,9 @@ ROOMS = {
     **dict.fromkeys(("gmm", "em", "plotting"), ""),
     "_plotting": "animation | curves planes | scene | _plotting style",
     **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
-    "_selection": "_selection | classifier options | resampling search | loop standard | result | solutions | request",
+    "_selection": """
+        _selection | classifier options | resampling search | loop standard | result | progress solutions | request
+    """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """

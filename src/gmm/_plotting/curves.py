@@ -29,8 +29,9 @@ from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_o
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
+from gmm._selection.progress import Ending
 from gmm._selection.resampling import BootstrapLRT, Stability
-from gmm._selection.result import Ending, check_criterion, statuses
+from gmm._selection.result import check_criterion, statuses
 from gmm._text.html import FLAT
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift

@@ -29,8 +29,9 @@ from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
 from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
+from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import Ending, Selection, statuses
+from gmm._selection.result import Selection, statuses
 from gmm._selection.search import fitted_apart
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
