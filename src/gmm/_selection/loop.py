@@ -28,8 +28,8 @@ import numpy as np
 from gmm._blas import single_threaded_blas
 from gmm._em import LOWERED, Outlook
 from gmm._estimators import criteria
-from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import set_fitted
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
@@ -44,8 +44,9 @@ from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._rows.sources import column_widths
+from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Reports, Status, is_fault
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
-from gmm._selection.result import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
+from gmm._selection.result import Entry, Selection
 from gmm._selection.solutions import Solution, grouped
 from gmm._text.words import counted
 from gmm._values.layouts import Array, Layout, SingularMatrixError
