@@ -32,7 +32,7 @@ from gmm._kernel.candidate cimport (
     Drops,
     Splits,
     ViewMetric,
-    axes_room,
+    find_axes_workspace_size,
     cheapest,
     drop,
     fill_whiteners,
@@ -89,7 +89,7 @@ from gmm._kernel.seeding cimport (
     next_seed,
     seeding_buffer_size,
 )
-from gmm._kernel.spare cimport borrow, take_back
+from gmm._kernel.spare cimport borrow, give_back
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
@@ -120,7 +120,7 @@ cdef double SAME = 0.25                   # of a standard deviation, between com
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
 cdef enum:
-    ROOM = 1000                           # passes that the records of a run have room for at first
+    FIRST_RECORDS = 1000                  # passes whose records a run has memory for at first
     N_LAST_DROPS = 3                      # ways in which it drops the last of its surplus
     N_LLOYD = 2                           # passes of k-means, …
     N_LLOYD_OF_MANY = 4                   # … of clusterings of which few become candidates, …
@@ -154,13 +154,13 @@ cdef class Scratch:
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
     cdef double* buffer                   # borrowed, …
     cdef Py_ssize_t size                  # … for so many doubles
-    cdef double[::1] room                 # of the plans of `CandidateRows`, or of passes over patterns
+    cdef double[::1] storage              # of the plans of `CandidateRows`, or of passes over patterns
 
     def __cinit__(self):
-        self.room = None                  # which a debug build asks for before it compares with None
+        self.storage = None               # which a debug build asks for before it compares with None
 
     def __dealloc__(self):
-        take_back(&spare, 1, SPARE_BYTES, self.buffer)
+        give_back(&spare, 1, SPARE_BYTES, self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t slots = node_slots(n_lanes(plan, n_rows))
@@ -175,24 +175,24 @@ cdef class Scratch:
         self.plan, self.n_rows, self.next_lane, self.owner = whole.plan[0], n_rows, 0, None
         self.plan.n_sums = whole.n_sums
 
-    cdef int make_room_for(
+    cdef int allocate_for(
         self, const PatternPass* whole, const Patterns* patterns, Py_ssize_t first, Py_ssize_t last,
     ) except -1:
-        """Make room for the largest pattern of some shares."""
+        """Allocate the workspace of the largest pattern of some shares."""
         cdef Py_ssize_t size = 0, i
         for i in range(patterns.shares[first], patterns.shares[last]):
             size = max(size, pattern_size(whole, patterns.each + i))
         size += patterns_size(whole)
-        if self.room is None or self.room.shape[0] < size:
-            self.room = np.empty(size)
-        self.workspace.patterns = &self.room[0]
+        if self.storage is None or self.storage.shape[0] < size:
+            self.storage = np.empty(size)
+        self.workspace.patterns = &self.storage[0]
         return 0
 
     cdef int ensure(self, Py_ssize_t size) except -1:
         """Ensure a buffer of so many doubles."""
         if self.size < size:
             self.n_rows, self.owner = 0, None     # nothing is laid out if there is no memory
-            take_back(&spare, 1, SPARE_BYTES, self.buffer)
+            give_back(&spare, 1, SPARE_BYTES, self.buffer)
             self.buffer, self.size = borrow(&spare, 1, size * sizeof(double)), 0
             if self.buffer == NULL:
                 raise MemoryError
@@ -307,7 +307,7 @@ cdef class Plan:
     cdef const double[::1] log_widths
     cdef const double[::1] log_offset, whiteners, origin, reach, axes, tails
     cdef const double[:, ::1] centres, allowed
-    cdef double[::1] room, panels, extents
+    cdef double[::1] storage, panels, extents
     cdef bint accumulate, may_be_single
     cdef int form
 
@@ -346,9 +346,9 @@ cdef class Plan:
             if self.axes.shape[0] != self.whiteners.shape[0] or single or given or totals or rows_only:
                 raise ValueError("expected axes in the layout of the whiteners, and a pass in float64 over densities")
             plan.axes = &self.axes[0]
-        self.room = np.empty(prepared_size(plan.layout, plan.moments, K, d))
+        self.storage = np.empty(prepared_size(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
-                common_scatter, form, &self.room[0])
+                common_scatter, form, &self.storage[0])
         if of_patterns is not None:
             self.prepare_for_patterns(of_patterns, with_errors, single, form)
         elif rows_only:
@@ -507,7 +507,7 @@ cdef class Plan:
                 scratch.workspace.n_nodes > 0 and patterns.first_share + first != scratch.next_lane):
             raise ValueError(f"expected lanes from {scratch.next_lane - patterns.first_share} on, {patterns.n_shares} "
                              f"in all, got {first} to {last}")
-        scratch.make_room_for(&self.whole, patterns, first, last)
+        scratch.allocate_for(&self.whole, patterns, first, last)
         while first < last:
             with nogil:
                 walk_shares(&self.whole, patterns, first, min(first + step, last), &scratch.workspace, self.accumulate)
@@ -608,14 +608,14 @@ cdef class Plan:
         """Return the statistics in the sums over all rows."""
         cdef const double* common = self.checked_scatter(scatter)
         cdef Moments moments
-        cdef double[::1] spoiled, room
+        cdef double[::1] spoiled, workspace
         buffer = self.moments_buffer(&moments)
         expect("sums", sums.shape[0], self.n_sums())
         if self.of_patterns is None:
             unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
         else:
-            spoiled, room = sums.copy(), np.empty(collect_size(&self.whole))
-            collect_patterns(&self.whole, &spoiled[0], &room[0], &moments)
+            spoiled, workspace = sums.copy(), np.empty(collect_size(&self.whole))
+            collect_patterns(&self.whole, &spoiled[0], &workspace[0], &moments)
         return self.as_statistics(buffer, &moments)
 
     cdef Workspace* merged(self, Scratch scratch) except NULL:
@@ -924,7 +924,7 @@ cdef class Loop:
     cdef ObservedRows observed            # … rows that have some columns alone, or None
     cdef Scratch scratch
     cdef const double[::1] origin, reach
-    cdef double[::1] room, buffer
+    cdef double[::1] storage, buffer
     cdef const double[::1] log_widths     # of the box of noise, of patterns
     cdef LoopInputs inputs
     cdef list hands                       # scratches of other workers
@@ -951,7 +951,7 @@ cdef class Loop:
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
         self.scratch, self.origin, self.reach = Scratch(), origin, reach
-        self.room = self.buffer = None
+        self.storage = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
         self.pass_limit, self.share_limit = pass_limit, share_limit
@@ -997,7 +997,7 @@ cdef class Loop:
             with nogil:
                 walk_mixture(&self.plan, &self.inputs, mixture.log_offset, mixture.means, mixture.whiteners,
                              &self.scratch.workspace)
-                n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
+                n = run_quasi_newton(&self.plan, &self.inputs, &self.storage[0], ascent.repair_empty, &outlook.rule,
                                      &self.scratch.workspace, &moments, state, &records[0, 0], n)
         finally:
             self.dismiss(crew, ascent.e_step)
@@ -1167,8 +1167,9 @@ cdef class Loop:
             with nogil:
                 walk_mixture(&self.plan, &self.inputs, &log_offset[0], begin.means, begin.whiteners,
                              &self.scratch.workspace)
-                n = run_em(&self.plan, &self.inputs, &self.room[0], f, &begin, before, tolerance, doubt, repair_empty,
-                           &work[0], &self.scratch.workspace, &moments, &counts[0], estimates, &measured[0])
+                n = run_em(&self.plan, &self.inputs, &self.storage[0], f, &begin, before, tolerance, doubt,
+                           repair_empty, &work[0], &self.scratch.workspace, &moments, &counts[0], estimates,
+                           &measured[0])
         finally:
             self.dismiss(crew, e_step)
         last = preceding = None
@@ -1189,9 +1190,9 @@ cdef class Loop:
         cdef double work = 0, others
         cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
         if at_most < 1:
-            raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
-        if self.room is None or self.room.shape[0] < needed:
-            self.room = np.empty(needed)
+            raise ValueError(f"expected one pass at least and a row of records for it, got at_most={at_most}")
+        if self.storage is None or self.storage.shape[0] < needed:
+            self.storage = np.empty(needed)
         self.classes = self.common = None
         if self.allowed is not None:
             self.classes = self.allowed(K)
@@ -1206,7 +1207,7 @@ cdef class Loop:
                 return False
             self.ready_patterns(log_offset, noise)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
-                self.observed is None and is_pooled(plan.layout), self.inputs.form, &self.room[0])
+                self.observed is None and is_pooled(plan.layout), self.inputs.form, &self.storage[0])
         if self.observed is None:
             self.inputs.rows = self.table.rows
             if self.classes is None:
@@ -1214,7 +1215,7 @@ cdef class Loop:
             lanes = n_lanes(plan, self.table.rows.n)
             work = lanes * work_of(plan, plan.lane)
             if lanes > 1 and work > pass_limit:
-                self.room = None                   # as large as two mixtures, and of no use
+                self.storage = None                # as large as two mixtures, and of no use
                 return False
             if plan.common_scatter:
                 self.common = scatter()
@@ -1227,7 +1228,7 @@ cdef class Loop:
         return True
 
     cdef int ready_patterns(self, const double* log_offset, noise) except -1:
-        """Make room for passes over patterns beside noise.
+        """Allocate the workspaces of passes over patterns, with noise.
 
         No update empties a component wholly, so that only those that begin so are skipped.
         """
@@ -1246,7 +1247,7 @@ cdef class Loop:
         take_plan(whole, plan, self.log_widths)
         self.inputs.patterns = self.observed.patterns
         self.scratch.make_ready_for_patterns(whole, self.observed.results.rows.n)
-        self.scratch.make_room_for(whole, &self.observed.patterns, 0, self.observed.patterns.n_shares)
+        self.scratch.allocate_for(whole, &self.observed.patterns, 0, self.observed.patterns.n_shares)
         return 0
 
 
@@ -1381,7 +1382,7 @@ cdef class Run:
     cdef Py_ssize_t max_iter
     cdef double unit
     cdef object reason
-    cdef double[:, ::1] room
+    cdef double[:, ::1] buffer
 
     def __init__(self, solver, max_iter, *, start=0, callback=None, before=None, double unit=1, records=None):
         self.solver, self.max_iter, self.unit = solver, min(max_iter, PY_SSIZE_T_MAX), unit
@@ -1389,19 +1390,19 @@ cdef class Run:
         self.ended = self.converged = False
         self.n_passes, self.lower_bound = 0, -INFINITY
         if records is None:
-            self.room = np.empty((min(self.max_iter, ROOM), COLUMNS))
+            self.buffer = np.empty((min(self.max_iter, FIRST_RECORDS), COLUMNS))
             return
-        self.room = np.array(records)
-        check_columns(self.room)
-        self.n_passes = self.room.shape[0]
+        self.buffer = np.array(records)
+        check_columns(self.buffer)
+        self.n_passes = self.buffer.shape[0]
         if self.n_passes > 0:
-            self.lower_bound = self.room[self.n_passes - 1, 0]
+            self.lower_bound = self.buffer[self.n_passes - 1, 0]
             self.end_if_converged()
 
     @property
     def records(self):
         """Those of the passes so far, as in `Trace`."""
-        return np.array(self.room[:self.n_passes])
+        return np.array(self.buffer[:self.n_passes])
 
     @property
     def why(self):
@@ -1412,7 +1413,7 @@ cdef class Run:
 
     def is_hopeless(self, Outlook outlook not None):
         """Return whether the run will not reach what it has to."""
-        return self.n_passes > 0 and loop.is_hopeless(&outlook.rule, &self.room[0, 0], self.n_passes)
+        return self.n_passes > 0 and loop.is_hopeless(&outlook.rule, &self.buffer[0, 0], self.n_passes)
 
     def go(self, at_most=None, Outlook outlook not None=ANYWHERE):
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
@@ -1423,10 +1424,10 @@ cdef class Run:
         if at_most is not None:
             enough = self.n_passes + max(min(<Py_ssize_t>at_most, self.max_iter - self.n_passes), 0)
         while not (self.ended or self.n_passes >= enough or self.is_hopeless(outlook)):
-            if self.n_passes == self.room.shape[0]:
-                more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))
-                self.room = np.concatenate([self.room, np.empty((more, COLUMNS))])
-            at_once = 1 if self.callback is not None else min(enough, self.room.shape[0]) - self.n_passes
+            if self.n_passes == self.buffer.shape[0]:
+                more = min(self.max_iter - self.n_passes, max(self.n_passes, FIRST_RECORDS))
+                self.buffer = np.concatenate([self.buffer, np.empty((more, COLUMNS))])
+            at_once = 1 if self.callback is not None else min(enough, self.buffer.shape[0]) - self.n_passes
             began = clock()
             made = self.pass_on(at_once, outlook)
             self.note(made, clock() - began)
@@ -1446,17 +1447,17 @@ cdef class Run:
         if not isinstance(self.solver, Ascent) or (<Ascent>self.solver).working.state.stuck:
             self.solver = self.solver.successor()
         if isinstance(self.solver, Ascent):
-            return (<Ascent>self.solver).pass_on(self.room, self.n_passes, at_most, outlook, self.unit)
-        return self.solver.advance(np.asarray(self.room), self.n_passes, at_most, outlook, self.unit)
+            return (<Ascent>self.solver).pass_on(self.buffer, self.n_passes, at_most, outlook, self.unit)
+        return self.solver.advance(np.asarray(self.buffer), self.n_passes, at_most, outlook, self.unit)
 
     cdef int note(self, Py_ssize_t n_passes, double seconds) except -1:
         """Note that there are records of so many passes, of which the new ones took so long in all."""
         cdef Py_ssize_t i, before = self.n_passes
         for i in range(before, n_passes):
-            self.room[i, 4] = seconds / (n_passes - before)
-        self.n_passes, self.lower_bound = n_passes, self.room[n_passes - 1, 0]
+            self.buffer[i, 4] = seconds / (n_passes - before)
+        self.n_passes, self.lower_bound = n_passes, self.buffer[n_passes - 1, 0]
         stopped = self.callback is not None and self.tell(
-            np.asarray(self.room[n_passes - 1]).tolist(), self.room[before - 1, 0] if before else self.before)
+            np.asarray(self.buffer[n_passes - 1]).tolist(), self.buffer[before - 1, 0] if before else self.before)
         self.end_if_converged()
         if stopped and not self.ended:
             self.ended, self.reason = True, STOPPED
@@ -1480,8 +1481,8 @@ cdef class Run:
         """Let the solver finish its update after the last pass."""
         self.reason, bound = self.solver.close()
         self.lower_bound, self.ended = bound * self.unit, True
-        if self.n_passes == 1 and self.room[0, 2] == INFINITY and self.room[0, 0] > -INFINITY:
-            self.room[0, 2] = max(0, self.lower_bound - self.room[0, 0])      # no other gain tells what is left
+        if self.n_passes == 1 and self.buffer[0, 2] == INFINITY and self.buffer[0, 0] > -INFINITY:
+            self.buffer[0, 2] = max(0, self.lower_bound - self.buffer[0, 0])  # no other gain tells what is left
         return 0
 
 
@@ -1726,10 +1727,10 @@ cdef class CandidateRows:
     ) except -1:
         cdef Py_ssize_t needed = prepared_size(plan.layout, plan.moments, plan.n_all, plan.n_features)
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
-        if scratch.room is None or scratch.room.shape[0] < needed:
-            scratch.room = np.empty(needed)
+        if scratch.storage is None or scratch.storage.shape[0] < needed:
+            scratch.storage = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
-                &scratch.room[0])
+                &scratch.storage[0])
         return 0
 
 
@@ -1754,10 +1755,10 @@ cdef double weight_of(const double[::1] weight, Py_ssize_t n) except? -1:
 
 
 cdef double* zeros(Py_ssize_t n) except NULL:
-    cdef double* room = <double*>PyMem_Calloc(n, sizeof(double))
-    if room == NULL:
+    cdef double* buffer = <double*>PyMem_Calloc(n, sizeof(double))
+    if buffer == NULL:
         raise MemoryError
-    return room
+    return buffer
 
 
 cdef class CandidateView:
@@ -1835,14 +1836,14 @@ cdef bint find_metric(
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1]
     cdef Pairs pairs
     cdef bint found
-    cdef double* room = zeros(d * d + pairs_size(&pairs, n, d, n_components))
+    cdef double* workspace = zeros(d * d + pairs_size(&pairs, n, d, n_components))
     pairs.kernel = kernel_in_use()
     with nogil:
-        lay_out_pairs(&pairs, aligned(room + d * d))
+        lay_out_pairs(&pairs, aligned(workspace + d * d))
         load_pairs(&pairs, &rows[0, 0], NULL if weight is None else &weight[0], n)
-        found = find_within(&pairs, n_components, room)
-        multiply_rows(room, metric, d, out)
-    PyMem_Free(room)
+        found = find_within(&pairs, n_components, workspace)
+        multiply_rows(workspace, metric, d, out)
+    PyMem_Free(workspace)
     return found
 
 
@@ -1900,22 +1901,22 @@ cdef class Clusters:
         cdef CandidateRows rows = self.view.rows
         cdef Py_ssize_t K = self.seen.shape[0], d = self.seen.shape[1]
         cdef Moments moments
-        cdef double* room = zeros(2 * K + moments_size(SPHERICAL, K, d) + K * d)
-        cdef double* before = room + 2 * K + moments_size(SPHERICAL, K, d)
+        cdef double* workspace = zeros(2 * K + moments_size(SPHERICAL, K, d) + K * d)
+        cdef double* before = workspace + 2 * K + moments_size(SPHERICAL, K, d)
         try:
-            moments = moments_in(room + 2 * K, K, d)
+            moments = moments_in(workspace + 2 * K, K, d)
             for _ in range(0 if self.rests else n_passes):
                 memcpy(before, &self.seen[0, 0], K * d * sizeof(double))
-                fill_whiteners(SPHERICAL, K, d, 1 / self.spread, room + K)
-                rows.assign(scratch, K, SPHERICAL, SPHERICAL, room, &self.seen[0, 0], room + K, rows.single_limit,
-                            &moments)
+                fill_whiteners(SPHERICAL, K, d, 1 / self.spread, workspace + K)
+                rows.assign(scratch, K, SPHERICAL, SPHERICAL, workspace, &self.seen[0, 0], workspace + K,
+                            rows.single_limit, &moments)
                 move_to_means(&moments, K, d, &self.seen[0, 0])
                 self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
                 self.rests = memcmp(before, &self.seen[0, 0], K * d * sizeof(double)) == 0
                 if self.rests:
                     break
         finally:
-            PyMem_Free(room)
+            PyMem_Free(workspace)
         self.points[:, :] = self.seen
         points_to_rows(&self.metric, K, d, &self.points[0, 0])
         self.tightness = log_volume(&self.metric, d) - d * log(self.spread)
@@ -1989,7 +1990,7 @@ cdef class Candidate:
     cdef MixtureFamily family
     cdef object layout
     cdef double* buffer
-    cdef double* room                     # of an update
+    cdef double* workspace                # of an update
     cdef Moments moments
     cdef Estimate[2] estimates
     cdef int current                      # of `estimates`, the next one to pass over the rows with
@@ -2010,7 +2011,7 @@ cdef class Candidate:
         self.moments = moments_in(self.buffer, K, d)
         self.estimates[0] = estimate_in(self.buffer + before, f.layout, K, d)
         self.estimates[1] = estimate_in(self.buffer + before + size, f.layout, K, d)
-        self.room = self.buffer + before + 2 * size
+        self.workspace = self.buffer + before + 2 * size
 
     def __dealloc__(self):
         PyMem_Free(self.buffer)
@@ -2030,13 +2031,13 @@ cdef class Candidate:
         expect("a row", rows.rows.shape[1], d)
         expect("clusters", clusters.points.shape[0], K)
         expect("a centre", clusters.points.shape[1], d)
-        cdef double[::1] room = np.zeros(K + total_size(metric.layout, K, d))
-        scaled_metric(metric, K, d, 1 / clusters.spread, &room[K])
+        cdef double[::1] workspace = np.zeros(K + total_size(metric.layout, K, d))
+        scaled_metric(metric, K, d, 1 / clusters.spread, &workspace[K])
         for limit in (rows.single_limit, 0):
-            rows.assign(scratch, K, metric.layout, family.layout, &room[0], &clusters.points[0, 0], &room[K], limit,
-                        &self.moments)
+            rows.assign(scratch, K, metric.layout, family.layout, &workspace[0], &clusters.points[0, 0], &workspace[K],
+                        limit, &self.moments)
             begin_beside(&family.objective, K, share, &self.moments)
-            self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
+            self.failed = most_likely(&self.moments, family, 0, NULL, self.workspace, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
         self.current = 0
@@ -2059,7 +2060,7 @@ cdef class Candidate:
                 rows.pass_over(scratch, family, now, i == n_passes - 1, limit, &self.moments)
                 self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
                 self.lower_bound = self.moments.log_evidence / self.moments.weight
-                self.failed = most_likely(&self.moments, family, 0, now, self.room,
+                self.failed = most_likely(&self.moments, family, 0, now, self.workspace,
                                           &self.estimates[self.current]) >= 0
                 if limit == 0 or not self.failed:
                     break
@@ -2078,9 +2079,9 @@ cdef class Candidate:
         if not 0 < more <= K:
             raise ValueError(f"expected a family of {K + 1} to {2 * K} components, got {K + more}")
         expect("a row", rows.rows.shape[1], d)
-        cdef double[::1] room = np.empty(splits_size(f.layout, K, d))
-        lay_out_splits(&splits, &room[0], f.layout, K, d)
-        if not find_axes(f.layout, K, d, now.weights, now.means, now.covariances, splits.axes, splits.room):
+        cdef double[::1] workspace = np.empty(splits_size(f.layout, K, d))
+        lay_out_splits(&splits, &workspace[0], f.layout, K, d)
+        if not find_axes(f.layout, K, d, now.weights, now.means, now.covariances, splits.axes, splits.workspace):
             return None
         # Each of its arrays begins with what belongs to these components.
         rows.diagnose(scratch, K, f.layout, f.layout, now.log_offset, now.means, now.whiteners,
@@ -2092,7 +2093,7 @@ cdef class Candidate:
                 best = k if splits.gains[k] > splits.gains[best] else best
             splits.gains[best] = -INFINITY
             split_component(&splits, f.layout, K + more, d, best, K + i, moments)
-        one.failed = most_likely(moments, &family.family, 0, NULL, one.room, &one.estimates[0]) >= 0
+        one.failed = most_likely(moments, &family.family, 0, NULL, one.workspace, &one.estimates[0]) >= 0
         return one
 
     def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
@@ -2140,7 +2141,7 @@ cdef class Candidate:
         cdef Estimate* left = &self.estimates[1]
         take_components(f.layout, f.d, mixture, &shares[0], n, left)
         rows.pass_over(scratch, f, left, False, rows.single_limit, &self.moments)
-        self.failed = most_likely(&self.moments, f, 0, left, self.room, &self.estimates[0]) >= 0
+        self.failed = most_likely(&self.moments, f, 0, left, self.workspace, &self.estimates[0]) >= 0
         return 0
 
     cdef bint is_like(self, Candidate other):
@@ -2436,11 +2437,11 @@ def split_axes(Layout layout, const double[::1] weights, const double[:, ::1] me
     expect_whole(layout)
     expect("weights", weights.shape[0], K)
     cdef const double[::1] matrices = np.ascontiguousarray(covariances).reshape(-1)
-    cdef double[::1] room = np.empty(axes_room(layout, d) + 1)
+    cdef double[::1] workspace = np.empty(find_axes_workspace_size(layout, d) + 1)
     axes = np.empty(np.shape(covariances))
     cdef double[::1] out = axes.reshape(-1)
     expect("covariances", matrices.shape[0], total_size(layout, K, d))
-    if not find_axes(layout, K, d, &weights[0], &means[0, 0], &matrices[0], &out[0], &room[0]):
+    if not find_axes(layout, K, d, &weights[0], &means[0, 0], &matrices[0], &out[0], &workspace[0]):
         raise np.linalg.LinAlgError("the axes of a covariance were not found")
     return axes
 
@@ -2545,9 +2546,9 @@ cdef int choose_seeds(
     expect("uniforms", uniforms.shape[0], 1 + n_others * n_draws)
     seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
     size = seeding_buffer_size(&seeding) + 8
-    cdef double* room = zeros(size + n_draws)
+    cdef double* workspace = zeros(size + n_draws)
     try:
-        lay_out_seeding(&seeding, aligned(room))
+        lay_out_seeding(&seeding, aligned(workspace))
         for i in range(seeding.n_blocks):
             PyErr_CheckSignals()
             with nogil:
@@ -2557,9 +2558,9 @@ cdef int choose_seeds(
         for k in range(n_others):
             PyErr_CheckSignals()
             with nogil:
-                seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], <Py_ssize_t*>(room + size))
+                seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], <Py_ssize_t*>(workspace + size))
     finally:
-        PyMem_Free(room)
+        PyMem_Free(workspace)
     return 0
 
 
@@ -2570,10 +2571,10 @@ def neighbour_distances(const double[:, ::1] rows not None, Py_ssize_t n_others,
         raise ValueError(f"expected more than {number} rows, of {n}, to find so many neighbours in, got {n_others}")
     squares = np.empty(n)
     cdef double[::1] out = squares
-    cdef double* room = zeros(neighbours_size(n_others, d) + 8)
+    cdef double* workspace = zeros(neighbours_size(n_others, d) + 8)
     with nogil:
-        distances_to_neighbours(kernel_in_use(), &rows[0, 0], n, d, n_others, number, aligned(room), &out[0])
-    PyMem_Free(room)
+        distances_to_neighbours(kernel_in_use(), &rows[0, 0], n, d, n_others, number, aligned(workspace), &out[0])
+    PyMem_Free(workspace)
     return squares
 
 

@@ -26,7 +26,7 @@ from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
-from gmm._kernel.spare cimport borrow, take_back
+from gmm._kernel.spare cimport borrow, give_back
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
@@ -428,9 +428,9 @@ def prepare(
     expect("tails", tails.shape[0], K)
     size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0],
                    <double*>&mixture)
-    room = np.zeros(size + 8)                      # so that gaps are the same in every file
-    start = -room.ctypes.data % 64 // 8
-    prepared = room[start:start + size]
+    buffer = np.zeros(size + 8)                    # so that gaps are the same in every file
+    start = -buffer.ctypes.data % 64 // 8
+    prepared = buffer[start:start + size]
     given = [np.ravel(each) for each in (log_offset, centres, whiteners, origin)]
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
@@ -492,7 +492,7 @@ cdef class CompiledMixture:
         return scratch
 
     cdef void return_scratch(self, double* scratch) noexcept:
-        take_back(self.spare, N_SPARE, SPARE_BYTES, scratch)
+        give_back(self.spare, N_SPARE, SPARE_BYTES, scratch)
 
     @property
     def n_components(self):

@@ -111,19 +111,19 @@ cdef inline Py_ssize_t axes_workspace_size(Py_ssize_t d) noexcept nogil:
 cdef inline bint principal_axes(
     double* matrix, Py_ssize_t d,                  # IN symmetric, OUT its eigenvectors, one a row
     double* values,                                # OUT (d,), ascending
-    double* room,                                  # scratch: see `axes_workspace_size`
+    double* workspace,                             # scratch: see `axes_workspace_size`
 ) noexcept nogil:
     """Return whether that converged; Jacobi's method always does."""
     cdef Py_ssize_t j
     if d > WIDEST_BY_HAND:
-        return eigenvectors(matrix, values, d, room)
+        return eigenvectors(matrix, values, d, workspace)
     if d > WIDEST_BY_JACOBI:
-        return tridiagonal_axes(matrix, d, values, room)
-    memcpy(room, matrix, d * d * sizeof(double))
+        return tridiagonal_axes(matrix, d, values, workspace)
+    memcpy(workspace, matrix, d * d * sizeof(double))
     identity(matrix, d)
-    diagonalise(room, d, matrix)
+    diagonalise(workspace, d, matrix)
     for j in range(d):
-        values[j] = room[j * d + j]
+        values[j] = workspace[j * d + j]
     sort_axes(values, matrix, d)
     return True
 
@@ -157,7 +157,7 @@ cdef inline void diagonalise(
 
 cdef inline bint tridiagonal_axes(
     double* matrix, Py_ssize_t d, double* values,  # IN symmetric, OUT eigenvectors; OUT (d,), ascending
-    double* room,                                  # scratch (3, d)
+    double* workspace,                             # scratch (3, d)
 ) noexcept nogil:
     """Return whether QL converged, on a tridiagonal form."""
     cdef double most = magnitude(matrix, d * d)
@@ -165,8 +165,8 @@ cdef inline bint tridiagonal_axes(
     if not most < INFINITY:
         return False
     rescale(matrix, d * d, -exponent)              # a power of two: squares do not overflow, and nothing is rounded
-    tridiagonalise(matrix, d, values, room, room + d)
-    if not turn_to_diagonal(matrix, d, values, room):
+    tridiagonalise(matrix, d, values, workspace, workspace + d)
+    if not turn_to_diagonal(matrix, d, values, workspace):
         return False
     rescale(values, d, exponent)
     sort_axes(values, matrix, d)
@@ -176,14 +176,14 @@ cdef inline bint tridiagonal_axes(
 cdef inline void tridiagonalise(
     double* matrix, Py_ssize_t d,                  # IN symmetric A, OUT Q with Q A Qᵀ = T
     double* diagonal, double* beside,              # OUT of T, (d,) and (d − 1,)
-    double* room,                                  # scratch (2, d)
+    double* workspace,                             # scratch (2, d)
 ) noexcept nogil:
     """Householder's reflections I − f v vᵀ, v behind the diagonal of a row and f on it (Golub & Van Loan, 8.3.1)."""
     cdef Py_ssize_t i, j, k, n
     cdef double length, factor, x
     cdef double* v
     cdef double* rest                              # of the matrix, behind row and column k
-    cdef double* product = room + d
+    cdef double* product = workspace + d
     for k in range(d - 1):
         n, v, rest = d - k - 1, matrix + k * d + k + 1, matrix + (k + 1) * d + k + 1
         length = sqrt(inner(v, v, n))
@@ -199,7 +199,7 @@ cdef inline void tridiagonalise(
     diagonal[d - 1] = matrix[d * d - 1]
     matrix[d * d - 1] = 1
     for k in range(d - 2, -1, -1):                 # Qᵀ, from its end
-        n, v, rest = d - k - 1, room, matrix + (k + 1) * d + k + 1
+        n, v, rest = d - k - 1, workspace, matrix + (k + 1) * d + k + 1
         factor = matrix[k * d + k]
         memcpy(v, matrix + k * d + k + 1, n * sizeof(double))
         matrix[k * d + k] = 1
@@ -312,15 +312,15 @@ cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, d
 cdef inline void from_axes(
     const double* axes, const double* values, Py_ssize_t n, Py_ssize_t d,      # IN (n, d), (n,)
     double* out,                                   # OUT (d, d) Dᵀ diag(values) D, lower
-    double* room,                                  # scratch (n, d)
+    double* workspace,                             # scratch (n, d)
 ) noexcept nogil:
     cdef Py_ssize_t i, j, m
     cdef double x
     if d > WIDEST_PRODUCT:
         for m in range(n):
             for j in range(d):
-                room[m * d + j] = values[m] * axes[m * d + j]
-        multiply_first_transposed(axes, d, room, d, out, d, d, d, n)
+                workspace[m * d + j] = values[m] * axes[m * d + j]
+        multiply_first_transposed(axes, d, workspace, d, out, d, d, d, n)
         return
     memset(out, 0, d * d * sizeof(double))
     for m in range(n):

@@ -92,14 +92,15 @@ cdef inline void scaled_metric(
 
 # ----------------------------------------------------------------------------------- more components
 
-cdef inline Py_ssize_t axes_room(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Numbers in the room of `find_axes`."""
+cdef inline Py_ssize_t find_axes_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Numbers in the workspace of `find_axes`."""
     return axes_workspace_size(d) + d + 3 * d * d if is_dense(layout) else 0
 
 
 cdef inline Py_ssize_t splits_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Numbers in the room of splits."""
-    return total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(layout, d) + axes_room(layout, d)
+    """Numbers in the buffer of splits."""
+    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(layout, d)
+            + find_axes_workspace_size(layout, d))
 
 
 cdef struct Splits:
@@ -109,25 +110,25 @@ cdef struct Splits:
     double* gains               # (K,) in nats per unit weight
     double* steps               # (K, d) from the mean to that of a half
     double* product             # scratch, one matrix of moments
-    double* room                # of `find_axes`
+    double* workspace           # of `find_axes`
 
 
 cdef inline void lay_out_splits(
-    Splits* splits, double* room, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    Splits* splits, double* buffer, Layout layout, Py_ssize_t K, Py_ssize_t d,
 ) noexcept nogil:
-    splits.axes = room
+    splits.axes = buffer
     splits.powers = splits.axes + total_size(layout, K, d)
     splits.gains = splits.powers + K * N_POWERS * d
     splits.steps = splits.gains + K
     splits.product = splits.steps + K * d
-    splits.room = splits.product + matrix_size(layout, d)
+    splits.workspace = splits.product + matrix_size(layout, d)
 
 
 cdef inline bint find_axes(
     Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* means, const double* covariances,         # IN of a mixture
     double* axes,                                  # OUT as the layout stores covariances
-    double* room,                                  # scratch of `axes_room`
+    double* workspace,                             # scratch: see `find_axes_workspace_size`
 ) noexcept nogil:
     """Find the principal axes of all covariances, and return whether that converged.
 
@@ -135,7 +136,7 @@ cdef inline bint find_axes(
     those of the means there. Coordinates along each axis have variance 1.
     """
     cdef Py_ssize_t n = n_matrices(layout, K), size = matrix_size(layout, d), i, j, k
-    cdef double* within = room
+    cdef double* within = workspace
     cdef double* spread = within + d * d
     cdef double* product = spread + d * d
     cdef double* values = product + d * d

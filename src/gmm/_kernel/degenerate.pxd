@@ -42,7 +42,7 @@ cdef struct Case:
     const double* free          # whiteners of the covariances before they were scaled to one volume
     const double* noise         # (d,) variances of uniform noise; NULL: there is none
     double* total               # covariance of the whole mixture, (d, d), or its variances, (d,), if not dense
-    double* room                # scratch
+    double* workspace           # scratch
 
 
 cdef inline Py_ssize_t case_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -50,8 +50,8 @@ cdef inline Py_ssize_t case_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noex
     return (K + 1) * d + (5 * d * d + axes_workspace_size(d) if is_dense(layout) else 0)
 
 
-cdef inline void lay_out_case(Case* case, double* room) noexcept nogil:
-    case.total, case.room = room, room + (case.d * case.d if is_dense(case.layout) else case.d)
+cdef inline void lay_out_case(Case* case, double* buffer) noexcept nogil:
+    case.total, case.workspace = buffer, buffer + (case.d * case.d if is_dense(case.layout) else case.d)
 
 
 cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept nogil:
@@ -93,13 +93,13 @@ cdef inline double worth_of_bound(const Case* case, double lower_bound) noexcept
 cdef inline Cause cause_of_all(const Case* case) noexcept nogil:
     """Judge a single component, which may have too few rows to span all directions with more than the ridge."""
     cdef Py_ssize_t d = case.d
-    cdef double* values = case.room + d * d
+    cdef double* values = case.workspace + d * d
     if is_dense(case.layout) and is_singular(case, 0):
         return DEPENDENT
     if not is_dense(case.layout) or case.n >= d + 1:
         return SOUND
-    memcpy(case.room, case.mixture.covariances, d * d * sizeof(double))
-    principal_axes(case.room, d, values, values + d)
+    memcpy(case.workspace, case.mixture.covariances, d * d * sizeof(double))
+    principal_axes(case.workspace, d, values, values + d)
     return FEW_ROWS if values[0] <= case.ridge else SOUND
 
 
@@ -187,9 +187,9 @@ cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
             overlap = -square / 8
         elif is_dense(case.layout):
             overlap = whiten_mean(case, k, j, 0.5) - (sizes[k] + sizes[j]) / 2
-            overlap -= half_square(FULL, d, case.room, own_mean, their_mean) / 4
+            overlap -= half_square(FULL, d, case.workspace, own_mean, their_mean) / 4
             apart = own * sizes[k] + their * sizes[j] - both * whiten_mean(case, k, j, own / both)
-            square = 2 * half_square(FULL, d, case.room, own_mean, their_mean)
+            square = 2 * half_square(FULL, d, case.workspace, own_mean, their_mean)
             apart += both * log1p(own * their / (both * both) * square) / 2
         else:
             overlap = -log_size_along_axes(case, k, j, 0.5, 0, &square) / 2 - (sizes[k] + sizes[j]) / 2 - square / 8
@@ -240,8 +240,8 @@ cdef inline double whiten_mean(const Case* case, Py_ssize_t k, Py_ssize_t j, dou
     cdef Py_ssize_t size = case.d * case.d, i
     cdef const double* covariances = case.mixture.covariances
     for i in range(size):
-        case.room[i] = share * covariances[k * size + i] + (1 - share) * covariances[j * size + i]
-    return invert_dense(case.room, case.d)
+        case.workspace[i] = share * covariances[k * size + i] + (1 - share) * covariances[j * size + i]
+    return invert_dense(case.workspace, case.d)
 
 
 cdef inline double lost_to_ties(const Case* case, Py_ssize_t k) noexcept nogil:
@@ -252,7 +252,7 @@ cdef inline double lost_to_ties(const Case* case, Py_ssize_t k) noexcept nogil:
     """
     cdef Py_ssize_t d = case.d, j
     cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
-    cdef double* across = case.room + d * d
+    cdef double* across = case.workspace + d * d
     cdef double lost = 0, square
     if is_dense(case.layout):
         find_where_white(case, whitener, case.variances, 1, across)
@@ -300,10 +300,10 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
     """
     cdef Py_ssize_t d = case.d, n = 0, i, j
     cdef const double* whitener = case.free + m * component_stride(case.layout, d)
-    cdef double* axes = case.room
+    cdef double* axes = case.workspace
     cdef double* across = axes + d * d
     cdef double* spread = across + d * d
-    cdef double* room = spread + d * d
+    cdef double* workspace = spread + d * d
     cdef double square
     if not is_dense(case.layout):
         for j in range(d):
@@ -317,19 +317,19 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
     while n < d and across[d - 1 - n] > 1:
         n += 1
     multiply_rows(axes, whitener, d, across)
-    in_axes(across, case.total, d, spread, room)
+    in_axes(across, case.total, d, spread, workspace)
     for i in range(n * n):
         axes[i] = clipped(spread[(d - n + i // n) * d + d - n + i % n])
-    return n > 0 and principal_axes(axes, n, across, room) and across[n - 1] > 4
+    return n > 0 and principal_axes(axes, n, across, workspace) and across[n - 1] > 4
 
 
 cdef inline bint find_where_white(
     const Case* case, const double* whitener, const double* variances, Py_ssize_t stride,
-    double* across,                                # OUT (d,) ascending; the axes are left in `case.room`
+    double* across,                                # OUT (d,) ascending; the axes are left in `case.workspace`
 ) noexcept nogil:
     """Find variances of the columns where a dense component is white, of variance 1 in every direction."""
     cdef Py_ssize_t d = case.d, i, j, r
-    cdef double* axes = case.room
+    cdef double* axes = case.workspace
     cdef double square
     for i in range(d):
         for j in range(i + 1):
@@ -347,7 +347,7 @@ cdef inline double thinnest(
     """Find where a dense component is thinnest, in units of the columns; return its variance in all rows."""
     cdef Py_ssize_t d = case.d, i, j, best = 0, _
     cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
-    cdef double* white = case.room
+    cdef double* white = case.workspace
     cdef double share = 1, size, least = INFINITY, all_rows = 0
     for i in range(d):
         axis[i] = 0
@@ -405,7 +405,7 @@ cdef inline void total_spread(const Case* case) noexcept nogil:
     cdef const double* weights = case.mixture.weights
     cdef const double* means = case.mixture.means
     cdef Py_ssize_t K = case.K, d = case.d, i, j, k
-    cdef double* away = case.room
+    cdef double* away = case.workspace
     cdef double* row
     cdef double whole = -rest_of(weights, K, 0), mean, most
     for j in range(d):

@@ -52,7 +52,7 @@ cdef struct Analysis:
     double* other               # (d,) log ψ of another minimum; scratch
     double* curvature           # (d, d) scratch
     double* summand             # (d, d) scratch
-    double* room
+    double* workspace
 
 
 cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
@@ -60,14 +60,15 @@ cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssi
     return 4 * d * d + 10 * d + max(axes_workspace_size(d), d * d)
 
 
-cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
+cdef inline Analysis analysis_in(double* buffer, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     cdef Analysis a
     a.d, a.q, a.n_top = d, q, 0
-    a.precision, a.axes, a.curvature, a.summand = room, room + d * d, room + 2 * d * d, room + 3 * d * d
-    room += 4 * d * d
-    a.lowest, a.logs, a.gradient, a.variances, a.step = room, room + d, room + 2 * d, room + 3 * d, room + 4 * d
-    a.before, a.slopes, a.roots, a.other = room + 5 * d, room + 6 * d, room + 7 * d, room + 8 * d
-    a.weights, a.room = room + 9 * d, room + 10 * d
+    a.precision, a.axes, a.curvature, a.summand = buffer, buffer + d * d, buffer + 2 * d * d, buffer + 3 * d * d
+    buffer += 4 * d * d
+    a.lowest, a.logs, a.gradient, a.variances = buffer, buffer + d, buffer + 2 * d, buffer + 3 * d
+    a.step, a.before, a.slopes = buffer + 4 * d, buffer + 5 * d, buffer + 6 * d
+    a.roots, a.other = buffer + 7 * d, buffer + 8 * d
+    a.weights, a.workspace = buffer + 9 * d, buffer + 10 * d
     return a
 
 
@@ -84,7 +85,7 @@ cdef inline bint relative_precisions(Analysis* a) noexcept nogil:
         for i in range(d):
             for j in range(d):
                 a.axes[i * d + j] = a.roots[i] * a.precision[i * d + j] * a.roots[j]
-        if not principal_axes(a.axes, d, a.variances, a.room):
+        if not principal_axes(a.axes, d, a.variances, a.workspace):
             return False
         for i in range(d):
             a.variances[i] = max(a.variances[i], DBL_EPSILON)      # rounding may make it negative
@@ -92,7 +93,7 @@ cdef inline bint relative_precisions(Analysis* a) noexcept nogil:
     for i in range(d):
         for j in range(d):
             a.axes[i * d + j] = a.covariance[i * d + j] / a.roots[i] / a.roots[j]
-    if not principal_axes(a.axes, d, a.variances, a.room):
+    if not principal_axes(a.axes, d, a.variances, a.workspace):
         return False
     for i in range(d):
         a.variances[i] = 1 / a.variances[i] if a.variances[i] > 0 else INFINITY
@@ -143,8 +144,8 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
     cdef const double* u
     for r in range(n):
         a.weights[r] = 1
-    from_axes(others, a.weights, n, d, a.curvature, a.room)
-    from_axes(others, a.variances + a.n_top, n, d, a.summand, a.room)
+    from_axes(others, a.weights, n, d, a.curvature, a.workspace)
+    from_axes(others, a.variances + a.n_top, n, d, a.summand, a.workspace)
     for j in range(d):
         for k in range(j + 1):
             a.curvature[j * d + k] *= a.summand[j * d + k]
@@ -153,7 +154,7 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
         for r in range(n):
             y = a.variances[a.n_top + r]
             a.weights[r] = (x + y) * (1 - y) / (x - y) if y < x else 0         # equal ones turn freely
-        from_axes(others, a.weights, n, d, a.summand, a.room)
+        from_axes(others, a.weights, n, d, a.summand, a.workspace)
         for j in range(d):
             for k in range(j + 1):
                 a.curvature[j * d + k] += u[j] * u[k] * a.summand[j * d + k]
@@ -281,7 +282,7 @@ cdef inline double set_target(
     a.covariance, a.definite = covariance, more == 0
     for r in range(d):
         a.weights[r] = 1
-    from_axes(factor, a.weights, d, d, a.precision, a.room)
+    from_axes(factor, a.weights, d, d, a.precision, a.workspace)
     mirror(a.precision, d)
     return total if a.definite else INFINITY
 
@@ -435,9 +436,9 @@ cdef inline bint solve_factor(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
-    double* room,
+    double* workspace,
 ) noexcept nogil:
-    cdef Analysis a = analysis_in(room, d, q)
+    cdef Analysis a = analysis_in(workspace, d, q)
     cdef const double* best
     cdef double before = INFINITY if previous == NULL else objective_of(&a, previous, covariance)
     if not analyse(&a, least, previous, covariance):
@@ -454,13 +455,13 @@ cdef inline bint solve_ppca(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
-    double* room,
+    double* workspace,
 ) noexcept nogil:
-    cdef Analysis a = analysis_in(room, d, q)
+    cdef Analysis a = analysis_in(workspace, d, q)
     cdef Py_ssize_t j
     cdef double noise = 0
     memcpy(a.axes, covariance, d * d * sizeof(double))
-    if not principal_axes(a.axes, d, a.variances, a.room):
+    if not principal_axes(a.axes, d, a.variances, a.workspace):
         return False
     for j in range(d - q):
         noise += a.variances[j] / (d - q)
@@ -469,7 +470,7 @@ cdef inline bint solve_ppca(
     noise = max(noise, least)
     for j in range(d - q, d):
         a.variances[j] = max(a.variances[j] - noise, 0)
-    from_axes(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.room)
+    from_axes(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.workspace)
     for j in range(d):
         covariance[j * d + j] += noise
     mirror(covariance, d)

@@ -145,7 +145,7 @@ cdef inline double rounding_in(const PassPlan* plan, const LoopInputs* inputs) n
 
 
 cdef inline bint walk_again(
-    PassPlan* plan, LoopInputs* inputs, double* room,
+    PassPlan* plan, LoopInputs* inputs, double* storage,
     const double* log_offset, const double* centres, const double* whiteners,
     Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
@@ -153,7 +153,7 @@ cdef inline bint walk_again(
     cdef bint linear = plan.linear, single = plan.single
     cdef Py_ssize_t n_components = plan.n_components
     prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
-            inputs.scatter != NULL, inputs.form, room)
+            inputs.scatter != NULL, inputs.form, storage)
     if inputs.patterns.n_shares == 0 and (
             plan.linear != linear or plan.single != single or plan.n_components != n_components):
         return False
@@ -162,7 +162,7 @@ cdef inline bint walk_again(
 
 
 cdef inline Py_ssize_t run_em(
-    PassPlan* plan, LoopInputs* inputs, double* room,
+    PassPlan* plan, LoopInputs* inputs, double* storage,
     const Family* family, const Estimate* begin, double before, double tolerance, double doubt, bint repair_empty,
     double* scratch,                               # of an update
     Workspace* workspace,                                  # IN the sums of the first pass
@@ -196,7 +196,7 @@ cdef inline Py_ssize_t run_em(
         measured = estimate
         set_noise(plan, log_noise(&family.objective, K, estimate.weights))
         set_tails(plan, estimate.tails, family.objective.free_tails == NO_TAILS)
-        if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
+        if not walk_again(plan, inputs, storage, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
 
@@ -214,7 +214,7 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t run_quasi_newton(
-    PassPlan* plan, LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
+    PassPlan* plan, LoopInputs* inputs, double* storage, bint repair_empty, const Outlook* outlook,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
@@ -236,6 +236,6 @@ cdef inline Py_ssize_t run_quasi_newton(
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         set_tails(plan, mixture.tails, state.family.objective.free_tails == NO_TAILS)
         if (state.converged or state.stuck or n == most or is_hopeless(outlook, records, n)
-                or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
+                or not walk_again(plan, inputs, storage, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n

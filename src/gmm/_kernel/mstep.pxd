@@ -24,7 +24,7 @@ cdef class MixtureFamily:
 cdef class QuasiNewtonState:
     cdef readonly MixtureFamily family    # whose prior `state` points into
     cdef State state
-    cdef double[::1] room
+    cdef double[::1] buffer
 
     cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
@@ -36,7 +36,8 @@ cdef double parameter_term(
 cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* workspace,
+    Estimate* out,
 ) noexcept nogil
 
 cdef void take_pass(

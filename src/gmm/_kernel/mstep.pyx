@@ -129,9 +129,10 @@ cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
 
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* workspace,
+    Estimate* out,
 ) noexcept nogil:
-    return update.most_likely(moments, family, noise, before, room, out)
+    return update.most_likely(moments, family, noise, before, workspace, out)
 
 
 cdef void take_pass(
@@ -152,7 +153,7 @@ cdef int check_parts(const Family* family, const double[::1] weights, const doub
 cdef Py_ssize_t covariances_at(
     const Family* family,
     const double* weights, const double* precisions,       # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT covariances, their whiteners and log|W|
 ) noexcept nogil:
     """Invert precisions and bring the inverses, of components of these weights, under the family's constraint.
@@ -167,9 +168,9 @@ cdef Py_ssize_t covariances_at(
         return failed
     if family.constraint != NULL:
         for k in range(family.K):
-            room[k] = max(weights[k], LEAST_WEIGHT)
-        if not constrain(family.constraint, family.K, d, family.n_factors, 0, &prior, room, NULL, out.covariances,
-                         room + family.K):
+            workspace[k] = max(weights[k], LEAST_WEIGHT)
+        if not constrain(family.constraint, family.K, d, family.n_factors, 0, &prior, workspace, NULL, out.covariances,
+                         workspace + family.K):
             return 0
     whiten_all(layout, m, d, out.covariances, out.whiteners, out.log_determinants)
     return first_singular(out.log_determinants, m)
@@ -310,12 +311,12 @@ cdef class MixtureFamily:
         cdef Py_ssize_t m = n_matrices(family.layout, family.K), failed
         cdef Estimate out
         check_parts(family, weights, precisions)
-        numbers, sizes, room = np.empty((2, precisions.shape[0])), np.empty(m), np.empty(update_workspace_size(family))
+        numbers, sizes = np.empty((2, precisions.shape[0])), np.empty(m)
         cdef double[:, ::1] into = numbers
-        cdef double[::1] determinants = sizes, scratch = room
+        cdef double[::1] determinants = sizes, workspace = np.empty(update_workspace_size(family))
         out.covariances, out.whiteners, out.log_determinants = &into[0, 0], &into[1, 0], &determinants[0]
         with nogil:
-            failed = covariances_at(family, &weights[0], &precisions[0], &scratch[0], &out)
+            failed = covariances_at(family, &weights[0], &precisions[0], &workspace[0], &out)
         return *numbers, sizes, failed
 
     def with_fixed(self, estimate, before):
@@ -323,10 +324,10 @@ cdef class MixtureFamily:
         cdef const Family* family = &self.family
         cdef Py_ssize_t K = family.K, d = family.d, m = n_matrices(family.layout, K)
         buffer = np.empty(estimate_size(family.layout, K, d))
-        cdef double[::1] room = buffer
+        cdef double[::1] view = buffer
         cdef Estimate now = view_estimate(estimate, family.layout, K, d)
         cdef Estimate then = view_estimate(before, family.layout, K, d)
-        cdef Estimate out = estimate_in(&room[0], family.layout, K, d)
+        cdef Estimate out = estimate_in(&view[0], family.layout, K, d)
         copy_estimate(family.layout, K, d, &now, &out)
         keep_covariances(family, &then, 0, m, &out)
         keep_weights_and_means(family, &then, &out)
@@ -356,7 +357,7 @@ cdef class Update:
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
     cdef const double[::1] counts, second, precision
-    cdef double[::1] buffer, room
+    cdef double[::1] buffer, workspace
     cdef Moments moments
     cdef Estimate estimate, previous
     cdef const Estimate* before            # NULL, or `previous`, which points into …
@@ -396,7 +397,7 @@ cdef class Update:
         elif family.family.objective.free_tails:
             raise ValueError("expected the sums of `tails.pxd` in 'precision' for tails that are estimated")
         self.buffer = np.empty(estimate_size(layout, K, d))
-        self.room = np.empty(update_workspace_size(&family.family))
+        self.workspace = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
         begin(moments, &family.family, self.before, &self.estimate)
 
@@ -415,7 +416,7 @@ cdef class Update:
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
         with nogil:
-            constrain_covariances(&self.family.family, self.before, &self.room[0], &self.estimate)
+            constrain_covariances(&self.family.family, self.before, &self.workspace[0], &self.estimate)
 
     def finish(self):
         """Return the estimate, after all covariances have been estimated and constrained.
@@ -436,7 +437,7 @@ cdef class Update:
         if family.ridge > 0 and not (adds_rows(&family.objective) or family.max_ratio < INFINITY
                                      or is_low_rank(family.layout)):
             extra = np.empty(self.n_covariances)
-            raise_ridges(&self.moments, family, self.before, &self.room[0], &extra[0], &self.estimate)
+            raise_ridges(&self.moments, family, self.before, &self.workspace[0], &extra[0], &self.estimate)
         failed = finish(&self.moments, family, self.before, &self.estimate)
         arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
@@ -560,11 +561,11 @@ def constrained(
         expect("previous", previous.shape[0], size)
     cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
-    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d, n_factors))
-    cdef double[::1] into = result, scratch = room
+    result = np.array(covariances)
+    cdef double[::1] into = result, workspace = np.empty(constraint_workspace_size(row, K, d, n_factors))
     cdef NoisePrior prior = likelihood().factor_noise
     with nogil:
-        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &workspace[0])
     return result, bool(solved)
 
 
@@ -595,9 +596,9 @@ def of_limited_ratio(
         raise ValueError(f"expected a count and a feature at least, got {K} and {d}")
     check_ratio(max_ratio, layout, K, NULL)
     expect("covariances", covariances.shape[0], total_size(layout, K, d))
-    result, room = np.array(covariances), np.empty(ratio.ratio_workspace_size(layout, K, d))
-    cdef double[::1] into = result, scratch = room
-    return result, bool(ratio.limit_ratio(layout, K, d, max_ratio, &counts[0], &into[0], &scratch[0]))
+    result = np.array(covariances)
+    cdef double[::1] into = result, workspace = np.empty(ratio.ratio_workspace_size(layout, K, d))
+    return result, bool(ratio.limit_ratio(layout, K, d, max_ratio, &counts[0], &into[0], &workspace[0]))
 
 
 def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, double least=0):
@@ -606,11 +607,11 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
     if K < 1 or covariances.shape[2] != d:
         raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
     check_factors(&CONSTRAINTS[FACTOR], n_factors, d)
-    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d, n_factors))
+    noise = np.empty((K, d))
     cdef double[:, ::1] into = noise
-    cdef double[::1] scratch = room
+    cdef double[::1] workspace = np.empty(factors.factors_workspace_size(K, d, n_factors))
     cdef double missed
-    cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)
+    cdef factors.Analysis analysis = factors.analysis_in(&workspace[0], d, n_factors)
     for k in range(K):
         factors.set_least(&analysis, least, &covariances[k, 0, 0])
         missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
@@ -642,8 +643,8 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
     expect("precision", precision.shape[0], before)
     expect("second", second.shape[0], total_size(layout, before, d))
     buffer = np.empty(moments_size(layout, K, d))
-    cdef double[::1] room = buffer
-    out = moments_in(&room[0], K, d)
+    cdef double[::1] view = buffer
+    out = moments_in(&view[0], K, d)
     for k in range(before):
         out.counts[k], out.precision[k] = counts[k], precision[k]
         for j in range(d):
@@ -677,8 +678,8 @@ cdef class QuasiNewtonState:
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
-        self.room = np.zeros(state_buffer_size(&self.state.family, update_workspace_size(&self.state.family)))
-        lay_out(&self.state, &self.room[0])
+        self.buffer = np.zeros(state_buffer_size(&self.state.family, update_workspace_size(&self.state.family)))
+        lay_out(&self.state, &self.buffer[0])
         start_anew(&self.state)
 
     def __reduce__(self):
@@ -689,15 +690,15 @@ cdef class QuasiNewtonState:
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
                    state.merge_limit, state.merge_objective)
-        kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
+        kept = self.buffer[:pickled_size(state, &self.buffer[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
         cdef State read = self.state
-        cdef const double[::1] room
+        cdef const double[::1] buffer
         cdef Py_ssize_t n
-        scalars, room = saved
+        scalars, buffer = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
@@ -706,20 +707,20 @@ cdef class QuasiNewtonState:
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
-        n = pickled_size(state, &self.room[0], read.n_pairs)
-        expect("the room of a QuasiNewtonState", room.shape[0], n)
+        n = pickled_size(state, &self.buffer[0], read.n_pairs)
+        expect("the numbers of a QuasiNewtonState", buffer.shape[0], n)
         state[0] = read
-        self.room[:n] = room
+        self.buffer[:n] = buffer
 
     def __copy__(self):
         """Return a copy, without what a pickle holds beside it."""
         cdef State* state = &self.state
         cdef QuasiNewtonState other = QuasiNewtonState(self.family, state.tolerance, state.confirm_stop)
-        cdef Py_ssize_t n = pickled_size(state, &self.room[0], state.n_pairs)
+        cdef Py_ssize_t n = pickled_size(state, &self.buffer[0], state.n_pairs)
         other.state = self.state
-        lay_out(&other.state, &other.room[0])
+        lay_out(&other.state, &other.buffer[0])
         other.state.held.log_evidence, other.state.held.weight = state.held.log_evidence, state.held.weight
-        other.room[:n] = self.room[:n]
+        other.buffer[:n] = self.buffer[:n]
         return other
 
     cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
@@ -784,8 +785,8 @@ cdef class QuasiNewtonState:
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] room = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
-        copy_statistics(statistics, &state.family, room, &moments)
+        cdef double[::1] storage = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
+        copy_statistics(statistics, &state.family, storage, &moments)
         cdef bint fails
         with nogil:
             fails = repair_empty and any_empty(&moments, state.family.K)
@@ -863,8 +864,8 @@ cdef class QuasiNewtonState:
         cdef Moments moments
         cdef double[4] record
         cdef Family* family = &self.state.family
-        cdef double[::1] room = np.empty(moments_size(family.layout, family.K, family.d))
-        copy_statistics(statistics, family, room, &moments)
+        cdef double[::1] storage = np.empty(moments_size(family.layout, family.K, family.d))
+        copy_statistics(statistics, family, storage, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0
@@ -937,8 +938,8 @@ cdef class Verdict:
         if of_pass is None:
             return self.judged(&case)
         family = unconstrained(case.layout, case.K, case.d, 0)
-        cdef double[::1] room = np.empty(moments_size(case.layout, case.K, case.d))
-        copy_statistics(of_pass, &family, room, &moments)
+        cdef double[::1] storage = np.empty(moments_size(case.layout, case.K, case.d))
+        copy_statistics(of_pass, &family, storage, &moments)
         return self.judged_by(&case, &moments)
 
     def ties(
@@ -973,12 +974,12 @@ cdef class Verdict:
         expect("a row", rows.shape[1], d)
         cdef unsigned char[::1] found = np.array(causes)
         cdef Py_ssize_t[::1] labels = np.empty(rows.shape[0], np.intp)
-        cdef double[::1] axis = np.empty(d), room = np.empty(case_size(case.layout, case.K, d))
+        cdef double[::1] axis = np.empty(d), workspace = np.empty(case_size(case.layout, case.K, d))
         if is_low_rank(case.layout):
             return found.base
         choose_components(&case, rows, labels, np.empty(case.K))
         line.sort_by(labels, case.K)
-        lay_out_case(&case, &room[0])
+        lay_out_case(&case, &workspace[0])
         with nogil:
             total_spread(&case)
             for k in range(case.K):
@@ -1022,8 +1023,8 @@ cdef class Verdict:
     cdef judged_by(self, Case* case, const Moments* moments):
         """Judge a mixture with the moments of its pass."""
         cdef Family family = unconstrained(case.layout, case.K, case.d, case.ridge / RIDGES)
-        cdef double[::1] room = np.empty(estimate_size(case.layout, case.K, case.d))
-        cdef Estimate free = estimate_in(&room[0], case.layout, case.K, case.d)
+        cdef double[::1] buffer = np.empty(estimate_size(case.layout, case.K, case.d))
+        cdef Estimate free = estimate_in(&buffer[0], case.layout, case.K, case.d)
         if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
             case.free = free.whiteners
         return self.judged(case)
@@ -1046,19 +1047,19 @@ cdef class Verdict:
         return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
 
     cdef double bound_of(self, Case* case, double lower_bound) except? -1:
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        cdef double[::1] workspace = np.empty(case_size(case.layout, case.K, case.d))
         if self.case.n_copies == 0:                # not known yet
             self.case.n_copies = case.n
             if self.weight is not None:
                 self.case.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
         case.n_copies = self.case.n_copies
-        lay_out_case(case, &room[0])
+        lay_out_case(case, &workspace[0])
         return worth_of_bound(case, lower_bound)
 
     cdef judged(self, Case* case):
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        cdef double[::1] workspace = np.empty(case_size(case.layout, case.K, case.d))
         cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
-        lay_out_case(case, &room[0])
+        lay_out_case(case, &workspace[0])
         with nogil:
             find_causes(case, &causes[0])
         return causes.base
@@ -1078,7 +1079,7 @@ cdef class Line:
     cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each begins
     cdef double weight_of_all
     cdef double[::1] along, held
-    cdef char[::1] room
+    cdef char[::1] workspace
 
     def __cinit__(self, const double[:, ::1] rows not None, const double[::1] weight):
         cdef Py_ssize_t n = rows.shape[0]
@@ -1086,7 +1087,7 @@ cdef class Line:
             expect("weight", weight.shape[0], n)
         self.rows, self.weight = rows, weight
         self.weight_of_all = n if weight is None else np.sum(weight)
-        self.along, self.held, self.room = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
+        self.along, self.held, self.workspace = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
 
     cdef int sort_by(self, const Py_ssize_t[::1] labels, Py_ssize_t n_labels) except -1:
         """Sort the rows by labels from 0 to `n_labels` − 1; leave out the others."""
@@ -1136,7 +1137,7 @@ cdef class Line:
         """
         cdef Py_ssize_t first, last = 0, m
         cdef double mass = 0, most = 0, low = 0, high = 0, needed
-        cdef Item* items = <Item*>&self.room[0]
+        cdef Item* items = <Item*>&self.workspace[0]
         m = self.lay(axis, column, self.starts[label], self.starts[label + 1], items)
         for first in range(m):
             while last < m and items[last].key - items[first].key <= width:
@@ -1198,10 +1199,10 @@ def total_variances(Layout layout, estimate, const double[::1] noise=None):
     cdef const double[:, ::1] of_means = means
     case.layout, case.d = layout, of_means.shape[1]
     set_mixture(&case, estimate, noise)
-    cdef double[::1] room = np.empty(case_size(layout, case.K, case.d))
-    lay_out_case(&case, &room[0])
+    cdef double[::1] workspace = np.empty(case_size(layout, case.K, case.d))
+    lay_out_case(&case, &workspace[0])
     total_spread(&case)
-    return room.base[:case.d * case.d:case.d + 1] if is_dense(layout) else room.base[:case.d]
+    return workspace.base[:case.d * case.d:case.d + 1] if is_dense(layout) else workspace.base[:case.d]
 
 
 cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
@@ -1593,8 +1594,8 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
     distinct, mass = np.empty((n, d)), np.empty(n)
     cdef double[:, ::1] out = distinct
     cdef double[::1] total = mass
-    cdef char[::1] room = np.empty(size_to_sort(n), dtype=np.int8)
-    cdef Item* items = <Item*>&room[0]
+    cdef char[::1] workspace = np.empty(size_to_sort(n), dtype=np.int8)
+    cdef Item* items = <Item*>&workspace[0]
     cdef const double* w = &weight[0] if weight is not None else NULL
     with nogil:
         sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))

@@ -117,13 +117,13 @@ cdef inline void walk_shares(
 ) noexcept nogil:
     """Pass over the rows of some shares of patterns; add up what they say of all columns, or write numbers of each."""
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features, share, i
-    cdef double* room = workspace.patterns
-    cdef Seen seen = seen_in(room, whole.layout, K, d)
-    cdef TrueMixture mixture = true_in(room + seen_size(whole.layout, K, d), K)
+    cdef double* work = workspace.patterns
+    cdef Seen seen = seen_in(work, whole.layout, K, d)
+    cdef TrueMixture mixture = true_in(work + seen_size(whole.layout, K, d), K)
     cdef double* rest = mixture.log_weights + true_size(whole.layout, K, d)
     cdef double* sums = NULL
     if whole.has_errors:
-        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, seen.room, &mixture)
+        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, seen.workspace, &mixture)
     for share in range(first, last):
         if accumulate:
             sums = workspace.node + workspace.n_nodes * whole.n_sums
@@ -136,12 +136,12 @@ cdef inline void walk_shares(
 
 cdef inline void walk_pattern(
     const PatternPass* whole, const Patterns* patterns, const Pattern* pattern, const TrueMixture* mixture,     # IN
-    Seen* seen, double* room,                      # scratch
+    Seen* seen, double* work,                      # scratch
     double* sums,                                  # IN, OUT of all columns; NULL where rows are written instead
 ) noexcept nogil:
     cdef Layout layout = whole.layout
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features, j
-    cdef double* prepared = room + moments_size(layout, K, d)
+    cdef double* prepared = work + moments_size(layout, K, d)
     cdef double log_noise = whole.plan.log_noise
     cdef const Columns* columns = &pattern.columns
     cdef PassPlan plan = whole.plan[0]
@@ -178,7 +178,7 @@ cdef inline void walk_pattern(
         for j in range(plan.n_sums):
             sums[j] += workspace.node[j]
         return
-    part, total = moments_in(room, K, columns.q), moments_of_all(whole, sums)
+    part, total = moments_in(work, K, columns.q), moments_of_all(whole, sums)
     unpack_moments(&plan, workspace.node, seen.whiteners, pattern.scatter, &part)
     if whole.has_errors:
         add_deconvolved(layout, K, columns, seen, mixture, rows.error != NULL, &part, &total)
@@ -204,14 +204,14 @@ cdef inline void point_to_results(
 cdef inline void collect_patterns(
     const PatternPass* whole,
     double* sums,                                  # IN of all shares, OUT scratch
-    double* room,                                  # scratch: see `collect_size`
+    double* work,                                  # scratch: see `collect_size`
     Moments* moments,                              # OUT in the layout of the plan's moments
 ) noexcept nogil:
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features
-    cdef TrueMixture mixture = true_in(room + d * d, K)
+    cdef TrueMixture mixture = true_in(work + d * d, K)
     cdef Moments total = moments_of_all(whole, sums)
     if whole.has_errors:
-        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, room, &mixture)
+        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, work, &mixture)
         add_true(whole.layout, K, d, &mixture, &total)
     memcpy(moments.origins, whole.centres, K * d * sizeof(double))
     memcpy(moments.counts, sums, K * (2 + d) * sizeof(double))         # up to the second moments
@@ -220,7 +220,7 @@ cdef inline void collect_patterns(
 
 
 cdef inline Py_ssize_t collect_size(const PatternPass* whole) noexcept nogil:
-    """Doubles of the room of `collect_patterns`."""
+    """Doubles of the scratch of `collect_patterns`."""
     return true_size(whole.layout, whole.plan.n_all, whole.plan.n_features) + whole.plan.n_features ** 2
 
 

@@ -328,7 +328,7 @@ cdef inline Py_ssize_t n_looked_at(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline const double* looked_at(
-    const PassPlan* plan, const double* values, Py_ssize_t size, double* room,     # IN (n_all, size), scratch
+    const PassPlan* plan, const double* values, Py_ssize_t size, double* storage,  # IN (n_all, size), scratch
 ) noexcept nogil:
     """Return the numbers of the components that are looked at; of size 0, those that all share."""
     cdef Py_ssize_t k, n = 0
@@ -336,9 +336,9 @@ cdef inline const double* looked_at(
         return values
     for k in range(plan.n_all):
         if not is_left_out(plan, k):
-            memcpy(room + n * size, values + k * size, size * sizeof(double))
+            memcpy(storage + n * size, values + k * size, size * sizeof(double))
             n += 1
-    return room
+    return storage
 
 
 cdef inline Py_ssize_t n_coefficients(const PassPlan* plan) noexcept nogil:
@@ -369,25 +369,25 @@ cdef inline void low_rank_coefficients(
 cdef inline Py_ssize_t lay_out_form(
     PassPlan* plan,                                # IN its form, OUT sizes and pointers
     bint common_scatter, const double* log_offset, const double* whiteners,
-    double* room,                                  # of what `fill_form` writes
+    double* storage,                               # of what `fill_form` writes
 ) noexcept nogil:
-    """Point into the numbers of a form; return how many doubles of `room` they take."""
+    """Point into the numbers of a form; return how many doubles of `storage` they take."""
     cdef Py_ssize_t d = plan.n_features, steps = plan.n_components * d, end = d + steps
     cdef bint pooled = plan.linear and is_pooled(plan.layout)
     cdef float* narrow
     plan.common_scatter, plan.common_quadratic = pooled and common_scatter, pooled and not common_scatter
     measure(plan)
-    plan.log_offset, plan.origin, plan.centres = log_offset, room, room + d
+    plan.log_offset, plan.origin, plan.centres = log_offset, storage, storage + d
     plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
     if plan.linear or is_low_rank(plan.layout):
-        plan.coefficients = room + end
+        plan.coefficients = storage + end
         end += n_coefficients(plan)
     if plan.single:
-        narrow = <float*>(room + end)
+        narrow = <float*>(storage + end)
         plan.centres, plan.coefficients = narrow, narrow + steps
         end += (steps + n_coefficients(plan) + 1) // 2
         if plan.common_quadratic:
-            plan.common = room + end
+            plan.common = storage + end
             end += (d * d + 1) // 2
     return end
 
@@ -426,33 +426,33 @@ cdef inline void prepare(
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     double single, bint common_scatter, int form,  # IN see `choose_form`
-    double* room,                                  # OUT what the plan points into: see `prepared_size`
+    double* storage,                               # OUT what the plan points into: see `prepared_size`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
     cdef Py_ssize_t d = plan.n_features
-    cdef double* looked = room
-    room += plan.n_all * (1 + d) + total_size(plan.layout, plan.n_all, d)
+    cdef double* looked = storage
+    storage += plan.n_all * (1 + d) + total_size(plan.layout, plan.n_all, d)
     plan.all_offsets, plan.all_centres = log_offset, centres
     plan.n_components = n_looked_at(plan)
     log_offset = looked_at(plan, log_offset, 1, looked)
     centres = looked_at(plan, centres, d, looked + plan.n_all)
     whiteners = looked_at(plan, whiteners, component_stride(plan.layout, d), looked + plan.n_all * (1 + d))
-    plan.kappa = condition(whiteners, centres, plan.layout, plan.n_components, d, origin, reach, room)
+    plan.kappa = condition(whiteners, centres, plan.layout, plan.n_components, d, origin, reach, storage)
     choose_form(plan, single, reach, form)
     plan.far = may_be_far(plan)
-    lay_out_form(plan, common_scatter, log_offset, whiteners, room)
+    lay_out_form(plan, common_scatter, log_offset, whiteners, storage)
     fill_form(plan, centres, whiteners, origin)
 
 
 cdef inline void prepare_own(
     PassPlan* plan, const OwnErrors* own, const double* log_offset, const double* centres,
-    double* room,                                  # OUT what the plan points into, which is less than of `prepare`
+    double* storage,                               # OUT what the plan points into, which is less than of `prepare`
 ) noexcept nogil:
     """Prepare a pass over rows with errors of their own."""
     plan.own, plan.all_offsets, plan.all_centres, plan.n_components = own, log_offset, centres, plan.n_all
     plan.linear = plan.single = False
     plan.far, plan.kappa = True, 0
-    lay_out_form(plan, False, log_offset, NULL, room)
+    lay_out_form(plan, False, log_offset, NULL, storage)
     fill_form(plan, centres, NULL, centres)
 
 

@@ -163,10 +163,10 @@ cdef inline Py_ssize_t seeding_buffer_size(Seeding* s) noexcept nogil:
 
 cdef inline void lay_out_seeding(
     Seeding* s,
-    double* room,                                              # zeros, on 64 bytes
+    double* buffer,                                            # zeros, on 64 bytes
 ) noexcept nogil:
     cdef Py_ssize_t size = s.n_blocks * s.block
-    s.features = room
+    s.features = buffer
     s.weight = s.features + size * (1 + s.d)
     s.distance = s.weight + size
     s.candidate = s.distance + size

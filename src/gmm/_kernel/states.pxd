@@ -77,7 +77,7 @@ cdef inline bint updated(State* state, const Moments* moments, Estimate* out) no
 cdef inline const Moments* model_moments(State* state, const Moments* moments, const Estimate* update) noexcept nogil:
     """Return the moments that the update after a pass stands for, with the objective's own rows.
 
-    They are the pass's own where nothing changes them, else in the trial's room.
+    They are the pass's own where nothing changes them, else they are stored as those of the trial.
     """
     if not is_constrained(&state.family) and not adds_rows(&state.family.objective):
         return moments

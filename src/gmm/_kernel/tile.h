@@ -216,13 +216,13 @@ static void TILE_NAME(outer_of_height)(ptrdiff_t h, ptrdiff_t w, const TILE_REAL
 }
 
 /* row (1 + d) += sums of mass [1, z], second (d, d) += those of mass z z', its lower triangle, z = x - c. Rows x
- * (n, ld) and what is made of them lie row by row, zero from column d on; room (TILE_STRIP + d + 3, ld): the centre;
- * of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
+ * (n, ld) and what is made of them lie row by row, zero from column d on; workspace (TILE_STRIP + d + 3, ld): the
+ * centre; of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
 static void TILE_NAME(add_scatter)(const TILE_REAL *restrict x, ptrdiff_t ld, const TILE_REAL *c,
-                                   const TILE_REAL *mass, TILE_REAL *restrict room, double *row, double *second,
+                                   const TILE_REAL *mass, TILE_REAL *restrict workspace, double *row, double *second,
                                    ptrdiff_t d, ptrdiff_t n)
 {
-    TILE_REAL *centre = room, *restrict y = room + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
+    TILE_REAL *centre = workspace, *restrict y = workspace + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
     TILE_VEC count = {0};
     ptrdiff_t start, i, j, h, w, r;
     memset(centre, 0, ld * sizeof *centre);

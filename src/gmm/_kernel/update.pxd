@@ -70,7 +70,7 @@ cdef inline Py_ssize_t most_likely(
     const Moments* moments, const Family* family,  # IN
     double noise,                                  # IN a variance: see `log_offsets`
     const Estimate* before,                        # IN what is fixed, and what a search begins at; or NULL
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
@@ -78,7 +78,7 @@ cdef inline Py_ssize_t most_likely(
     cdef Py_ssize_t failed
     begin(moments, family, before, out)
     estimate_covariances(moments, family, before, 0, n_matrices(layout, family.K), out)
-    constrain_covariances(family, before, room, out)
+    constrain_covariances(family, before, workspace, out)
     failed = finish(moments, family, before, out)
     log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
                 out.tails, out.log_offset)
@@ -192,7 +192,7 @@ cdef inline double positive(double x) noexcept nogil:
 
 cdef inline void constrain_covariances(
     const Family* family, const Estimate* before,  # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
 ) noexcept nogil:
     """Bring covariances under the family's constraint; all log determinants are NaN where that is impossible."""
@@ -203,12 +203,12 @@ cdef inline void constrain_covariances(
     if not is_constrained(family):
         return
     for k in range(K):
-        room[k] = divisor(&family.objective, out.weights[k])
+        workspace[k] = divisor(&family.objective, out.weights[k])
     if family.max_ratio < INFINITY:
-        solved = limit_ratio(layout, K, d, family.max_ratio, room, out.covariances, room + K)
+        solved = limit_ratio(layout, K, d, family.max_ratio, workspace, out.covariances, workspace + K)
     else:
         solved = constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise,
-                           room, previous, out.covariances, room + K)
+                           workspace, previous, out.covariances, workspace + K)
     if solved:
         whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
     for k in range(0 if solved else n):
@@ -218,7 +218,7 @@ cdef inline void constrain_covariances(
 
 cdef inline void raise_ridges(
     const Moments* moments, const Family* family, const Estimate* before,      # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     double* extra,                                 # scratch, a number for each covariance
     Estimate* out,                                 # IN what the steps before wrote, OUT
 ) noexcept nogil:
@@ -243,7 +243,7 @@ cdef inline void raise_ridges(
         for m in range(n):
             add_to_diagonal(layout, d, extra[m], out.covariances + m * size)
         if is_constrained(family):
-            constrain_covariances(family, before, room, out)
+            constrain_covariances(family, before, workspace, out)
         else:
             whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
             keep_covariances(family, before, 0, n, out)

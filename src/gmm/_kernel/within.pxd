@@ -47,8 +47,8 @@ cdef inline Py_ssize_t pairs_size(Pairs* p, Py_ssize_t n, Py_ssize_t d, Py_ssize
     return (3 * d + 2) * p.ld + p.n_blocks * p.block * p.block + 2 * p.block * (d + 2) + 2 * COUNTED + d * d + line
 
 
-cdef inline void lay_out_pairs(Pairs* p, double* room) noexcept nogil:       # zeros, on 64 bytes
-    p.square = room
+cdef inline void lay_out_pairs(Pairs* p, double* buffer) noexcept nogil:     # zeros, on 64 bytes
+    p.square = buffer
     p.y = p.square + p.n_blocks * p.block * p.block
     p.weighted = p.y + p.d * p.ld
     p.sums = p.weighted + (p.d + 1) * p.ld

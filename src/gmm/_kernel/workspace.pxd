@@ -1,7 +1,7 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.deconvolve cimport own_size
 from gmm._kernel.layout cimport matrix_size, n_factors
-from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
+from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_workspace_size
 from gmm._kernel.plan cimport PassPlan, diagnostic_rows, item_size, keeps_rows, n_lanes, n_stored, tail_rows
 
 cdef enum:
@@ -81,7 +81,7 @@ cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows, b
 cdef inline Py_ssize_t block_sums_size(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t d = plan.n_features
     return (max(plan.n_moments * plan.n_components, matrix_size(plan.moments, d))
-            + (scatter_room(d, item_size(plan)) if keeps_rows(plan) else 0))
+            + (scatter_workspace_size(d, item_size(plan)) if keeps_rows(plan) else 0))
 
 
 cdef inline void lay_out_workspace(
