@@ -43,11 +43,11 @@ ROOMS = {
     """,
     "_blas": "",
     "_kernel": """
-        loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
-        | state | crew patterns update | lanes | arrays objective workspace spare prepared ratio
-        | constraint deconvolve degenerate diagnostics far few low_rank observed sums | tails
-        | block factors moments neighbours orientation plan seeding volumes whitener within
-        | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
+        loop | mstep tiles | candidate quasi_newton | merging state_conversions | factor_frame frame | joint
+        | solver_state | workers patterns update | lanes | arrays objective workspace memory_pool prepared ratio
+        | constraint deconvolve degenerate diagnostics overflow few_rows low_rank observed sums | tails
+        | block factors moments neighbours orientation plan seeding volumes whitener within_clusters
+        | axes variational estimate family leaves linear rows triangles | cholesky layout twin | blas checks
     """,
     "_text": "frames table | html | words",
     **dict.fromkeys(("_log", "_exceptions", "_lazy"), ""),

@@ -438,8 +438,8 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().collect(None),
         lambda: a_plan().join([None]),
         lambda: a_plan().join([object()]),
-        lambda: _em.LoopCrew(None),
-        lambda: _em.LoopCrew([_em.Scratch(), None]),
+        lambda: _em.LoopWorkers(None),
+        lambda: _em.LoopWorkers([_em.Scratch(), None]),
     ],
 )
 def test_none_is_no_object_of_the_kernel(call):
@@ -464,7 +464,7 @@ def test_right_lengths_are_taken():
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
     assert seeds().shape == (3,)
     restored()
-    refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
+    refused("workers", _em.LoopWorkers([_em.Scratch()]).serve, 1)
     ties()
     assert (observed().n_lanes, of_errors().n_features) == (1, D)
     plan, scratch = walked_patterns(plan=a_plan_of_patterns())

@@ -25,9 +25,9 @@ from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.string cimport memcmp, memcpy
 
 cimport gmm._kernel.loop as loop
+from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.axes cimport multiply_rows
 from gmm._kernel.blas cimport multiply_first_transposed, multiply_transposed
-from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     Drops,
     Splits,
@@ -49,22 +49,22 @@ from gmm._kernel.candidate cimport (
     step_along_axis,
     take_components,
 )
-from gmm._kernel.crew cimport Crew, Hand, call_hands
+from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.family cimport NO_TAILS, Family
+from gmm._kernel.few_rows cimport prepare_few, few_panels_size
 from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_dense, is_layout, is_low_rank, is_pooled,
     matrix_size, mirror, n_factors, total_size,
 )
 from gmm._kernel.leaves cimport is_twin
-from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size, n_terms
 from gmm._kernel.loop cimport (
     COLUMNS, LoopInputs, falls, gather_moments, rounding_in, rounding_of, run_em, run_quasi_newton, serve,
     walk_mixture,
 )
+from gmm._kernel.memory_pool cimport borrow, give_back
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
     MixtureFamily, QuasiNewtonState, Survey, Verdict, most_likely, parameter_term, update_workspace_size,
@@ -89,12 +89,12 @@ from gmm._kernel.seeding cimport (
     next_seed,
     seeding_buffer_size,
 )
-from gmm._kernel.spare cimport borrow, give_back
-from gmm._kernel.state cimport State, next_mixture
+from gmm._kernel.solver_state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.whitener cimport half_square, whiten
-from gmm._kernel.within cimport Pairs, find_within, lay_out_pairs, load_pairs, pairs_size
+from gmm._kernel.within_clusters cimport Pairs, find_within, lay_out_pairs, load_pairs, pairs_size
+from gmm._kernel.workers cimport Worker, WorkerPool, wake_workers
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_nodes, lay_out_tree, node_slots, workspace_size
 
 import functools
@@ -139,9 +139,9 @@ cdef enum:
     # others.
     WHOLE_METRIC = 64
     WHITENED = 768                        # rows at a time: BLAS packs and keeps all it gets; whole tiles, for its bits
-    SPARE_BYTES = 2097152                 # that are kept for the next scratch
+    POOL_BYTES = 2097152                  # that are kept for the next scratch
 
-cdef void* spare = NULL                   # of a scratch that is gone: new pages take as long as passes over few rows
+cdef void* pool = NULL                    # of a scratch that is gone: new pages take as long as passes over few rows
 
 
 cdef class Scratch:
@@ -160,7 +160,7 @@ cdef class Scratch:
         self.storage = None               # which a debug build asks for before it compares with None
 
     def __dealloc__(self):
-        give_back(&spare, 1, SPARE_BYTES, self.buffer)
+        give_back(&pool, 1, POOL_BYTES, self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t slots = node_slots(n_lanes(plan, n_rows))
@@ -192,8 +192,8 @@ cdef class Scratch:
         """Ensure a buffer of so many doubles."""
         if self.size < size:
             self.n_rows, self.owner = 0, None     # nothing is laid out if there is no memory
-            give_back(&spare, 1, SPARE_BYTES, self.buffer)
-            self.buffer, self.size = borrow(&spare, 1, size * sizeof(double)), 0
+            give_back(&pool, 1, POOL_BYTES, self.buffer)
+            self.buffer, self.size = borrow(&pool, 1, size * sizeof(double)), 0
             if self.buffer == NULL:
                 raise MemoryError
             self.size = size
@@ -676,50 +676,50 @@ cdef int check_columns(const double[:, ::1] records) except -1:
     return 0
 
 
-cdef class LoopCrew:
-    """Threads beside the one that calls a loop, for one call of it, each with a scratch."""
+cdef class LoopWorkers:
+    """Threads that work for one call of a loop, next to the calling one, each with a scratch."""
 
-    cdef Crew crew
-    cdef Py_ssize_t n_locked              # hands whose locks are made
+    cdef WorkerPool pool
+    cdef Py_ssize_t n_locked              # workers whose locks are made
     cdef list scratches, futures
 
     def __cinit__(self, list scratches not None):
-        cdef Hand* hand
+        cdef Worker* worker
         cdef Py_ssize_t n = len(scratches)
         self.scratches, self.futures = scratches, []
-        self.crew.hands = <Hand*>PyMem_Calloc(max(n, 1), sizeof(Hand))
-        if self.crew.hands == NULL:
+        self.pool.workers = <Worker*>PyMem_Calloc(max(n, 1), sizeof(Worker))
+        if self.pool.workers == NULL:
             raise MemoryError
-        for worker in scratches:
-            hand = self.crew.hands + self.n_locked
-            hand.workspace, hand.work, hand.rest = (
-                &(<Scratch?>worker).workspace, PyThread_allocate_lock(), PyThread_allocate_lock())
+        for scratch in scratches:
+            worker = self.pool.workers + self.n_locked
+            worker.workspace, worker.work, worker.rest = (
+                &(<Scratch?>scratch).workspace, PyThread_allocate_lock(), PyThread_allocate_lock())
             self.n_locked += 1
-            if hand.work == NULL or hand.rest == NULL:
+            if worker.work == NULL or worker.rest == NULL:
                 raise MemoryError
-            PyThread_acquire_lock(hand.work, WAIT_LOCK)
-            PyThread_acquire_lock(hand.rest, WAIT_LOCK)
+            PyThread_acquire_lock(worker.work, WAIT_LOCK)
+            PyThread_acquire_lock(worker.rest, WAIT_LOCK)
 
     def __dealloc__(self):
         cdef Py_ssize_t i
         for i in range(self.n_locked):
-            if self.crew.hands[i].work != NULL:
-                PyThread_free_lock(self.crew.hands[i].work)
-            if self.crew.hands[i].rest != NULL:
-                PyThread_free_lock(self.crew.hands[i].rest)
-        PyMem_Free(self.crew.hands)
+            if self.pool.workers[i].work != NULL:
+                PyThread_free_lock(self.pool.workers[i].work)
+            if self.pool.workers[i].rest != NULL:
+                PyThread_free_lock(self.pool.workers[i].rest)
+        PyMem_Free(self.pool.workers)
 
     def serve(self, Py_ssize_t number):
-        """Be one of the hands, until the crew is dismissed."""
+        """Be one of the workers, until the pool is dismissed."""
         if not 0 <= number < self.n_locked:
-            raise ValueError(f"expected one of {self.n_locked} hands, got {number}")
+            raise ValueError(f"expected one of {self.n_locked} workers, got {number}")
         with nogil:
-            serve(&self.crew, number)
+            serve(&self.pool, number)
 
     cdef dismiss(self):
-        """Let all hands go, also those that begin late."""
-        self.crew.dismissed, self.crew.n = True, self.n_locked
-        call_hands(&self.crew)
+        """Dismiss all workers, also those that start late."""
+        self.pool.dismissed, self.pool.n = True, self.n_locked
+        wake_workers(&self.pool)
 
 
 cdef class ObservedRows:
@@ -927,8 +927,8 @@ cdef class Loop:
     cdef double[::1] storage, buffer
     cdef const double[::1] log_widths     # of the box of noise, of patterns
     cdef LoopInputs inputs
-    cdef list hands                       # scratches of other workers
-    cdef Py_ssize_t n_hands               # among which the blocks are shared that workspaces keep
+    cdef list others                      # scratches of other workers
+    cdef Py_ssize_t n_others              # of these that share the blocks which workspaces keep
     cdef double pass_limit, share_limit, call_limit, update_limit
     cdef object allowed, moments
     cdef const double[:, ::1] classes, common      # into which the plan and the inputs point
@@ -955,7 +955,7 @@ cdef class Loop:
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
         self.pass_limit, self.share_limit = pass_limit, share_limit
-        self.call_limit, self.update_limit, self.hands = call_limit, update_limit, []
+        self.call_limit, self.update_limit, self.others = call_limit, update_limit, []
         self.allowed, self.moments = allowed, moments
 
     @property
@@ -992,7 +992,7 @@ cdef class Loop:
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
         moments, self.inputs.unit = moments_in(&self.buffer[0], family.K, family.d), unit
-        crew = self.crew_of(ascent.e_step)
+        workers = self.start_workers(ascent.e_step)
         try:
             with nogil:
                 walk_mixture(&self.plan, &self.inputs, mixture.log_offset, mixture.means, mixture.whiteners,
@@ -1000,13 +1000,13 @@ cdef class Loop:
                 n = run_quasi_newton(&self.plan, &self.inputs, &self.storage[0], ascent.repair_empty, &outlook.rule,
                                      &self.scratch.workspace, &moments, state, &records[0, 0], n)
         finally:
-            self.dismiss(crew, ascent.e_step)
+            self.dismiss(workers, ascent.e_step)
         return n
 
-    cdef LoopCrew crew_of(self, e_step):
-        """Return other workers for the passes of a call that is ready, None if it makes them alone."""
+    cdef LoopWorkers start_workers(self, e_step):
+        """Start other workers for the passes of a call that is ready; return None if it makes them alone."""
         cdef PassPlan* plan = &self.plan
-        cdef LoopCrew crew = None
+        cdef LoopWorkers workers = None
         cdef Scratch scratch
         if self.observed is not None:              # of which most have few rows
             return None
@@ -1014,38 +1014,38 @@ cdef class Loop:
         cdef double work = lanes * work_of(plan, plan.lane)
         if lanes > 1 and work > self.share_limit and work * self.inputs.at_most > self.pass_limit:
             # A worker that has less to do than that starts too late.
-            n = e_step.n_beside(<Py_ssize_t>min(<double>lanes, 2 * work / max(self.share_limit, 1)))
+            n = e_step.n_other_threads(<Py_ssize_t>min(<double>lanes, 2 * work / max(self.share_limit, 1)))
         if n > 0:
-            while len(self.hands) < n:
-                self.hands.append(Scratch())
-            for worker in self.hands[:n]:
+            while len(self.others) < n:
+                self.others.append(Scratch())
+            for worker in self.others[:n]:
                 scratch = worker
                 if scratch.n_rows == 0 or not same_workspace(&scratch.plan, plan):
                     scratch.make_ready(plan, self.table.rows.n, again=True)
-            crew = LoopCrew(self.hands[:n])
+            workers = LoopWorkers(self.others[:n])
             try:
-                crew.futures = e_step.begin_beside(crew.serve, n)
+                workers.futures = e_step.start_in_threads(workers.serve, n)
             except BaseException:
-                crew.dismiss()
+                workers.dismiss()
                 raise
-            n = crew.crew.n = len(crew.futures)
+            n = workers.pool.n = len(workers.futures)
         self.share_among(n)
-        self.inputs.crew = &crew.crew if n > 0 else NULL
-        return crew
+        self.inputs.pool = &workers.pool if n > 0 else NULL
+        return workers
 
     cdef int share_among(self, Py_ssize_t n) except -1:
-        """Let this worker and n hands make the next pass, of whose lanes others may have kept the blocks."""
-        if n != self.n_hands:
-            self.n_hands, self.scratch.workspace.loaded = n, False
-            for worker in self.hands:
+        """Let this worker and n others make the next pass, of whose lanes other workers may store the blocks."""
+        if n != self.n_others:
+            self.n_others, self.scratch.workspace.loaded = n, False
+            for worker in self.others:
                 (<Scratch>worker).workspace.loaded = False
         return 0
 
-    cdef int dismiss(self, LoopCrew crew, e_step) except -1:
-        self.inputs.crew = NULL
-        if crew is not None:
-            crew.dismiss()
-            e_step.end_beside(crew.futures)
+    cdef int dismiss(self, LoopWorkers workers, e_step) except -1:
+        self.inputs.pool = NULL
+        if workers is not None:
+            workers.dismiss()
+            e_step.wait_for(workers.futures)
         return 0
 
     def measure(self, mixture, scatter):
@@ -1162,7 +1162,7 @@ cdef class Loop:
         cdef Estimate[2] estimates
         estimates[0] = estimate_in(&both[0], self.plan.layout, K, d)
         estimates[1] = estimate_in(&both[0] + size, self.plan.layout, K, d)
-        crew = self.crew_of(e_step)
+        workers = self.start_workers(e_step)
         try:
             with nogil:
                 walk_mixture(&self.plan, &self.inputs, &log_offset[0], begin.means, begin.whiteners,
@@ -1171,7 +1171,7 @@ cdef class Loop:
                            repair_empty, &work[0], &self.scratch.workspace, &moments, &counts[0], estimates,
                            &measured[0])
         finally:
-            self.dismiss(crew, e_step)
+            self.dismiss(workers, e_step)
         last = preceding = None
         if n > 1:
             last = estimate_arrays(buffers[(n - 1) % 2].copy(), self.plan.layout, K, d)

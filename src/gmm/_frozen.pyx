@@ -20,13 +20,13 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
+from gmm._kernel.checks cimport expect
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
-from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within
+from gmm._kernel.memory_pool cimport borrow, give_back
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
-from gmm._kernel.spare cimport borrow, give_back
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
@@ -51,8 +51,8 @@ cdef extern from "../include/gmm_api.h":
                                   void*) noexcept nogil
 
 cdef enum:
-    N_SPARE = 4                 # scratch that a mixture keeps, each for a thread,
-    SPARE_BYTES = 1048576       # … of so many bytes at most
+    N_POOLED = 4                # scratch that a mixture keeps, each for a thread,
+    POOL_BYTES = 1048576        # … of so many bytes at most
     SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
 
 cdef enum Output:
@@ -457,7 +457,7 @@ cdef class CompiledMixture:
 
     cdef Mixture mixture
     cdef const double[::1] numbers, tails
-    cdef void* spare[N_SPARE]             # scratch that no call has
+    cdef void* pool[N_POOLED]             # scratch that no call has
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
@@ -481,18 +481,18 @@ cdef class CompiledMixture:
         self.numbers = numbers
 
     def __dealloc__(self):
-        for place in range(N_SPARE):
-            PyMem_RawFree(self.spare[place])
+        for place in range(N_POOLED):
+            PyMem_RawFree(self.pool[place])
 
     cdef double* scratch_for(self, Py_ssize_t n_rows) except NULL:
         """Return scratch for so many rows, to be returned."""
-        cdef double* scratch = borrow(self.spare, N_SPARE, scratch_size(<const gmm_mixture*>&self.mixture, n_rows))
+        cdef double* scratch = borrow(self.pool, N_POOLED, scratch_size(<const gmm_mixture*>&self.mixture, n_rows))
         if scratch == NULL:
             raise MemoryError
         return scratch
 
     cdef void return_scratch(self, double* scratch) noexcept:
-        give_back(self.spare, N_SPARE, SPARE_BYTES, scratch)
+        give_back(self.pool, N_POOLED, POOL_BYTES, scratch)
 
     @property
     def n_components(self):

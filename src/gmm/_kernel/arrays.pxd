@@ -2,10 +2,10 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
+from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Constraint, Family
 from gmm._kernel.layout cimport Layout, is_low_rank, is_pooled, n_matrices, total_size
-from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in
 
 

@@ -6,8 +6,8 @@ from libc.math cimport INFINITY, exp, fabs, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.leaves cimport Kernel, padded_row, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
+from gmm._kernel.leaves cimport Kernel, padded_row, times
 from gmm._kernel.rows cimport data
 
 cdef extern from "compiler.h" nogil:

@@ -10,8 +10,8 @@ in float64 arithmetic alone.
 from libc.math cimport INFINITY, exp, log1p
 
 from gmm._kernel.block cimport share_with_noise
-from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
+from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.plan cimport BUFFERS, N_POWERS, PassPlan, n_diagnostics
 
 

@@ -34,7 +34,7 @@ from gmm._kernel.layout cimport matrix_size
 from gmm._kernel.low_rank cimport bound_noise, product
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport log_offsets, normalise_weights
-from gmm._kernel.state cimport State, packed_of, remembered
+from gmm._kernel.solver_state cimport State, packed_of, remembered
 from gmm._kernel.whitener cimport first_singular, whiten
 
 

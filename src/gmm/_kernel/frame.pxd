@@ -47,7 +47,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
-from gmm._kernel.state cimport State, count_of, n_free_tails, packed_of, remembered, tails_of
+from gmm._kernel.solver_state cimport State, count_of, n_free_tails, packed_of, remembered, tails_of
 from gmm._kernel.tails cimport expected_precision, least_degrees, most_degrees, precision_information
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
 from gmm._kernel.low_rank cimport product
-from gmm._kernel.state cimport State, packed_of
+from gmm._kernel.solver_state cimport State, packed_of
 from gmm._kernel.triangles cimport invert_triangle
 
 

@@ -24,8 +24,8 @@ from gmm._kernel.block cimport (
 )
 from gmm._kernel.deconvolve cimport accumulate_own, log_density_own
 from gmm._kernel.diagnostics cimport add_log_rest, add_powers
-from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
-from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
+from gmm._kernel.few_rows cimport few_features, few_stride, load_few, log_density_few
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.leaves cimport (
     add_axis_moments,
     add_products,
@@ -45,8 +45,8 @@ from gmm._kernel.leaves cimport (
     share_by_powers,
     weigh_by_precision,
 )
-from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
+from gmm._kernel.overflow cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
 from gmm._kernel.plan cimport (
     PassPlan,
     crosses,

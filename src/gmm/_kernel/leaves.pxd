@@ -123,7 +123,7 @@ cdef inline Py_ssize_t scatter_workspace_size(Py_ssize_t d, Py_ssize_t item) noe
 
 
 cdef inline Py_ssize_t panel_width(Py_ssize_t item) noexcept nogil:
-    """Number of results in a panel of `few.h`, for items of so many bytes."""
+    """Number of results in a panel of `few_rows.h`, for items of so many bytes."""
     return TILE_PANEL // item
 
 

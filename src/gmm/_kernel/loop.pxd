@@ -5,7 +5,6 @@ from libc.string cimport memcpy
 
 from cpython.pythread cimport PyThread_release_lock
 
-from gmm._kernel.crew cimport Crew, Hand, await_lock, call_hands, first_lane_of
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
@@ -15,8 +14,9 @@ from gmm._kernel.objective cimport log_noise
 from gmm._kernel.patterns cimport PatternPass, Patterns, collect_patterns, rounding_of_patterns, walk_shares
 from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
 from gmm._kernel.rows cimport Rows
-from gmm._kernel.state cimport State, next_mixture
+from gmm._kernel.solver_state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
+from gmm._kernel.workers cimport Worker, WorkerPool, await_lock, first_lane_of, wake_workers
 from gmm._kernel.workspace cimport Workspace
 
 
@@ -70,7 +70,7 @@ cdef struct LoopInputs:
     const double* scatter       # (d, d) about the origin, or NULL
     bint single
     int form
-    Crew* crew                  # that shares each pass; NULL: one worker makes it
+    WorkerPool* pool            # that shares each pass; NULL: one worker makes it
     Py_ssize_t at_most          # passes, one at least
     double unit                 # of what is recorded, in nats per unit weight
 
@@ -84,33 +84,33 @@ cdef inline void walk_share(
     workspace.loaded = rows.n <= plan.block * workspace.n_kept
 
 
-cdef inline void serve(Crew* crew, Py_ssize_t number) noexcept nogil:
-    """Walk the share of a hand in each pass, until the crew is dismissed."""
-    cdef Hand* hand = crew.hands + number
+cdef inline void serve(WorkerPool* pool, Py_ssize_t number) noexcept nogil:
+    """Walk the share of a worker in each pass, until the pool is dismissed."""
+    cdef Worker* worker = pool.workers + number
     cdef Py_ssize_t lanes
     while True:
-        await_lock(hand.work)
-        if crew.dismissed:
+        await_lock(worker.work)
+        if pool.dismissed:
             return
-        lanes = n_lanes(crew.plan, crew.rows.n)
-        walk_share(crew.plan, crew.rows, first_lane_of(crew, number + 1, lanes),
-                   first_lane_of(crew, number + 2, lanes), hand.workspace)
-        PyThread_release_lock(hand.rest)
+        lanes = n_lanes(pool.plan, pool.rows.n)
+        walk_share(pool.plan, pool.rows, first_lane_of(pool, number + 1, lanes),
+                   first_lane_of(pool, number + 2, lanes), worker.workspace)
+        PyThread_release_lock(worker.rest)
 
 
 cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Workspace* workspace) noexcept nogil:
     """Pass over the rows with the mixture that a plan was prepared for."""
     cdef Py_ssize_t lanes = n_lanes(plan, inputs.rows.n), i
-    cdef Crew* crew = inputs.crew
-    if crew == NULL:
+    cdef WorkerPool* pool = inputs.pool
+    if pool == NULL:
         walk_share(plan, &inputs.rows, 0, lanes, workspace)
     else:
-        crew.plan, crew.rows = plan, &inputs.rows
-        call_hands(crew)
-        walk_share(plan, &inputs.rows, 0, first_lane_of(crew, 1, lanes), workspace)
-        for i in range(crew.n):
-            await_lock(crew.hands[i].rest)
-            take_nodes(workspace, crew.hands[i].workspace, plan.n_sums)
+        pool.plan, pool.rows = plan, &inputs.rows
+        wake_workers(pool)
+        walk_share(plan, &inputs.rows, 0, first_lane_of(pool, 1, lanes), workspace)
+        for i in range(pool.n):
+            await_lock(pool.workers[i].rest)
+            take_nodes(workspace, pool.workers[i].workspace, plan.n_sums)
     merge_siblings(workspace, plan.n_sums, True)
 
 

@@ -41,7 +41,7 @@ from gmm._kernel.objective cimport (
     gain_of_merged_shares,
     is_bound,
 )
-from gmm._kernel.state cimport State
+from gmm._kernel.solver_state cimport State
 from gmm._kernel.update cimport begin, estimate_covariances
 from gmm._kernel.whitener cimport half_square, whiten
 

@@ -4,7 +4,7 @@ from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.state cimport State
+from gmm._kernel.solver_state cimport State
 
 
 cdef class MixtureFamily:

@@ -9,7 +9,6 @@ from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, log1p, rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-cimport gmm._kernel.belief as belief
 cimport gmm._kernel.constraint as solutions
 cimport gmm._kernel.factors as factors
 cimport gmm._kernel.low_rank as low_rank
@@ -17,9 +16,11 @@ cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
+cimport gmm._kernel.variational as expectations
 from gmm._kernel.arrays cimport (
     check_factors, check_ratio, copied, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
 )
+from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
     RIDGES, SOUND, TIES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
@@ -34,14 +35,13 @@ from gmm._kernel.layout cimport (
     DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size,
     n_matrices, total_size,
 )
-from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
 from gmm._kernel.objective cimport adds_rows, evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
-from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
+from gmm._kernel.solver_state cimport MEMORY, State, lay_out, next_mixture, pickled_size, state_buffer_size
 from gmm._kernel.update cimport (
     begin, constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
     update_work,
@@ -473,7 +473,7 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
 
 def log_gamma_sum(double dof, Py_ssize_t d):
     """Return the logarithm of the multivariate gamma function at dof / 2."""
-    return belief.log_gamma_sum(dof, d)
+    return expectations.log_gamma_sum(dof, d)
 
 
 def noise_weight(const double[::1] weights):

@@ -31,17 +31,6 @@ from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, M_PI, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.belief cimport (
-    expected_log_share,
-    expected_log_weights,
-    gain_of_merged_weights,
-    half_expected_log_precision,
-    log_wishart_volume,
-    minus_mean_divergence,
-    minus_share_divergence,
-    minus_weights_divergence,
-    minus_wishart_divergence,
-)
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport (
     EACH_DEGREES,
@@ -74,6 +63,17 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.tails cimport expected_precision, likeliest_degrees, log_tail_constant
+from gmm._kernel.variational cimport (
+    expected_log_share,
+    expected_log_weights,
+    gain_of_merged_weights,
+    half_expected_log_precision,
+    log_wishart_volume,
+    minus_mean_divergence,
+    minus_share_divergence,
+    minus_weights_divergence,
+    minus_wishart_divergence,
+)
 from gmm._kernel.whitener cimport half_square, half_trace_of_noise, half_trace_of_product
 
 cdef inline Objective posterior(

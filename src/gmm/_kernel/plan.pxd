@@ -66,7 +66,7 @@ cdef struct PassPlan:
     Layout moments              # of the second moments
     bint linear
     bint single                 # arithmetic in float32
-    bint far                    # squared distances of some rows may overflow: see `far.pxd`
+    bint far                    # squared distances of some rows may overflow: see `overflow.pxd`
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
@@ -89,7 +89,7 @@ cdef struct PassPlan:
     const void* centres         # (K, d) from the origin
     const void* coefficients    # linear (K, n_moments), low rank see `low_rank_coefficients`, else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
-    Py_ssize_t few_rows         # up to so many are scored by panels: see `few.pxd`; 0: none
+    Py_ssize_t few_rows         # up to so many are scored by panels: see `few_rows.pxd`; 0: none
     const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
     const void* common_panels   # the tied whitener likewise, for common_quadratic
     const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`

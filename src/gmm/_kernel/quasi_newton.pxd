@@ -48,8 +48,8 @@ from gmm._kernel.objective cimport (
     rows_per_mean,
     rows_per_weight,
 )
-from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
-from gmm._kernel.states cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
+from gmm._kernel.solver_state cimport MEMORY, State, change, next_mixture, step
+from gmm._kernel.state_conversions cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
 from gmm._kernel.whitener cimport half_trace_of_noise
 
 cdef enum:

@@ -1,5 +1,5 @@
 """Rows as a pass sees them: where they lie, and where it writes what is asked of each."""
-from gmm._kernel.lengths cimport expect
+from gmm._kernel.checks cimport expect
 
 ctypedef fused data:
     float

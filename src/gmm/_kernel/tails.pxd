@@ -12,9 +12,9 @@ models and the ridge see the statistics of normal components, and EM stays EM.
 from libc.float cimport DBL_MIN
 from libc.math cimport lgamma, log
 
-from gmm._kernel.belief cimport digamma
 from gmm._kernel.layout cimport Layout, component_stride, mirror_all, shift_second
 from gmm._kernel.moments cimport Moments
+from gmm._kernel.variational cimport digamma
 
 cdef enum:
     HALVINGS = 52             # of an interval, until its ends are the same numbers

@@ -442,7 +442,7 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
 #include "tails.h"
 #include "low_rank.h"
 #include "quadratic.h"
-#include "few.h"
+#include "few_rows.h"
 
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
     TILE_NAME(multiply),     TILE_NAME(add_products),     TILE_NAME(quadratic),     TILE_NAME(add_quadratic),

@@ -1,4 +1,4 @@
-"""Memory that waits in places for its next use, from which threads without a common lock may take it at once.
+"""A pool of memory for the next use, from which threads without a common lock may borrow at once.
 
 Its size in bytes lies before it.
 """

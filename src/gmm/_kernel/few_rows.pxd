@@ -1,7 +1,8 @@
 """The density of fewer rows than a group of vectors: results run along vectors, where a block's rows do.
 
-A row costs as much as it has multiplications, not as much as a whole group, and has the same bits (`few.h`).  A plan is
-prepared for it apart from `prepare`, as it is worth a copy of the coefficients only where mixtures score many times.
+A row costs as much as it has multiplications, not as much as a whole group, and has the same bits (`few_rows.h`).  A
+plan is prepared for it apart from `prepare`, as it is worth a copy of the coefficients only where mixtures score many
+times.
 """
 from libc.string cimport memset
 

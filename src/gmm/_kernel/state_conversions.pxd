@@ -13,7 +13,7 @@ from gmm._kernel.frame cimport follow, from_moments, moments_of_mixture, state_o
 from gmm._kernel.layout cimport is_low_rank
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows
-from gmm._kernel.state cimport State, n_free_tails
+from gmm._kernel.solver_state cimport State, n_free_tails
 from gmm._kernel.update cimport most_likely
 
 
