@@ -130,13 +130,13 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
     return mstep.halved(statistics, component, into, offset)
 
 
-def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
-    return mstep.Verdict((layout, D, 4.5, 1.0, 6.0, 6.0, False), float(N), steps, 1e-6, 1)
+def a_check(layout=FULL, steps=np.ones(D)):  # noqa: B008
+    return mstep.DegeneracyCheck((layout, D, 4.5, 1.0, 6.0, 6.0, False), float(N), steps, 1e-6, 1)
 
 
-def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
+def check(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
-    found = a_verdict(layout, steps).causes(estimate, noise, of_pass)
+    found = a_check(layout, steps).causes(estimate, noise, of_pass)
     mstep.total_variances(layout, estimate, noise)
     return found
 
@@ -161,12 +161,12 @@ def an_ascent(layout=FULL, **changed):
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, target=-np.inf, **of_loop):
     e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
     ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
-    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(target=target, first=2)).n_passes
+    return _em.Run(ascent, 9, records=records).go(at_most, _em.StopTarget(target=target, first=2)).n_passes
 
 
 def ties(layout=FULL, noise=None, **changed):
     given = {"causes": np.zeros(K, np.uint8), "rows": ROWS, "weight": None, "repeated": np.ones(D, np.uint8)} | changed
-    return a_verdict(layout).ties(an_estimate(), noise, **given)
+    return a_check(layout).ties(an_estimate(), noise, **given)
 
 
 def update(layout=FULL, **changed):
@@ -330,8 +330,8 @@ ALL = [
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=lengths(K), second=lengths(SIZES[FULL])),
     *arguments(halved, precisions=lengths(K), offset=lengths(D)),
-    *cases("a verdict of a state", lambda v: a_verdict().first(v, None), [an_ascent()]),
-    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None), [DIAGONAL]),
+    *cases("a check of a state", lambda v: a_check().first(v, None), [an_ascent()]),
+    *cases("a check of another model", lambda v: a_check(v).first(an_ascent(), None), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=lengths(K), tails=lengths(K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),
@@ -407,12 +407,12 @@ ALL = [
     *by_layout("log_offset, rest", lambda layout, v: log_offset(layout, whiteners(layout), v), N_FACTORED),
     *cases("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
     *cases("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
-    # What is kept of a climb, and a verdict on components.
+    # What is kept of a climb, and a check on components.
     *arguments(an_ascent, **OF_ESTIMATES),
     *cases("no means", lambda v: an_ascent(means=v), [None]),
     *arguments(restored, secants=[-1, 6, 10**6], room=[np.ones(3), np.ones(0)]),
-    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
-    *arguments(verdict, tails=lengths(K)),
+    *arguments(check, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
+    *arguments(check, tails=lengths(K)),
 ]
 
 

@@ -342,8 +342,8 @@ def test_the_last_passes_see_all_rows():
 def race(fewest_rows=None, seeds=1):
     rows, rules = table(), (inside.FULL.code, D, fewest_rows, 0.0, D * (D + 3) / 2, 1.0, False)
     judged = fewest_rows is not None
-    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.ONE_NUMBER) if judged else None
-    how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
+    check = inside.DegeneracyCheck(rules, N, np.zeros(D), 0, inside.DegeneracyRule.ONE_NUMBER) if judged else None
+    how = {"n_seeding": N, "n_candidates": 2, "degeneracy": check}
     return inside.Race([], inside.FULL, [], [rows], rows, np.zeros((seeds, 1)), **how)
 
 
@@ -364,7 +364,7 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
     assert race(0).ranked(field) == [light, sound, failed]
     assert race(between).ranked(field) == [sound, light, failed]
     assert race().ranked(field) == [light, sound, failed]
-    refused("verdict of another model", race(0).ranked, [candidate("diag", n_passes=1)[0]])
+    refused("check of another model", race(0).ranked, [candidate("diag", n_passes=1)[0]])
 
 
 def test_candidates_advance_in_several_threads():

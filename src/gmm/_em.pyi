@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState, Survey, Verdict
+from gmm._kernel.mstep import DegeneracyCheck, MixtureFamily, QuasiNewtonState, Survey
 from gmm._rows.sources import ArraySource
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
@@ -106,11 +106,11 @@ class CandidateRows:
 
 LOWERED: str
 STOPPED: str
-ANYWHERE: Outlook
+NO_TARGET: StopTarget
 SLICE: float
 
 @disjoint_base
-class Outlook:
+class StopTarget:
     def __new__(
         cls,
         *,
@@ -119,7 +119,7 @@ class Outlook:
         first: int = ...,
     ) -> Self: ...
     @property
-    def is_any(self) -> bool: ...
+    def is_none(self) -> bool: ...
 
 @disjoint_base
 class LoopWorkers:
@@ -253,8 +253,8 @@ class Run:
         unit: float = 1,
         records: _Array | None = None,
     ) -> None: ...
-    def is_hopeless(self, outlook: Outlook) -> bool: ...
-    def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...
+    def cannot_reach_target(self, target: StopTarget) -> bool: ...
+    def go(self, at_most: int | None = None, target: StopTarget = ...) -> Self: ...
     def ended_here(self) -> Self: ...
 
 OFFSET: float
@@ -314,7 +314,7 @@ class Race:
         shares: Sequence[float] = ...,
         seeds: Sequence[_Array] | None = None,
         clusters: list[Clusters] | None = None,
-        verdict: Verdict | None = None,
+        degeneracy: DegeneracyCheck | None = None,
         noise: _Array | None = None,
         spread: Callable[[_Task, int, float], object] | None = None,
     ) -> Self: ...

@@ -67,7 +67,7 @@ from gmm._kernel.loop cimport (
 from gmm._kernel.memory_pool cimport borrow, give_back
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
-    MixtureFamily, QuasiNewtonState, Survey, Verdict, most_likely, parameter_term, update_workspace_size,
+    DegeneracyCheck, MixtureFamily, QuasiNewtonState, Survey, most_likely, parameter_term, update_workspace_size,
 )
 from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
 from gmm._kernel.objective cimport begin_beside, log_noise
@@ -643,31 +643,31 @@ cdef class Plan:
         return statistics.SufficientStatistics(*moments_arrays(buffer, self.moments, K, d, moments))
 
 
-cdef class Outlook:
-    """What a run has to reach, and when it rests because it will not.
+cdef class StopTarget:
+    """What a run has to reach, and when it pauses because it will not.
 
     Parameters
     ----------
     target : float
-        The lower bound that a run has to reach. It is asked after pass `first` and each later one.
+        The lower bound that a run has to reach. It is compared after pass `first` and each later one.
     safety : float
         Times the projected gain that a run may still gain. Where there is no projection, or by default, its next 30
         passes gain as much on average as the last three; by default these numbers are the highest so far, not the last.
     first : int
     """
 
-    cdef loop.Outlook rule
+    cdef loop.StopTarget rule
 
     def __cinit__(self, *, double target=-INFINITY, double safety=INFINITY, Py_ssize_t first=1):
-        self.rule.target, self.rule.safety, self.rule.first = target, safety, first
+        self.rule.lower_bound, self.rule.safety, self.rule.first = target, safety, first
 
     @property
-    def is_any(self):
-        """Whether it asks for nothing."""
-        return self.rule.target == -INFINITY
+    def is_none(self):
+        """Whether any lower bound will do."""
+        return self.rule.lower_bound == -INFINITY
 
 
-ANYWHERE = Outlook()                      # of a run that has nothing to reach
+NO_TARGET = StopTarget()                  # any lower bound will do
 
 
 cdef int check_columns(const double[:, ::1] records) except -1:
@@ -969,7 +969,7 @@ cdef class Loop:
         return <double>self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
 
     cdef Py_ssize_t ascend(
-        self, Ascent ascent, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, Outlook outlook, double unit,
+        self, Ascent ascent, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, StopTarget target, double unit,
     ) except -1:
         """Measure the next mixture of a state, which takes the pass and chooses another, until this needs Python.
 
@@ -997,7 +997,7 @@ cdef class Loop:
             with nogil:
                 walk_mixture(&self.plan, &self.inputs, mixture.log_offset, mixture.means, mixture.whiteners,
                              &self.scratch.workspace)
-                n = run_quasi_newton(&self.plan, &self.inputs, &self.storage[0], ascent.repair_empty, &outlook.rule,
+                n = run_quasi_newton(&self.plan, &self.inputs, &self.storage[0], ascent.repair_empty, &target.rule,
                                      &self.scratch.workspace, &moments, state, &records[0, 0], n)
         finally:
             self.dismiss(workers, ascent.e_step)
@@ -1319,19 +1319,19 @@ cdef class Ascent:
 
     def pass_once(self):
         """Make a pass that has no record."""
-        self.pass_on(np.empty((1, COLUMNS)), 0, 1, ANYWHERE, 1)
+        self.pass_on(np.empty((1, COLUMNS)), 0, 1, NO_TARGET, 1)
 
     cdef Py_ssize_t pass_on(
-        self, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, Outlook outlook, double unit,
+        self, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, StopTarget target, double unit,
     ) except -1:
         """Make as many passes as one loop is worth, or one elsewhere; return how many have records now."""
         cdef Py_ssize_t made = n
         self.mixture, self.is_begun = None, True
         if self.resident is not None and max(self.work, self.resident.largest_product_in_pass()) <= BLAS_STAYS_SINGLE:
-            made = self.resident.ascend(self, records, n, at_most, outlook, unit)
+            made = self.resident.ascend(self, records, n, at_most, target, unit)
         elif self.resident is not None:
             with _blas.single_threaded_blas():
-                made = self.resident.ascend(self, records, n, at_most, outlook, unit)
+                made = self.resident.ascend(self, records, n, at_most, target, unit)
         if made == n:
             bound, objective, remaining, accepted = self.pass_elsewhere()
             records[n, 0], records[n, 1], records[n, 2] = bound * unit, objective * unit, remaining * unit
@@ -1411,25 +1411,25 @@ cdef class Run:
             self.reason = self.solver.why_stop()
         return self.reason or "not finished"
 
-    def is_hopeless(self, Outlook outlook not None):
+    def cannot_reach_target(self, StopTarget target not None):
         """Return whether the run will not reach what it has to."""
-        return self.n_passes > 0 and loop.is_hopeless(&outlook.rule, &self.buffer[0, 0], self.n_passes)
+        return self.n_passes > 0 and loop.cannot_reach_target(&target.rule, &self.buffer[0, 0], self.n_passes)
 
-    def go(self, at_most=None, Outlook outlook not None=ANYWHERE):
+    def go(self, at_most=None, StopTarget target not None=NO_TARGET):
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
 
-        The run rests where it has no `outlook`, maybe at once.
+        The run pauses where it cannot reach its target, maybe at once.
         """
         cdef Py_ssize_t enough = self.max_iter, at_once, made
         if at_most is not None:
             enough = self.n_passes + max(min(<Py_ssize_t>at_most, self.max_iter - self.n_passes), 0)
-        while not (self.ended or self.n_passes >= enough or self.is_hopeless(outlook)):
+        while not (self.ended or self.n_passes >= enough or self.cannot_reach_target(target)):
             if self.n_passes == self.buffer.shape[0]:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, FIRST_RECORDS))
                 self.buffer = np.concatenate([self.buffer, np.empty((more, COLUMNS))])
             at_once = 1 if self.callback is not None else min(enough, self.buffer.shape[0]) - self.n_passes
             began = clock()
-            made = self.pass_on(at_once, outlook)
+            made = self.pass_on(at_once, target)
             self.note(made, clock() - began)
             PyErr_CheckSignals()
         if not self.ended and self.n_passes == self.max_iter:
@@ -1442,13 +1442,13 @@ cdef class Run:
             self.close()
         return self
 
-    cdef Py_ssize_t pass_on(self, Py_ssize_t at_most, Outlook outlook) except -1:
+    cdef Py_ssize_t pass_on(self, Py_ssize_t at_most, StopTarget target) except -1:
         """Let the solver make passes, which may become another one before; return how many have records now."""
         if not isinstance(self.solver, Ascent) or (<Ascent>self.solver).working.state.stuck:
             self.solver = self.solver.successor()
         if isinstance(self.solver, Ascent):
-            return (<Ascent>self.solver).pass_on(self.buffer, self.n_passes, at_most, outlook, self.unit)
-        return self.solver.advance(np.asarray(self.buffer), self.n_passes, at_most, outlook, self.unit)
+            return (<Ascent>self.solver).pass_on(self.buffer, self.n_passes, at_most, target, self.unit)
+        return self.solver.advance(np.asarray(self.buffer), self.n_passes, at_most, target, self.unit)
 
     cdef int note(self, Py_ssize_t n_passes, double seconds) except -1:
         """Note that there are records of so many passes, of which the new ones took so long in all."""
@@ -2206,8 +2206,8 @@ cdef class Race:
         Those of each clustering in the coordinates of its view, in place of `kmeans_seeds`.
     clusters : list of Clusters, optional
         What it found in such views from the same numbers before, which then are not needed.
-    verdict : Verdict, optional
-        Of the model of the families. None if no candidate is degenerate.
+    degeneracy : DegeneracyCheck, optional
+        That of the families' model. None if no candidate is degenerate.
     noise : array of shape (d,), optional
         The variances of noise beside the components.
     spread : callable, optional
@@ -2221,7 +2221,7 @@ cdef class Race:
 
     cdef object families, moments, views, spread, shares, seeds
     cdef readonly list clusters
-    cdef Verdict verdict
+    cdef DegeneracyCheck degeneracy
     cdef list parts
     cdef CandidateRows part, rows
     cdef list scratches
@@ -2234,8 +2234,8 @@ cdef class Race:
 
     def __cinit__(
         self, families, moments, views, list parts not None, CandidateRows rows, const double[:, ::1] uniforms, *,
-        Py_ssize_t n_seeding, int n_candidates, shares=(0,), seeds=None, list clusters=None, Verdict verdict=None,
-        const double[::1] noise=None, spread=None,
+        Py_ssize_t n_seeding, int n_candidates, shares=(0,), seeds=None, list clusters=None,
+        DegeneracyCheck degeneracy=None, const double[::1] noise=None, spread=None,
     ):
         self.families, self.moments, self.views, self.parts, self.rows = families, moments, views, parts, rows
         self.part, self.shares, self.seeds = <CandidateRows?>parts[0], shares, seeds
@@ -2244,7 +2244,8 @@ cdef class Race:
         self.of_many = self.n_of_part > n_candidates
         self.n_of_view = 1 if self.of_many else n_candidates
         self.n_lloyd = N_LLOYD_LAST if seeds is not None else N_LLOYD_OF_MANY if self.of_many else N_LLOYD
-        self.clusters, self.verdict, self.noise, self.spread, self.scratches = clusters, verdict, noise, spread, []
+        self.clusters, self.degeneracy, self.noise = clusters, degeneracy, noise
+        self.spread, self.scratches = spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
@@ -2354,9 +2355,9 @@ cdef class Race:
         return sorted(field, key=lambda one: (-self.worth(one), -one.lower_bound))
 
     cdef double worth(self, Candidate one) except? -1:
-        if self.verdict is None:
+        if self.degeneracy is None:
             return one.lower_bound
-        return -INFINITY if one.failed else self.verdict.worth_of(
+        return -INFINITY if one.failed else self.degeneracy.worth_of(
             &one.family.family, &one.estimates[one.current], NULL if self.noise is None else &self.noise[0],
             one.lower_bound)
 

@@ -290,7 +290,7 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
             shares=[max(noise.share, 1 - share) for share in (1.0, *dense)] if mixed else (0.0,),
             seeds=_class_seeds(part, [slice(None), *dense.values()], views, how, rng) if classes else None,
             clusters=clusters,
-            verdict=None if objective.prior.variational else resolution.verdict(model),
+            degeneracy=None if objective.prior.variational else resolution.check(model),
             noise=np.asarray(noise.variances) if noise else None,
             spread=None if e_step is None else partial(e_step.share_out, product=problem.family(K).work),
         )

@@ -26,9 +26,9 @@ cdef enum:
     FORESEEN = 30             # … of so many to come
 
 
-cdef struct Outlook:
-    # What a run has to reach, and when it is asked whether it will.
-    double target               # after pass `first` and each later one; −∞: any
+cdef struct StopTarget:
+    # What a run has to reach, and from which pass on it is checked.
+    double lower_bound          # after pass `first` and each later one; −∞: any
     double safety               # times the projected gain that it may still gain; ∞: as the last passes raise the bound
     Py_ssize_t first
 
@@ -49,15 +49,15 @@ cdef inline double foreseen_gain(const double* records, Py_ssize_t n, bint highe
     return FORESEEN * max((reached(records, n, highest) - reached(records, n - AVERAGED, highest)) / AVERAGED, 0)
 
 
-cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_ssize_t n) noexcept nogil:
+cdef inline bint cannot_reach_target(const StopTarget* target, const double* records, Py_ssize_t n) noexcept nogil:
     """Return whether a run of n passes will not reach what it has to."""
-    cdef bint highest = outlook.safety == INFINITY
+    cdef bint highest = target.safety == INFINITY
     cdef double gain
-    if outlook.target == -INFINITY or n < outlook.first:
+    if target.lower_bound == -INFINITY or n < target.first:
         return False
     gain = records[COLUMNS * (n - 1) + 2]
-    gain = foreseen_gain(records, n, highest) if gain == INFINITY or highest else outlook.safety * gain
-    return reached(records, n, highest) + gain < outlook.target
+    gain = foreseen_gain(records, n, highest) if gain == INFINITY or highest else target.safety * gain
+    return reached(records, n, highest) + gain < target.lower_bound
 
 
 cdef struct LoopInputs:
@@ -214,7 +214,7 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t run_quasi_newton(
-    PassPlan* plan, LoopInputs* inputs, double* storage, bint repair_empty, const Outlook* outlook,
+    PassPlan* plan, LoopInputs* inputs, double* storage, bint repair_empty, const StopTarget* target,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
@@ -235,7 +235,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         set_tails(plan, mixture.tails, state.family.objective.free_tails == NO_TAILS)
-        if (state.converged or state.stuck or n == most or is_hopeless(outlook, records, n)
+        if (state.converged or state.stuck or n == most or cannot_reach_target(target, records, n)
                 or not walk_again(plan, inputs, storage, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n

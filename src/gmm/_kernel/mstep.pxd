@@ -1,5 +1,5 @@
 """What passes and starts use of `mstep.pyx`, which compiles the work before and between passes once for all."""
-from gmm._kernel.degenerate cimport Case
+from gmm._kernel.degenerate cimport DegeneracyInput
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective
 from gmm._kernel.layout cimport Layout
@@ -45,17 +45,17 @@ cdef void take_pass(
 ) noexcept nogil
 
 
-cdef class Verdict:
-    cdef Case case
+cdef class DegeneracyCheck:
+    cdef DegeneracyInput inputs
     cdef const double[::1] weight
-    cdef readonly double[::1] variances   # the case points into these
+    cdef readonly double[::1] variances   # the inputs point into these
 
-    cdef judged(self, Case* case)
-    cdef judged_by(self, Case* case, const Moments* moments)
+    cdef causes_of(self, DegeneracyInput* inputs)
+    cdef causes_with_moments(self, DegeneracyInput* inputs, const Moments* moments)
     cdef double worth_of(
         self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
     ) except? -1
-    cdef double bound_of(self, Case* case, double lower_bound) except? -1
+    cdef double bound_of(self, DegeneracyInput* inputs, double lower_bound) except? -1
 
 
 cdef struct Step:

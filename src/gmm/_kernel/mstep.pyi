@@ -176,11 +176,11 @@ def distinct_rows(rows: _Array, weight: _Array | None = None) -> tuple[_Array, _
 def checksum(rows: NDArray[Any], first: int) -> int: ...
 
 @disjoint_base
-class Verdict:
+class DegeneracyCheck:
     @property
     def variances(self) -> _Array: ...
     def __new__(
-        cls, rules: _Rules, n: float, steps: _Array, ridge: float, judge: int, weight: _Array | None = None
+        cls, rules: _Rules, n: float, steps: _Array, ridge: float, rule: int, weight: _Array | None = None
     ) -> Self: ...
     def causes(self, estimate: _Estimate, noise: _Array | None = None, of_pass: Any = None) -> NDArray[np.uint8]: ...
     def ties(

@@ -1,7 +1,7 @@
-"""The work beside passes, as Python sees it.
+"""The work before and between passes, as Python sees it.
 
-These are parameters from moments, the accelerated step, the `Verdict` on degenerate components (see `degenerate.pxd`),
-and first looks at rows.
+These are parameters from moments, the accelerated step, the `DegeneracyCheck` of components (see `degenerate.pxd`), and
+first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
@@ -23,8 +23,8 @@ from gmm._kernel.arrays cimport (
 from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    RIDGES, SOUND, TIES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
-    variance, worth_of_bound,
+    RIDGES, TIES, VALID, DegeneracyInput, DegeneracyRule, degeneracy_workspace_size, find_causes, lay_out_degeneracy,
+    may_be_degenerate, thinnest, total_spread, variance, worth_of_bound,
 )
 from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -889,20 +889,20 @@ cdef class QuasiNewtonState:
         return moments_arrays(buffer, layout, family.K, family.d, &self.state.held)
 
 
-cdef class Verdict:
-    """Which components of mixtures of a model are degenerate, of the rows of a fit.
+cdef class DegeneracyCheck:
+    """Which components of mixtures of a model are degenerate, for the rows of a fit.
 
     Parameters
     ----------
     rules : tuple
-        The first fields of a `Case`, from `layout` on.
+        The first fields of a `DegeneracyInput`, from `layout` on.
     n : float
         Distinct rows.
     steps : array of shape (d,)
         Of which differences in a column are multiples; 0 of continuous columns.
     ridge : float
-    judge : int
-        A `Judge`.
+    rule : int
+        A `DegeneracyRule`.
     weight : array of shape (n,), optional
         Above 0, of distinct rows.
 
@@ -913,17 +913,17 @@ cdef class Verdict:
     """
 
     def __cinit__(
-        self, rules, double n, const double[:] steps, double ridge, Judge judge, const double[::1] weight=None,
+        self, rules, double n, const double[:] steps, double ridge, DegeneracyRule rule, const double[::1] weight=None,
     ):
-        cdef Case* case = &self.case
+        cdef DegeneracyInput* inputs = &self.inputs
         cdef Py_ssize_t j
-        case.layout, case.d, case.none, case.directions, case.of_one, case.of_another, case.common = rules
-        expect("steps", steps.shape[0], case.d)
-        case.n, case.ridge, case.judge, self.weight = n, RIDGES * ridge, judge, weight
-        self.variances = np.empty(case.d)
-        for j in range(case.d):
-            self.variances[j] = case.ridge + steps[j] * steps[j] / 12
-        case.variances = &self.variances[0]
+        inputs.layout, inputs.d, inputs.none, inputs.directions, inputs.of_one, inputs.of_another, inputs.common = rules
+        expect("steps", steps.shape[0], inputs.d)
+        inputs.n, inputs.ridge, inputs.rule, self.weight = n, RIDGES * ridge, rule, weight
+        self.variances = np.empty(inputs.d)
+        for j in range(inputs.d):
+            self.variances[j] = inputs.ridge + steps[j] * steps[j] / 12
+        inputs.variances = &self.variances[0]
 
     def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
@@ -931,16 +931,16 @@ cdef class Verdict:
         The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Of components
         that were scaled to one volume, the `SufficientStatistics` of a pass tell the covariances before.
         """
-        cdef Case case = self.case
+        cdef DegeneracyInput inputs = self.inputs
         cdef Family family
         cdef Moments moments
-        set_mixture(&case, estimate, noise)
+        set_mixture(&inputs, estimate, noise)
         if of_pass is None:
-            return self.judged(&case)
-        family = unconstrained(case.layout, case.K, case.d, 0)
-        cdef double[::1] storage = np.empty(moments_size(case.layout, case.K, case.d))
+            return self.causes_of(&inputs)
+        family = unconstrained(inputs.layout, inputs.K, inputs.d, 0)
+        cdef double[::1] storage = np.empty(moments_size(inputs.layout, inputs.K, inputs.d))
         copy_statistics(of_pass, &family, storage, &moments)
-        return self.judged_by(&case, &moments)
+        return self.causes_with_moments(&inputs, &moments)
 
     def ties(
         self, estimate, const double[::1] noise, const unsigned char[::1] causes not None,
@@ -964,104 +964,104 @@ cdef class Verdict:
         repeated : array of shape (d,)
             Whether a column has equal values.
         """
-        cdef Case case = self.case
-        cdef Py_ssize_t k, j, d = case.d
+        cdef DegeneracyInput inputs = self.inputs
+        cdef Py_ssize_t k, j, d = inputs.d
         cdef double times, share, held = 0
         cdef Line line = Line(rows, weight)
-        set_mixture(&case, estimate, noise)
-        expect("causes", causes.shape[0], case.K)
+        set_mixture(&inputs, estimate, noise)
+        expect("causes", causes.shape[0], inputs.K)
         expect("repeated", repeated.shape[0], d)
         expect("a row", rows.shape[1], d)
         cdef unsigned char[::1] found = np.array(causes)
         cdef Py_ssize_t[::1] labels = np.empty(rows.shape[0], np.intp)
-        cdef double[::1] axis = np.empty(d), workspace = np.empty(case_size(case.layout, case.K, d))
-        if is_low_rank(case.layout):
+        cdef double[::1] axis = np.empty(d), workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, d))
+        if is_low_rank(inputs.layout):
             return found.base
-        choose_components(&case, rows, labels, np.empty(case.K))
-        line.sort_by(labels, case.K)
-        lay_out_case(&case, &workspace[0])
+        choose_components(&inputs, rows, labels, np.empty(inputs.K))
+        line.sort_by(labels, inputs.K)
+        lay_out_degeneracy(&inputs, &workspace[0])
         with nogil:
-            total_spread(&case)
-            for k in range(case.K):
-                share = case.mixture.weights[k]
+            total_spread(&inputs)
+            for k in range(inputs.K):
+                share = inputs.mixture.weights[k]
                 for j in range(d):
-                    times = case.total[j * (d + 1 if is_dense(case.layout) else 1)] / variance(&case, k, j)
-                    if found[k] == SOUND and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
-                        axis[0] = 1 / sqrt(variance(&case, k, j))
+                    times = inputs.total[j * (d + 1 if is_dense(inputs.layout) else 1)] / variance(&inputs, k, j)
+                    if found[k] == VALID and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
+                        axis[0] = 1 / sqrt(variance(&inputs, k, j))
                         if line.ties(&axis[0], j, k, share, times, 0) > LEAST_TIES:
                             found[k] = TIES
-                if found[k] == SOUND and is_dense(case.layout):
-                    times = thinnest(&case, k, &axis[0])
+                if found[k] == VALID and is_dense(inputs.layout):
+                    times = thinnest(&inputs, k, &axis[0])
                     if (owed_to_ties(1, INFINITY, times) > LEAST_TIES
                             and line.ties(&axis[0], -1, k, share, times, ON_A_PLANE) > LEAST_TIES):
                         found[k] = TIES
                 held += share * (found[k] == TIES)
-        return np.array(causes) if case.common and held < 0.5 else found.base
+        return np.array(causes) if inputs.common and held < 0.5 else found.base
 
     def first(self, QuasiNewtonState state not None, noise):
         """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
 
         `noise` is the `Noise` of its family. A posterior has no such component.
         """
-        cdef Case case = self.case
+        cdef DegeneracyInput inputs = self.inputs
         cdef const State* held = &state.state
         cdef const unsigned char[::1] causes
         cdef Py_ssize_t k
-        if held.family.layout != case.layout or held.family.d != case.d or held.n_passes == 0:
-            raise ValueError("expected a mixture of the model of a verdict, from a pass that was accepted")
+        if held.family.layout != inputs.layout or held.family.d != inputs.d or held.n_passes == 0:
+            raise ValueError("expected a mixture of the model of this check, from a pass that was accepted")
         if is_bound(&held.family.objective):
             return -1
-        case.K, case.mixture = held.family.K, held.best
-        spread = noise.variances if has_noise(&held.family.objective) else None    # `case` points into it
-        set_noise(&case, spread)
-        causes = self.judged(&case)
-        for k in range(case.K):
+        inputs.K, inputs.mixture = held.family.K, held.best
+        spread = noise.variances if has_noise(&held.family.objective) else None    # `inputs` points into it
+        set_noise(&inputs, spread)
+        causes = self.causes_of(&inputs)
+        for k in range(inputs.K):
             if causes[k] > 0:
                 return k
         return -1
 
-    cdef judged_by(self, Case* case, const Moments* moments):
-        """Judge a mixture with the moments of its pass."""
-        cdef Family family = unconstrained(case.layout, case.K, case.d, case.ridge / RIDGES)
-        cdef double[::1] buffer = np.empty(estimate_size(case.layout, case.K, case.d))
-        cdef Estimate free = estimate_in(&buffer[0], case.layout, case.K, case.d)
+    cdef causes_with_moments(self, DegeneracyInput* inputs, const Moments* moments):
+        """Return the causes in a mixture, given the moments of its pass."""
+        cdef Family family = unconstrained(inputs.layout, inputs.K, inputs.d, inputs.ridge / RIDGES)
+        cdef double[::1] buffer = np.empty(estimate_size(inputs.layout, inputs.K, inputs.d))
+        cdef Estimate free = estimate_in(&buffer[0], inputs.layout, inputs.K, inputs.d)
         if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
-            case.free = free.whiteners
-        return self.judged(case)
+            inputs.free = free.whiteners
+        return self.causes_of(inputs)
 
     def worth(self, estimate, const double[::1] noise, double lower_bound):
         """Return by how many nats per row mixtures of one K compare: see `worth_of_bound`. It is as in `causes`."""
-        cdef Case case = self.case
-        set_mixture(&case, estimate, noise)
-        return self.bound_of(&case, lower_bound)
+        cdef DegeneracyInput inputs = self.inputs
+        set_mixture(&inputs, estimate, noise)
+        return self.bound_of(&inputs, lower_bound)
 
     cdef double worth_of(
         self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
     ) except? -1:
         """Return the same of a mixture of a family, beside noise of such variances, if any."""
-        cdef Case case = self.case
-        if family.layout != case.layout or family.d != case.d:
-            raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
-        case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
-        case.noise = noise
-        return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
+        cdef DegeneracyInput inputs = self.inputs
+        if family.layout != inputs.layout or family.d != inputs.d:
+            raise ValueError("expected candidates of the model of this check, got the check of another model")
+        inputs.K, inputs.mixture, inputs.free = family.K, mixture[0], mixture.whiteners
+        inputs.noise = noise
+        return self.bound_of(&inputs, lower_bound) if may_be_degenerate(&inputs) else lower_bound
 
-    cdef double bound_of(self, Case* case, double lower_bound) except? -1:
-        cdef double[::1] workspace = np.empty(case_size(case.layout, case.K, case.d))
-        if self.case.n_copies == 0:                # not known yet
-            self.case.n_copies = case.n
+    cdef double bound_of(self, DegeneracyInput* inputs, double lower_bound) except? -1:
+        cdef double[::1] workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, inputs.d))
+        if self.inputs.n_copies == 0:              # not known yet
+            self.inputs.n_copies = inputs.n
             if self.weight is not None:
-                self.case.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
-        case.n_copies = self.case.n_copies
-        lay_out_case(case, &workspace[0])
-        return worth_of_bound(case, lower_bound)
+                self.inputs.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
+        inputs.n_copies = self.inputs.n_copies
+        lay_out_degeneracy(inputs, &workspace[0])
+        return worth_of_bound(inputs, lower_bound)
 
-    cdef judged(self, Case* case):
-        cdef double[::1] workspace = np.empty(case_size(case.layout, case.K, case.d))
-        cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
-        lay_out_case(case, &workspace[0])
+    cdef causes_of(self, DegeneracyInput* inputs):
+        cdef double[::1] workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, inputs.d))
+        cdef unsigned char[::1] causes = np.empty(inputs.K, np.uint8)
+        lay_out_degeneracy(inputs, &workspace[0])
         with nogil:
-            find_causes(case, &causes[0])
+            find_causes(inputs, &causes[0])
         return causes.base
 
 
@@ -1176,49 +1176,51 @@ cdef inline double owed_to_ties(double share, double step, double times) noexcep
 
 
 cdef void choose_components(
-    const Case* case, const double[:, ::1] rows, Py_ssize_t[::1] labels, double[::1] offsets,  # OUT (n,), (K,)
+    const DegeneracyInput* inputs, const double[:, ::1] rows,
+    Py_ssize_t[::1] labels, double[::1] offsets,   # OUT (n,), (K,)
 ) noexcept nogil:
     """Write the most probable normal component of each row, −1 where a row is not finite."""
-    cdef Py_ssize_t d = case.d, stride = component_stride(case.layout, d), n_own = n_matrices(case.layout, case.K), i, k
+    cdef Py_ssize_t d = inputs.d, n_own = n_matrices(inputs.layout, inputs.K), i, k
+    cdef Py_ssize_t stride = component_stride(inputs.layout, d)
     cdef double log_density, highest
-    for k in range(case.K):
-        offsets[k] = log(case.mixture.weights[k]) + case.mixture.log_determinants[k if n_own > 1 else 0]
+    for k in range(inputs.K):
+        offsets[k] = log(inputs.mixture.weights[k]) + inputs.mixture.log_determinants[k if n_own > 1 else 0]
     for i in range(rows.shape[0]):
         labels[i], highest = -1, -INFINITY
-        for k in range(case.K):
+        for k in range(inputs.K):
             log_density = offsets[k] - half_square(
-                case.layout, d, case.mixture.whiteners + k * stride, &rows[i, 0], case.mixture.means + k * d)
+                inputs.layout, d, inputs.mixture.whiteners + k * stride, &rows[i, 0], inputs.mixture.means + k * d)
             if log_density > highest:
                 labels[i], highest = k, log_density
 
 
 def total_variances(Layout layout, estimate, const double[::1] noise=None):
-    """Return the variances of a whole mixture, (d,), given what `Verdict.causes` takes."""
-    cdef Case case
+    """Return the variances of a whole mixture, (d,), given what `DegeneracyCheck.causes` takes."""
+    cdef DegeneracyInput inputs
     _, means, *_ = estimate
     cdef const double[:, ::1] of_means = means
-    case.layout, case.d = layout, of_means.shape[1]
-    set_mixture(&case, estimate, noise)
-    cdef double[::1] workspace = np.empty(case_size(layout, case.K, case.d))
-    lay_out_case(&case, &workspace[0])
-    total_spread(&case)
-    return workspace.base[:case.d * case.d:case.d + 1] if is_dense(layout) else workspace.base[:case.d]
+    inputs.layout, inputs.d = layout, of_means.shape[1]
+    set_mixture(&inputs, estimate, noise)
+    cdef double[::1] workspace = np.empty(degeneracy_workspace_size(layout, inputs.K, inputs.d))
+    lay_out_degeneracy(&inputs, &workspace[0])
+    total_spread(&inputs)
+    return workspace.base[:inputs.d * inputs.d:inputs.d + 1] if is_dense(layout) else workspace.base[:inputs.d]
 
 
-cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
+cdef int set_mixture(DegeneracyInput* inputs, estimate, const double[::1] noise) except -1:
     given, *_ = estimate
     cdef const double[::1] weights = given
-    case.K = weights.shape[0]
-    if not is_layout(case.layout) or case.K < 1 or case.d < 1:
-        raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
-    case.mixture = view_estimate(estimate, case.layout, case.K, case.d)
-    return set_noise(case, noise)
+    inputs.K = weights.shape[0]
+    if not is_layout(inputs.layout) or inputs.K < 1 or inputs.d < 1:
+        raise ValueError(f"expected a layout, components and features, got {(inputs.layout, inputs.K, inputs.d)}")
+    inputs.mixture = view_estimate(estimate, inputs.layout, inputs.K, inputs.d)
+    return set_noise(inputs, noise)
 
 
-cdef int set_noise(Case* case, const double[::1] noise) except -1:
+cdef int set_noise(DegeneracyInput* inputs, const double[::1] noise) except -1:
     if noise is not None:
-        expect("noise", noise.shape[0], case.d)
-    case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]
+        expect("noise", noise.shape[0], inputs.d)
+    inputs.free, inputs.noise = inputs.mixture.whiteners, NULL if noise is None else &noise[0]
     return 0
 
 

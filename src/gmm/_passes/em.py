@@ -15,7 +15,7 @@ from math import inf
 import numpy as np
 
 from gmm._blas import blas_alone
-from gmm._em import Ascent, Outlook, Run
+from gmm._em import Ascent, Run, StopTarget
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
@@ -178,14 +178,14 @@ class TextbookEM:
         """Return what makes the next pass."""
         return self
 
-    def advance(self, records: Array, n: int, at_most: int, outlook: Outlook, unit: float) -> int:
+    def advance(self, records: Array, n: int, at_most: int, target: StopTarget, unit: float) -> int:
         """Make the pending update, then one or more passes, none after one where the run may rest.
 
         Their records, times `unit`, come after those of n passes; return how many there are then.
         """
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
-        at_most = at_most if outlook.is_any else 1
+        at_most = at_most if target.is_none else 1
         batch = self._e_step.run_em(
             self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
         )
