@@ -46,7 +46,7 @@ def a_plan(layout=FULL, moments=None, **changed):
 
 def begun(plan, n_rows=N):
     scratch = _em.Scratch()
-    plan.begin(scratch, n_rows)
+    plan.start(scratch, n_rows)
     return scratch
 
 
@@ -154,7 +154,7 @@ def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
 def an_ascent(layout=FULL, **changed):
     whitening = {"covariances": whiteners(layout), "whiteners": whiteners(layout)}
     ascent = mstep.QuasiNewtonState(family(layout), 1e-3, True)
-    ascent.begin(*an_estimate(**whitening | {"log_determinants": np.zeros(N_FACTORED[layout])} | changed))
+    ascent.start(*an_estimate(**whitening | {"log_determinants": np.zeros(N_FACTORED[layout])} | changed))
     return ascent
 
 
@@ -227,7 +227,7 @@ def clusters(seeds=None, view=None, n_passes=1):
 
 def candidate(seeds=None, view=None, rows=None, run=None, moments=FULL):
     one, scratch = Candidate(family(), layout_with_code(moments)), _em.Scratch()
-    one.begin(scratch, rows or candidate_rows(), clusters(seeds, view))
+    one.initialise(scratch, rows or candidate_rows(), clusters(seeds, view))
     one.run(scratch, run or candidate_rows(), 1)
     return one
 
@@ -270,7 +270,7 @@ def written(**outputs):
 
 def parted(of=None, weights=np.ones(K), means=np.ones((K, D)), precisions=whiteners(FULL)):  # noqa: B008
     state = mstep.QuasiNewtonState(of or family(), 1e-3, True)
-    return state.begin_at(weights, means, precisions)
+    return state.start_at(weights, means, precisions)
 
 
 def prior(mean=np.ones(D), scale=np.ones(4)):  # noqa: B008
@@ -307,7 +307,7 @@ ALL = [
     *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
     *arguments(a_plan, origin=flat(D), reach=flat(D), axes=lengths(SIZES[FULL])),
     *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
-    *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
+    *cases("n_rows", lambda v: a_plan().start(_em.Scratch(), v), [0, -1]),
     *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=lengths(N), scratch=[_em.Scratch()]),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
     *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
@@ -424,7 +424,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: a_plan().begin(None, N),
+        lambda: a_plan().start(None, N),
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),

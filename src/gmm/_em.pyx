@@ -32,11 +32,11 @@ from gmm._kernel.candidate cimport (
     Drops,
     Splits,
     ViewMetric,
-    find_axes_workspace_size,
     cheapest,
     drop,
     fill_whiteners,
     find_axes,
+    find_axes_workspace_size,
     find_splits,
     largest_reach,
     lay_out_splits,
@@ -52,7 +52,7 @@ from gmm._kernel.candidate cimport (
 from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport NO_TAILS, Family
-from gmm._kernel.few_rows cimport prepare_few, few_panels_size
+from gmm._kernel.few_rows cimport few_panels_size, prepare_few
 from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_dense, is_layout, is_low_rank, is_pooled,
@@ -70,7 +70,7 @@ from gmm._kernel.mstep cimport (
     DegeneracyCheck, MixtureFamily, QuasiNewtonState, Survey, most_likely, parameter_term, update_workspace_size,
 )
 from gmm._kernel.neighbours cimport distances_to_neighbours, neighbours_size
-from gmm._kernel.objective cimport begin_beside, log_noise
+from gmm._kernel.objective cimport log_noise, set_initial_share
 from gmm._kernel.observed cimport columns_of
 from gmm._kernel.patterns cimport (
     SHARE_ROWS, Pattern, PatternPass, Patterns, collect_patterns, collect_size, n_sums_of, pattern_size, patterns_size,
@@ -127,7 +127,7 @@ cdef enum:
     N_LLOYD_LAST = 6                      # … and more of these
     N_FIRST = 2                           # passes of its first mixture
     N_LARGER = 6                          # passes between its splits and its drops
-    N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
+    N_SHORTLIST = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
     N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
     AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up, …
@@ -181,7 +181,7 @@ cdef class Scratch:
         """Allocate the workspace of the largest pattern of some shares."""
         cdef Py_ssize_t size = 0, i
         for i in range(patterns.shares[first], patterns.shares[last]):
-            size = max(size, pattern_size(whole, patterns.each + i))
+            size = max(size, pattern_size(whole, patterns.items + i))
         size += patterns_size(whole)
         if self.storage is None or self.storage.shape[0] < size:
             self.storage = np.empty(size)
@@ -212,7 +212,7 @@ cdef class RowTable:
     labels, log_evidence : array of shape (n,), optional
         Results; so are `responsibilities`, (n, K), and `largest`, (n,), in the type of the values.
     first_lane : int
-        The number of the lane that begins with the first of the rows, where others came before these.
+        The number of the lane that starts with the first of the rows, where others came before these.
     given : array of shape (n, K), optional
         Responsibilities, for a plan that asks for them.
     """
@@ -472,7 +472,7 @@ cdef class Plan:
                                     plan.n_features ** 2 if plan.axes != NULL else 0)
         return plan.block * plan.n_features * max(plan.n_features, plan.n_components * n_factors(plan.layout))
 
-    def begin(self, Scratch scratch not None, Py_ssize_t n_rows):
+    def start(self, Scratch scratch not None, Py_ssize_t n_rows):
         """Make a worker's scratch ready for a pass over `n_rows` rows in all."""
         if n_rows < 1:
             raise ValueError(f"expected one row at least, got n_rows={n_rows}")
@@ -531,7 +531,7 @@ cdef class Plan:
     def score(self, RowTable table not None):
         """Write what `walk` writes, of rows that need no threads."""
         cdef Scratch scratch = Scratch()
-        self.begin(scratch, table.rows.n)
+        self.start(scratch, table.rows.n)
         self.walk(scratch, table, 0, n_lanes(&self.plan, table.rows.n))
 
     cdef Rows rows_of(self, RowTable table) except *:
@@ -551,7 +551,7 @@ cdef class Plan:
 
     cdef int check_ready(self, Scratch scratch) except -1:
         if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan) or scratch.plan.n_sums != self.n_sums():
-            raise ValueError("expected a scratch that `begin` has made ready for this plan")
+            raise ValueError("expected a scratch that `start` has made ready for this plan")
         return 0
 
     cdef Py_ssize_t n_sums(self) noexcept:
@@ -748,7 +748,7 @@ cdef class ObservedRows:
     with_scatter : bool
         Whether the scatter of each pattern's rows is computed, for moments in a tied layout.
     first_lane : int
-        The number of the lane that begins with the first of the rows, where others came before these.
+        The number of the lane that starts with the first of the rows, where others came before these.
     labels, log_evidence, responsibilities, largest : array, optional
         Results, as `RowTable` takes them.
     """
@@ -812,8 +812,8 @@ cdef class ObservedRows:
         self.values, self.weight, self.code, self.error = values, weight, code, error
         self.results = RowTable(np.broadcast_to(values[:1].reshape(1, 1), (n, 1)), None, None, labels, log_evidence,
                                 responsibilities, largest)
-        self.patterns.each = <Pattern*>PyMem_Calloc(n_parts, sizeof(Pattern))
-        if self.patterns.each == NULL:
+        self.patterns.items = <Pattern*>PyMem_Calloc(n_parts, sizeof(Pattern))
+        if self.patterns.items == NULL:
             raise MemoryError
         self.patterns.first_share, self.patterns.results = first_lane, self.results.rows
         self.patterns.errors = NULL if errors is None else &self.errors[0, 0]
@@ -821,7 +821,7 @@ cdef class ObservedRows:
         self.share_out(missing, n_rows, kinds)
 
     def __dealloc__(self):
-        PyMem_Free(self.patterns.each)
+        PyMem_Free(self.patterns.items)
 
     @property
     def n_lanes(self):
@@ -840,7 +840,7 @@ cdef class ObservedRows:
         for i in range(missing.shape[0]):
             done = 0
             while done < n_rows[i]:
-                pattern, n = self.patterns.each + part, min(<Py_ssize_t>SHARE_ROWS, n_rows[i] - done)
+                pattern, n = self.patterns.items + part, min(<Py_ssize_t>SHARE_ROWS, n_rows[i] - done)
                 pattern.first, pattern.columns = row, columns_of(&missing[i, 0], d, &self.order[i, 0])
                 pattern.origin, pattern.reach = &self.origins[i, 0], &self.reaches[i, 0]
                 pattern.rows.values = start + first * (sizeof(float) if single else sizeof(double))
@@ -872,9 +872,9 @@ cdef class ObservedRows:
         cdef Py_ssize_t n = self.shares[self.patterns.n_shares], d = self.n_features, i, q
         cdef double work = 0
         for i in range(n):
-            q = self.patterns.each[i].columns.q
-            work += K * <double>self.patterns.each[i].rows.n * (2 * n_terms(self.layout, q) + 20) * (
-                1 + q / 2. if self.patterns.each[i].rows.error != NULL else 1)
+            q = self.patterns.items[i].columns.q
+            work += K * <double>self.patterns.items[i].rows.n * (2 * n_terms(self.layout, q) + 20) * (
+                1 + q / 2. if self.patterns.items[i].rows.error != NULL else 1)
         return work + ((4. + 4 * self.has_errors) * n * K * d * d * d if is_dense(self.layout) else 0)
 
 
@@ -1093,7 +1093,7 @@ cdef class Loop:
         cdef double offset = 0, whitener = 1
         cdef Py_ssize_t d = self.plan.n_features, size = moments_size(self.plan.moments, 1, d)
         cdef Moments moments
-        begin_plan(&plan, 1, d, SPHERICAL, self.plan.moments)
+        start_plan(&plan, 1, d, SPHERICAL, self.plan.moments)
         plan.hard, plan.skips_evidence = True, False
         cdef double[::1] sums = np.empty(size + prepared_size(SPHERICAL, plan.moments, 1, d))
         prepare(&plan, &offset, &self.origin[0], &whitener, &self.origin[0], &self.reach[0], 0, False, 0, &sums[size])
@@ -1145,12 +1145,12 @@ cdef class Loop:
         cdef const double[::1] log_offset = mixture.log_offset
         if not family.takes(self.plan.layout, self.plan.moments, K, self.plan.n_features):
             raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
-        cdef Estimate begin = view_estimate(estimate, self.plan.layout, K, d)
+        cdef Estimate start = view_estimate(estimate, self.plan.layout, K, d)
         expect("log_offset", log_offset.shape[0], K)
         self.plan.n_all = K
         set_noise(&self.plan, mixture.log_noise)
-        set_tails(&self.plan, begin.tails, not mixture.fits_tails)
-        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners,
+        set_tails(&self.plan, start.tails, not mixture.fits_tails)
+        if not self.is_ready(K, &log_offset[0], start.means, start.whiteners,
                              None if self.observed is None else mixture.noise, e_step.common_scatter, at_most,
                              <double>family.work, self.call_limit):
             return None
@@ -1165,9 +1165,9 @@ cdef class Loop:
         workers = self.start_workers(e_step)
         try:
             with nogil:
-                walk_mixture(&self.plan, &self.inputs, &log_offset[0], begin.means, begin.whiteners,
+                walk_mixture(&self.plan, &self.inputs, &log_offset[0], start.means, start.whiteners,
                              &self.scratch.workspace)
-                n = run_em(&self.plan, &self.inputs, &self.storage[0], f, &begin, before, tolerance, doubt,
+                n = run_em(&self.plan, &self.inputs, &self.storage[0], f, &start, before, tolerance, doubt,
                            repair_empty, &work[0], &self.scratch.workspace, &moments, &counts[0], estimates,
                            &measured[0])
         finally:
@@ -1230,7 +1230,7 @@ cdef class Loop:
     cdef int ready_patterns(self, const double* log_offset, noise) except -1:
         """Allocate the workspaces of passes over patterns, with noise.
 
-        No update empties a component wholly, so that only those that begin so are skipped.
+        No update empties a component wholly, so that only those that are empty at first are skipped.
         """
         cdef PassPlan* plan = &self.plan
         cdef PatternPass* whole = &self.inputs.patterns_pass
@@ -1276,8 +1276,8 @@ cdef class Ascent:
     ----------
     mixture : object
         For the subclass, which keeps the current mixture here; None as soon as a pass may change it.
-    is_begun : bool
-        Whether a pass was begun.
+    has_started : bool
+        Whether a pass has started.
     """
 
     cdef readonly QuasiNewtonState working
@@ -1285,7 +1285,7 @@ cdef class Ascent:
     cdef readonly double unit
     cdef readonly bint resumable
     cdef public object mixture
-    cdef readonly bint is_begun
+    cdef readonly bint has_started
     cdef public bint repair_empty
     cdef Loop resident
     cdef double work
@@ -1302,20 +1302,20 @@ cdef class Ascent:
         self.working, self.e_step, self.problem, self.unit, self.resumable = working, e_step, problem, unit, resumable
         self.resident, self.repair_empty, self.work = resident, repair_empty, working.work
 
-    def begins_at(self, start):
+    def start_at(self, start):
         """Measure next the mixture that follows statistics, or has the parts in a tuple: see `QuasiNewtonState`.
 
         Return whether it does not need help.
         """
         if self.work <= BLAS_STAYS_SINGLE:
-            return self.begin_at(start)
+            return self.measure_next(start)
         with _blas.single_threaded_blas():
-            return self.begin_at(start)
+            return self.measure_next(start)
 
-    cdef begin_at(self, start):
+    cdef measure_next(self, start):
         if isinstance(start, tuple):
-            return self.working.begin_at(*start)
-        return self.working.begin_after(start, repair_empty=self.repair_empty)
+            return self.working.start_at(*start)
+        return self.working.start_after(start, repair_empty=self.repair_empty)
 
     def pass_once(self):
         """Make a pass that has no record."""
@@ -1326,7 +1326,7 @@ cdef class Ascent:
     ) except -1:
         """Make as many passes as one loop is worth, or one elsewhere; return how many have records now."""
         cdef Py_ssize_t made = n
-        self.mixture, self.is_begun = None, True
+        self.mixture, self.has_started = None, True
         if self.resident is not None and max(self.work, self.resident.largest_product_in_pass()) <= BLAS_STAYS_SINGLE:
             made = self.resident.ascend(self, records, n, at_most, target, unit)
         elif self.resident is not None:
@@ -1428,9 +1428,9 @@ cdef class Run:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, FIRST_RECORDS))
                 self.buffer = np.concatenate([self.buffer, np.empty((more, COLUMNS))])
             at_once = 1 if self.callback is not None else min(enough, self.buffer.shape[0]) - self.n_passes
-            began = clock()
+            before = clock()
             made = self.pass_on(at_once, target)
-            self.note(made, clock() - began)
+            self.note(made, clock() - before)
             PyErr_CheckSignals()
         if not self.ended and self.n_passes == self.max_iter:
             self.close()
@@ -1650,7 +1650,7 @@ cdef class CandidateRows:
     ) except -1:
         """Assign each row to its likeliest component; the moments go into `out`, with the log evidence."""
         cdef PassPlan plan
-        self.begin_plan(&plan, K, layout, moments)
+        self.start_plan(&plan, K, layout, moments)
         plan.hard, plan.skips_evidence = True, False
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
         return self.add_up(&plan, scratch, whiteners, out)
@@ -1661,7 +1661,7 @@ cdef class CandidateRows:
     ) except -1:
         """Pass over the rows with a mixture; its moments go into `out`, with the log evidence if that is measured."""
         cdef PassPlan plan
-        self.begin_plan(&plan, family.K, family.layout, family.layout)
+        self.start_plan(&plan, family.K, family.layout, family.layout)
         plan.skips_evidence = not measured
         set_noise(&plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&plan, mixture.tails, family.objective.free_tails == NO_TAILS)
@@ -1675,7 +1675,7 @@ cdef class CandidateRows:
         """Pass over the rows in float64, and add up powers of their coordinates along axes too, (K, `N_POWERS`, d)."""
         cdef PassPlan plan
         cdef Py_ssize_t size = K * N_POWERS * self.rows.shape[1]
-        self.begin_plan(&plan, K, layout, moments)
+        self.start_plan(&plan, K, layout, moments)
         plan.axes = axes
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, 0)
         self.add_up(&plan, scratch, whiteners, out)
@@ -1704,7 +1704,7 @@ cdef class CandidateRows:
         """Write the responsibilities of a mixture, (n, K)."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, None)
-        self.begin_plan(&plan, K, layout, layout)
+        self.start_plan(&plan, K, layout, layout)
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
         scratch.make_ready(&plan, table.n)
         table.responsibility = out
@@ -1713,9 +1713,9 @@ cdef class CandidateRows:
         scratch.owner = None                       # the block in the workspace has no weights
         return 0
 
-    cdef int begin_plan(self, PassPlan* plan, Py_ssize_t K, Layout layout, Layout moments) except -1:
+    cdef int start_plan(self, PassPlan* plan, Py_ssize_t K, Layout layout, Layout moments) except -1:
         """Set what passes with so many normal components, of soft assignments, have in common."""
-        begin_plan(plan, K, self.rows.shape[1], layout, moments)
+        start_plan(plan, K, self.rows.shape[1], layout, moments)
         if self.allowed is not None:
             expect("owners of components", self.allowed.shape[0], K)
             plan.allowed, plan.n_codes = &self.allowed[0, 0], self.allowed.shape[1]
@@ -1734,7 +1734,7 @@ cdef class CandidateRows:
         return 0
 
 
-cdef void begin_plan(PassPlan* plan, Py_ssize_t K, Py_ssize_t d, Layout layout, Layout moments) noexcept:
+cdef void start_plan(PassPlan* plan, Py_ssize_t K, Py_ssize_t d, Layout layout, Layout moments) noexcept:
     """Plan a pass with so many normal components, of soft assignments, whose evidence nobody reads."""
     plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
     plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
@@ -1970,7 +1970,7 @@ def tightest(list found, Py_ssize_t n, Py_ssize_t of_each):
 
 
 cdef class Candidate:
-    """A start: a partition about the centres of clusters, by `begin`, then passes of EM, by `run`.
+    """A start: a partition about the centres of clusters, by `initialise`, then passes of EM, by `run`.
 
     Parameters
     ----------
@@ -2016,7 +2016,7 @@ cdef class Candidate:
     def __dealloc__(self):
         PyMem_Free(self.buffer)
 
-    def begin(
+    def initialise(
         self, Scratch scratch not None, CandidateRows rows not None, Clusters clusters not None, double share=0,
     ):
         """Assign rows to the nearest of the centres of clusters, and estimate the family's first mixture.
@@ -2036,7 +2036,7 @@ cdef class Candidate:
         for limit in (rows.single_limit, 0):
             rows.assign(scratch, K, metric.layout, family.layout, &workspace[0], &clusters.points[0, 0], &workspace[K],
                         limit, &self.moments)
-            begin_beside(&family.objective, K, share, &self.moments)
+            set_initial_share(&family.objective, K, share, &self.moments)
             self.failed = most_likely(&self.moments, family, 0, NULL, self.workspace, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
@@ -2083,7 +2083,7 @@ cdef class Candidate:
         lay_out_splits(&splits, &workspace[0], f.layout, K, d)
         if not find_axes(f.layout, K, d, now.weights, now.means, now.covariances, splits.axes, splits.workspace):
             return None
-        # Each of its arrays begins with what belongs to these components.
+        # Each of its arrays starts with the numbers of these components.
         rows.diagnose(scratch, K, f.layout, f.layout, now.log_offset, now.means, now.whiteners,
                       splits.axes, moments, splits.powers)
         find_splits(&splits, f.layout, K, d, now.covariances, moments, APART)
@@ -2201,7 +2201,7 @@ cdef class Race:
     n_candidates : int
         How many of the clusterings of each part become candidates: if not all, the tightest of each view.
     shares : sequence of float
-        What candidates of each part leave to noise where they begin.
+        The share of noise in the first mixture of candidates of each part.
     seeds : sequence of array of shape (K, d), optional
         Those of each clustering in the coordinates of its view, in place of `kmeans_seeds`.
     clusters : list of Clusters, optional
@@ -2216,7 +2216,7 @@ cdef class Race:
     Attributes
     ----------
     clusters : list of Clusters
-        Of which the candidates begin; they do not depend on the families.
+        From which the candidates start; they do not depend on the families.
     """
 
     cdef object families, moments, views, spread, shares, seeds
@@ -2252,7 +2252,7 @@ cdef class Race:
         cdef list found = self.partitions(), others
         cdef Scratch scratch
         cdef Candidate winner
-        self.each(found, self.make_candidate, (<MixtureFamily>self.families[0]).family.layout, N_FIRST)
+        self.for_each(found, self.make_candidate, (<MixtureFamily>self.families[0]).family.layout, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
         others = self.best_of_other_groups(found)
@@ -2267,7 +2267,7 @@ cdef class Race:
         return winner
 
     def initial(self):
-        """Return the candidates that begin from clusters of many passes, before their first pass over all rows."""
+        """Return the candidates that start from clusters of many passes, before their first pass over all rows."""
         cdef Clusters clusters
         cdef Candidate one
         cdef Scratch scratch = Scratch()
@@ -2276,21 +2276,21 @@ cdef class Race:
         for clusters in self.partitions():
             one = Candidate(self.families[0], self.moments)
             all_rows = self.rows is not None and clusters.part == 0
-            one.begin(scratch, self.rows if all_rows else self.parts[clusters.part], clusters,
-                      self.shares[clusters.part])
+            one.initialise(scratch, self.rows if all_rows else self.parts[clusters.part], clusters,
+                           self.shares[clusters.part])
             candidates.append(one)
         return candidates
 
     cdef list partitions(self):
-        """Return the clusters of which the candidates begin, the tightest first."""
+        """Return the clusters from which the candidates start, the tightest first."""
         cdef list found
         cdef Clusters clusters
         if self.clusters is None:
             found = [None] * self.uniforms.shape[0]
-            self.each(found, self.find_clusters, SPHERICAL, self.n_lloyd)
+            self.for_each(found, self.find_clusters, SPHERICAL, self.n_lloyd)
             self.clusters = tightest(found, self.n_candidates, self.n_of_view)
             if self.of_many:
-                self.each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
+                self.for_each(self.clusters, self.finish_clusters, SPHERICAL, N_LLOYD_LAST)
             for clusters in self.clusters:
                 clusters.view = None
         self.views = None
@@ -2304,7 +2304,7 @@ cdef class Race:
             best.setdefault(one.group, one)
         return list(best.values())[1:]
 
-    cdef Candidate settled(self, list field):
+    cdef Candidate settled(self, list candidates):
         """Return the best of some candidates once none may catch up, by the gain of its last pass.
 
         The quickest in the first passes is not always the highest in the end.
@@ -2312,13 +2312,13 @@ cdef class Race:
         cdef Candidate first, one
         cdef int _
         for _ in range(N_SETTLED):
-            if len(field) == 1:
+            if len(candidates) == 1:
                 break
-            self.each(field, self.run_on, (<MixtureFamily>self.families[0]).family.layout, 1)
-            field = self.ranked(field)
-            first = field[0]
-            field = [first] + [one for one in field[1:] if self.may_pass(one, first)]
-        return field[0]
+            self.for_each(candidates, self.run_on, (<MixtureFamily>self.families[0]).family.layout, 1)
+            candidates = self.ranked(candidates)
+            first = candidates[0]
+            candidates = [first] + [one for one in candidates[1:] if self.may_pass(one, first)]
+        return candidates[0]
 
     cdef bint may_pass(self, Candidate one, Candidate first) except -1:
         cdef double lead = self.worth(first) - self.worth(one)
@@ -2335,24 +2335,24 @@ cdef class Race:
     cdef Candidate grown(self, Candidate one, Scratch scratch):
         """Return a candidate whose components split, and of which as many were dropped, if it is higher."""
         cdef Candidate larger = None if one.failed else one.with_splits(scratch, self.part, self.families[1])
-        cdef list finalists = [one]
+        cdef list shortlist = [one]
         cdef Candidate each
         if larger is not None:
             larger.run(scratch, self.part, N_LARGER)
             if not larger.failed:
-                finalists += larger.without(scratch, self.part, self.families[0], N_LAST_DROPS)
-        for each in finalists:
+                shortlist += larger.without(scratch, self.part, self.families[0], N_LAST_DROPS)
+        for each in shortlist:
             each.run(scratch, self.part, 1)
-        finalists = self.ranked(finalists)[:N_FINALISTS]
-        for each in finalists:
+        shortlist = self.ranked(shortlist)[:N_SHORTLIST]
+        for each in shortlist:
             each.run(scratch, self.part, N_FINAL)
-        each = self.ranked(finalists)[0]
+        each = self.ranked(shortlist)[0]
         each.has_grown = each is not one and not each.is_like(one)
         return each
 
-    def ranked(self, list field):
-        """Return candidates by what they are worth, and those that have no meaning by their lower bounds."""
-        return sorted(field, key=lambda one: (-self.worth(one), -one.lower_bound))
+    def ranked(self, list candidates):
+        """Sort candidates by what they are worth, and those whose likelihood means nothing by their lower bounds."""
+        return sorted(candidates, key=lambda one: (-self.worth(one), -one.lower_bound))
 
     cdef double worth(self, Candidate one) except? -1:
         if self.degeneracy is None:
@@ -2361,18 +2361,18 @@ cdef class Race:
             &one.family.family, &one.estimates[one.current], NULL if self.noise is None else &self.noise[0],
             one.lower_bound)
 
-    cdef int each(self, list field, make, Layout layout, int n_passes) except -1:
-        """Replace each of a field by what passes over the part make of it."""
+    cdef int for_each(self, list items, make, Layout layout, int n_passes) except -1:
+        """Replace each of some items by what passes over the part make of it."""
         cdef const Family* family = &(<MixtureFamily>self.families[0]).family
         cdef double work = <double>self.part.n_rows * n_passes * family.K * (2 * n_terms(layout, family.d) + 20)
         if self.spread is None:
-            self.advance(field, make, 0, len(field))
+            self.advance(items, make, 0, len(items))
         else:
-            self.spread(functools.partial(self.advance, field, make), len(field), len(field) * work)
+            self.spread(functools.partial(self.advance, items, make), len(items), len(items) * work)
         return 0
 
-    def advance(self, list field, make, Py_ssize_t start, Py_ssize_t end):
-        """Replace numbers start … end − 1; disjoint ranges may run in threads."""
+    def advance(self, list items, make, Py_ssize_t start, Py_ssize_t end):
+        """Replace items start … end − 1; disjoint ranges may run in threads."""
         cdef Py_ssize_t i
         try:
             scratch = self.scratches.pop()  # asking whether there is one first would be a race without the GIL
@@ -2380,7 +2380,7 @@ cdef class Race:
             scratch = Scratch()
         for i in range(start, end):
             PyErr_CheckSignals()
-            field[i] = make(i, field[i], scratch)
+            items[i] = make(i, items[i], scratch)
         self.scratches.append(scratch)
 
     def find_clusters(self, Py_ssize_t number, _, Scratch scratch not None):
@@ -2405,9 +2405,9 @@ cdef class Race:
         return clusters
 
     def make_candidate(self, number, Clusters clusters not None, Scratch scratch not None):
-        """Return a candidate that begins from clusters."""
+        """Return a candidate that starts from clusters."""
         cdef Candidate one = Candidate(self.families[0], self.moments)
-        one.begin(scratch, self.parts[clusters.part], clusters, self.shares[clusters.part])
+        one.initialise(scratch, self.parts[clusters.part], clusters, self.shares[clusters.part])
         one.run(scratch, self.part, N_FIRST)
         one.group = number if self.all_run_on else clusters.number
         return one

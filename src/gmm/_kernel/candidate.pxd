@@ -1,4 +1,4 @@
-"""Candidates for a start: how clusters in a view of the rows begin them, what they split and what they drop.
+"""Candidates for a start: how they start from clusters in a view of the rows, what they split and what they drop.
 
 A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1.
 """

@@ -54,7 +54,7 @@ cdef inline bint constrain(
 ) noexcept nogil:
     """Return whether there is a solution; without one, `covariances` are undefined.
 
-    An iteration begins at `previous`, and its result is at least as likely.
+    An iteration starts at `previous`, and its result is at least as likely.
     """
     cdef Py_ssize_t n = 0, k
     cdef double* weights = workspace

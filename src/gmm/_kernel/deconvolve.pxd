@@ -74,13 +74,13 @@ cdef inline void order_by_component(
     Py_ssize_t* starts,                            # scratch (K,)
     Py_ssize_t* order,                             # OUT (n,) rows of one component in order
 ) noexcept nogil:
-    cdef Py_ssize_t r, k, begin = 0, count
+    cdef Py_ssize_t r, k, start = 0, count
     memset(starts, 0, K * sizeof(Py_ssize_t))
     for r in range(n):
         starts[max(<Py_ssize_t>best[r], 0)] += 1
     for k in range(K):
-        count, starts[k] = starts[k], begin
-        begin += count
+        count, starts[k] = starts[k], start
+        start += count
     for r in range(n):
         k = max(<Py_ssize_t>best[r], 0)
         order[starts[k]] = r

@@ -257,14 +257,14 @@ cdef inline double descend(
     return objective
 
 
-# ------------------------------------------------------------------------------------------ where it begins
+# ------------------------------------------------------------------------------------------ where it starts
 
 cdef inline double set_target(
     Analysis* a, const double* covariance,         # IN (d, d) C
 ) noexcept nogil:
     """Take in C and C⁻¹; return log|C|, infinite where C is not positive definite.
 
-    Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches begin.
+    Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches start.
     """
     cdef Py_ssize_t d = a.d, r, _
     cdef double total, more = 0
@@ -325,7 +325,7 @@ cdef inline double rounding_of(const Analysis* a) noexcept nogil:
 cdef inline double take_apart(
     Analysis* a, const double* covariance,         # IN (d, d) of the model
 ) noexcept nogil:
-    """Find its Ψ: the minimum is known, so begin anew until it is there.
+    """Find its Ψ: the minimum is known, so start anew until it is there.
 
     Return by how much it is missed, at most 0 where it is there; infinite where the matrix is not definite.
     """

@@ -15,7 +15,7 @@ cdef struct Constraint:
     bint volumes_vary           # which makes it none for one feature
     Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil       # in doubles
     # Replaces free covariances by the most likely ones, with weights (K,) that sum to 1. Returns whether there are any.
-    # A search begins at `previous`, which an earlier call wrote, or is NULL.
+    # A search starts at `previous`, which an earlier call wrote, or is NULL.
     bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
                   double* workspace) noexcept nogil
     # Instead, one covariance by itself, also where there is one component.

@@ -1,7 +1,7 @@
 """The arithmetic of one block, by `tile.h` or by its twin (`twin.pxd`): the same functions with the same arguments.
 
 Rows run along vectors; `ld` is the distance between two features or components.  The number of rows `n` is a multiple
-of `pad` and buffers begin on 64 bytes: `tile.h` has no loop with a remainder.
+of `pad` and buffers start on 64 bytes: `tile.h` has no loop with a remainder.
 """
 cimport gmm._kernel.blas as blas
 cimport gmm._kernel.twin as twin

@@ -163,7 +163,7 @@ cdef inline bint walk_again(
 
 cdef inline Py_ssize_t run_em(
     PassPlan* plan, LoopInputs* inputs, double* storage,
-    const Family* family, const Estimate* begin, double before, double tolerance, double doubt, bint repair_empty,
+    const Family* family, const Estimate* start, double before, double tolerance, double doubt, bint repair_empty,
     double* scratch,                               # of an update
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # OUT of the last pass
@@ -177,7 +177,7 @@ cdef inline Py_ssize_t run_em(
     update fails.
     """
     cdef Py_ssize_t K = plan.n_all, n = 0
-    cdef const Estimate* measured = begin
+    cdef const Estimate* measured = start
     cdef Estimate* estimate
     while True:
         if n > 0:

@@ -10,7 +10,7 @@ as soon as the bound is higher than the run foresees without it.  Merges are tri
 failure with a longer wait, and when the run has converged, without one.  Earlier ones would take components that would
 part: what a merge gains at once may be much less than what the passes to come do.
 
-A run that begins where all components are nearly equal has not left that saddle yet: its merges wait until it converges
+A run that starts where all components are nearly equal has not left that saddle yet: its merges wait until it converges
 (`wait_if_together`).
 
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
@@ -42,7 +42,7 @@ from gmm._kernel.objective cimport (
     is_bound,
 )
 from gmm._kernel.solver_state cimport State
-from gmm._kernel.update cimport begin, estimate_covariances
+from gmm._kernel.update cimport estimate_covariances, start_update
 from gmm._kernel.whitener cimport half_square, whiten
 
 cdef enum:
@@ -180,7 +180,7 @@ cdef inline double evidence_of_empty(State* state) noexcept nogil:
     """Evidence of the covariance of a component without rows: the first one of `tried` is emptied to see it."""
     copy_moments(state, 0)
     empty_component(&state.tried, state.family.layout, state.family.d, 0)
-    begin(&state.tried, &state.family, NULL, &state.trial)
+    start_update(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, 0, 1, &state.trial)
     return evidence_of(state, state.tried.counts, state.trial.log_determinants, 0)
 
@@ -242,7 +242,7 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
     copy_moments(state, into)
     copy_moments(state, gone)
     join(state, into, gone)
-    begin(&state.tried, &state.family, NULL, &state.trial)
+    start_update(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, m, m + 1, &state.trial)
 
 

@@ -66,7 +66,7 @@ cdef struct Step:
 
 cdef class Survey:
     cdef Py_ssize_t n_features
-    cdef bint begun, has_gaps
+    cdef bint started, has_gaps
     cdef readonly double weight, heaviest
     cdef readonly Py_ssize_t n_used
     cdef readonly object nonfinite, infinite

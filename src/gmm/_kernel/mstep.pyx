@@ -43,8 +43,8 @@ from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.solver_state cimport MEMORY, State, lay_out, next_mixture, pickled_size, state_buffer_size
 from gmm._kernel.update cimport (
-    begin, constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
-    update_work,
+    constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
+    start_update, update_work,
 )
 from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
@@ -399,7 +399,7 @@ cdef class Update:
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.workspace = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        begin(moments, &family.family, self.before, &self.estimate)
+        start_update(moments, &family.family, self.before, &self.estimate)
 
     @property
     def n_covariances(self):
@@ -536,7 +536,7 @@ def constrained(
     covariances : flat array of (K,), (K, d) or (K, d, d)
     counts : array of shape (K,)
     previous : flat array like `covariances`, or None
-        What an earlier call returned; a search begins there.
+        What an earlier call returned; a search starts there.
     d : int
         Features.
     n_factors : int, optional
@@ -738,7 +738,7 @@ cdef class QuasiNewtonState:
 
     @property
     def stuck(self):
-        """Whether the update after the last pass failed or left a component empty: `begin` anew."""
+        """Whether the update after the last pass failed or left a component empty: `start` anew."""
         return bool(self.state.stuck)
 
     @property
@@ -766,7 +766,7 @@ cdef class QuasiNewtonState:
         """How much EM's own step would have lowered the objective, which ended the run; 0 where it did not."""
         return self.state.fall
 
-    def begin(self, *estimate):
+    def start(self, *estimate):
         """Forget all passes and measure this mixture next, given as `Update` returns it."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
@@ -778,8 +778,8 @@ cdef class QuasiNewtonState:
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)
 
-    def begin_after(self, statistics, *, bint repair_empty):
-        """Forget all passes and measure the mixture that follows `SufficientStatistics` next, as `begin` does.
+    def start_after(self, statistics, *, bint repair_empty):
+        """Forget all passes and measure the mixture that follows `SufficientStatistics` next, as `start` does.
 
         Return False where it needs help: a covariance is singular or, with `repair_empty`, a component has no rows.
         """
@@ -795,8 +795,8 @@ cdef class QuasiNewtonState:
             start_anew(state)
         return not fails
 
-    def begin_at(self, const double[::1] weights, const double[:, ::1] means, const double[::1] precisions):
-        """Forget all passes and measure a mixture of normal components next, as `begin` does, given its precisions.
+    def start_at(self, const double[::1] weights, const double[:, ::1] means, const double[::1] precisions):
+        """Forget all passes and measure a mixture of normal components next, as `start` does, given its precisions.
 
         Return False where a matrix is not positive definite.
         """
@@ -1076,7 +1076,7 @@ cdef class Line:
 
     cdef const double[:, ::1] rows
     cdef const double[::1] weight
-    cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each begins
+    cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each starts
     cdef double weight_of_all
     cdef double[::1] along, held
     cdef char[::1] workspace
@@ -1391,7 +1391,7 @@ cdef class Survey:
                 look[double](self, rows, weight, first, fill)
             if self.infinite is not None:
                 break
-        if not self.begun:
+        if not self.started:
             raise ValueError("expected one row at least, got no chunk of rows")
         if given is not None:
             expect("a row", given.n_features, n_features)
@@ -1406,7 +1406,7 @@ cdef class Survey:
         """Add a survey of rows of which `first` came before."""
         cdef Py_ssize_t d = self.n_features, j
         expect("a row", other.n_features, d)
-        if not self.begun:
+        if not self.started:
             memcpy(self.first_row, other.first_row, 4 * d * sizeof(double))
             memcpy(self.steps_so_far, other.steps_so_far, d * sizeof(Step))
         else:
@@ -1414,7 +1414,7 @@ cdef class Survey:
                 self.meet(j, other.first_row[j], other.steps_so_far[j])
                 self.sums[j] += other.sums[j] + other.weight * (other.first_row[j] - self.first_row[j])
                 self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
-        self.begun = True
+        self.started = True
         self.weight += other.weight
         self.heaviest = max(self.heaviest, other.heaviest)
         self.n_used += other.n_used
@@ -1541,12 +1541,12 @@ cdef int look(
         filled = &fill[0]
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
-    if not survey.begun:
+    if not survey.started:
         for j in range(d):
             survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
             survey.sums[j] = 0
             survey.steps_so_far[j] = Step(NO_STEP_YET if fill is None else 0, 0, -1)
-        survey.begun = True
+        survey.started = True
     for j in range(d):
         if survey.steps_so_far[j].size != 0:
             survey.columns[n_stepped] = j

@@ -214,12 +214,12 @@ cdef inline void choose_tails(
             tails[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
 
 
-cdef inline void begin_beside(
+cdef inline void set_initial_share(
     const Objective* objective, Py_ssize_t K,
-    double share,                                  # of the rows that noise has where a fit begins
+    double share,                                  # of the rows that noise has where a fit starts
     Moments* moments,                              # IN of a partition, OUT as of a pass beside noise and heavy tails
 ) noexcept nogil:
-    """Let moments tell what a fit begins with: the share of noise, and degrees of freedom that are estimated."""
+    """Set what a fit starts with in moments: the share of noise, and degrees of freedom that are estimated."""
     cdef Py_ssize_t k
     if has_noise(objective):
         moments.weight = rest_of(moments.counts, K, 0) / (share - 1)

@@ -38,7 +38,7 @@ cdef struct Pattern:
 
 
 cdef struct Patterns:
-    Pattern* each
+    Pattern* items
     Py_ssize_t n_shares         # 0: all rows have all columns
     const Py_ssize_t* shares    # (n_shares + 1,) the first pattern of each
     Py_ssize_t first_share      # the number of the first in the pass
@@ -129,7 +129,7 @@ cdef inline void walk_shares(
             sums = workspace.node + workspace.n_nodes * whole.n_sums
             memset(sums, 0, whole.n_sums * sizeof(double))
         for i in range(patterns.shares[share], patterns.shares[share + 1]):
-            walk_pattern(whole, patterns, patterns.each + i, &mixture, &seen, rest, sums)
+            walk_pattern(whole, patterns, patterns.items + i, &mixture, &seen, rest, sums)
         if accumulate:
             push_node(workspace, patterns.first_share + share, whole.n_sums)
 

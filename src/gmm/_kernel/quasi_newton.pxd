@@ -2,7 +2,7 @@
 
 With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass with it adds up,
 f = G(s) − s is the gradient of the objective in the natural parameters, and in the metric of the complete data's Fisher
-information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
+information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that starts with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
 A conjugate prior adds rows (`objective.pxd`): their moments are added to s and to G(s), their number to the metric
@@ -49,7 +49,7 @@ from gmm._kernel.objective cimport (
     rows_per_weight,
 )
 from gmm._kernel.solver_state cimport MEMORY, State, change, next_mixture, step
-from gmm._kernel.state_conversions cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
+from gmm._kernel.state_conversions cimport after_pass, go_to, goes_to_mixtures, mixture_at, start_at, updated
 from gmm._kernel.whitener cimport half_trace_of_noise
 
 cdef enum:
@@ -150,14 +150,14 @@ cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
 cdef inline void accept(State* state, const Moments* moments, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
-    # Far from the rows the residual overflows: a pass after such a one begins anew; one after a merge too.
+    # Far from the rows the residual overflows: a pass after such a one starts anew; one after a merge too.
     cdef bint first = not isfinite(state.newton)
     hold(state, moments)
     if state.n_passes == 0:
         wait_if_together(state)
     if first:
         state.n_pairs = state.n_gains = 0
-        begin_at(state, measured)
+        start_at(state, measured)
     else:
         add(1, state.move, n, state.here)
         go_to(state, measured)

@@ -11,7 +11,7 @@ cdef struct Rows:
     const void* values
     bint single                 # `values` are floats, else doubles
     Py_ssize_t n
-    Py_ssize_t first_lane       # the number of the lane that begins with the first row
+    Py_ssize_t first_lane       # the number of the lane that starts with the first row
     Py_ssize_t row_stride       # items
     Py_ssize_t column_stride    # items
     const double* weight

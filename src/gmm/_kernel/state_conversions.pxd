@@ -17,7 +17,7 @@ from gmm._kernel.solver_state cimport State, n_free_tails
 from gmm._kernel.update cimport most_likely
 
 
-cdef inline void begin_at(State* state, const Estimate* mixture) noexcept nogil:
+cdef inline void start_at(State* state, const Estimate* mixture) noexcept nogil:
     """Make a mixture the accepted state, and its own frame."""
     if is_low_rank(state.family.layout):
         state_of_factors(state, mixture, state.here)

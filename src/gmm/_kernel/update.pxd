@@ -69,14 +69,14 @@ cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogi
 cdef inline Py_ssize_t most_likely(
     const Moments* moments, const Family* family,  # IN
     double noise,                                  # IN a variance: see `log_offsets`
-    const Estimate* before,                        # IN what is fixed, and what a search begins at; or NULL
+    const Estimate* before,                        # IN what is fixed, and what a search starts at; or NULL
     double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
     cdef Layout layout = family.layout
     cdef Py_ssize_t failed
-    begin(moments, family, before, out)
+    start_update(moments, family, before, out)
     estimate_covariances(moments, family, before, 0, n_matrices(layout, family.K), out)
     constrain_covariances(family, before, workspace, out)
     failed = finish(moments, family, before, out)
@@ -90,7 +90,7 @@ cdef inline const unsigned char* fixed_of(const Family* family, const Estimate* 
     return NULL if before == NULL or family.fixed == NULL else family.fixed + part * family.K
 
 
-cdef inline void begin(
+cdef inline void start_update(
     const Moments* moments, const Family* family, const Estimate* before,
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
@@ -112,7 +112,7 @@ cdef inline void estimate_covariances(
     const Moments* moments, const Family* family,  # IN
     const Estimate* before,                        # IN or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the covariances
-    Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
+    Estimate* out,                                 # IN from `start_update`, OUT free covariances and their factors
 ) noexcept nogil:
     """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge.
 

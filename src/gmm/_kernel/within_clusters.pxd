@@ -1,6 +1,6 @@
 """The metric within clusters, before any cluster is known: from pairs of rows that are near each other in it.
 
-Clusters are round in it (Art, Gnanadesikan & Kettenring 1982).  It begins as the metric of all rows; the share
+Clusters are round in it (Art, Gnanadesikan & Kettenring 1982).  It starts as the metric of all rows; the share
 1 / (2 K) of pairs that are nearest in it lie within clusters for the most part, and the scatter of their differences is
 the next metric, and so on.  With weights w and 1 for a near pair in N, that scatter is
 Σ_k w_k (D_k y_k − C_k) y_kᵀ, C = Y diag(w) N and D = wᵀ N.

@@ -649,7 +649,7 @@ class EStep:
             self._scratches.append(_em.Scratch())
         scratches = self._scratches[:n_workers]
         for scratch in scratches:
-            plan.begin(scratch, n_rows)
+            plan.start(scratch, n_rows)
         return scratches
 
     def _side_by_side(self, task: Callable[[int, int, int], None], n: int, work: float, n_workers: int) -> None:

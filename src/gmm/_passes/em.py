@@ -289,7 +289,7 @@ class QuasiNewton(Ascent):
         if len(m_step.repaired) == len(self.repaired):
             bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self.unit)
             return TextbookEM(measured, self.e_step, m_step, rule, before=bounds, statistics=sums)
-        self.begin(parameters, m_step)
+        self.start(parameters, m_step)
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
@@ -312,7 +312,7 @@ class QuasiNewton(Ascent):
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
-        if not self.is_begun:
+        if not self.has_started:
             self._closing = self.e_step.measure(self.parameters, self.working.family)
             return AT_LIMIT, self._closing.mean_log_evidence
         if self.working.stuck:
@@ -322,10 +322,10 @@ class QuasiNewton(Ascent):
         self.pass_once()
         return AT_LIMIT, self.working.lower_bound
 
-    def begin(self, parameters: MixtureParameters, m_step: MStep) -> None:
+    def start(self, parameters: MixtureParameters, m_step: MStep) -> None:
         """Forget all passes, and measure this mixture next, after the repairs of an M-step."""
         self.mixture, self.repaired, self.repair_empty = parameters, tuple(m_step.repaired), m_step.repair_empty
-        self.working.begin(*parameters.as_estimate())
+        self.working.start(*parameters.as_estimate())
 
 
 Solver = TextbookEM | QuasiNewton
