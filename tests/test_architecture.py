@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "gmm"
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-CYTHON = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
+CYTHON = sorted(path for path in PACKAGE.rglob("*.p*") if path.suffix in {".pyx", ".pxd", ".pxi"})
 SOURCES = PYTHON + CYTHON
 
 # Rooms from the top to the bottom, and in each room its modules likewise; "|" separates levels. A module imports what
@@ -36,7 +36,7 @@ ROOMS = {
         | formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
-    **dict.fromkeys(("_frozen", "api", "_em"), ""),
+    **dict.fromkeys(("_frozen", "api", "_em", "_em_loop", "_em_race", "_em_starts"), ""),
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance errors noise
         statistics tails weights | layouts
@@ -143,7 +143,7 @@ def python_imports(path, *, nested=True):
 
 
 def cython_imports(path):
-    """Yield (line, dotted name) of the cimports and imports of a .pyx or .pxd file."""
+    """Yield (line, dotted name) of the cimports and imports of a .pyx, .pxd or .pxi file."""
     pattern = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\b([\w., ]*)")
     for number, line in enumerate(code_without_text(path), 1):
         if found := pattern.match(line):
