@@ -25,7 +25,7 @@ from libc.string cimport memcpy
 from gmm._kernel.arrays cimport moments_arrays
 from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.few_rows cimport few_panels_size, prepare_few
-from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
+from gmm._kernel.lanes cimport merge_siblings, move_nodes, walk
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, Layout, is_dense, is_layout, is_low_rank, matrix_size, mirror, n_factors, total_size,
 )
@@ -77,7 +77,7 @@ cdef class Scratch:
     cdef double[::1] storage              # of the plans of `CandidateRows`, or of passes over patterns
 
     def __cinit__(self):
-        self.storage = None               # which a debug build asks for before it compares with None
+        self.storage = None               # which a debug build requires before it compares with None
 
     def __dealloc__(self):
         give_back(&pool, 1, POOL_BYTES, self.buffer)
@@ -136,7 +136,7 @@ cdef class RowTable:
     first_lane : int
         The number of the lane that starts with the first of the rows, where others came before these.
     given : array of shape (n, K), optional
-        Responsibilities, for a plan that asks for them.
+        Responsibilities, for a plan with `given`.
     """
 
     cdef Rows rows
@@ -200,12 +200,12 @@ cdef class ObservedRows:
         Which columns the rows of each pattern lack; no pattern lacks all.
     n_rows : array of shape (P,)
     layout : Layout
-        Of passes over them: that of the mixture or, with errors, FULL or DIAGONAL.
+        The layout of passes over them: that of the mixture or, with errors, FULL or DIAGONAL.
     origin, reach : array of shape (d,)
-        As `Plan` takes them.
+        As `Plan` requires them.
     weight : array of shape (n,), optional
     code : array of shape (n,), optional
-        As `RowTable` takes it.
+        As `RowTable` requires it.
     errors : array of shape (E, d, d) or (E, d), optional
         Covariances of errors.
     kinds : array of shape (P,), optional
@@ -217,7 +217,7 @@ cdef class ObservedRows:
     first_lane : int
         The number of the lane that starts with the first of the rows, where others came before these.
     labels, log_evidence, responsibilities, largest : array, optional
-        Results, as `RowTable` takes them.
+        Results, as `RowTable` requires them.
     """
 
     cdef readonly Py_ssize_t n_features
@@ -372,7 +372,7 @@ cdef class Plan:
     ----------
     mixture : WhitenedMixture
     moments : Layout
-        Of the second moments to add up; not looked at with `rows_only` and `totals`.
+        The layout of the second moments to add up; not used with `rows_only` and `totals`.
     origin, reach : array of shape (d,)
         Where the linear form stands, and max |x − origin| of the rows.
     single : bool
@@ -384,7 +384,7 @@ cdef class Plan:
         Whether `collect` will be given the rows' scatter about `origin`, so that a tied mixture in
         the linear form need not look at squares.
     form : int
-        −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for
+        −1 to choose by shape and conditioning; else bit 0 selects the linear form, bit 1
         float32 arithmetic.
     axes : array in the layout of the whiteners, optional
         Measure the components along these: see `diagnostics.pxd`. Not with `single`.
@@ -464,7 +464,7 @@ cdef class Plan:
         whole.layout, whole.has_errors, whole.single, whole.form = of_patterns.code, with_errors, single, form
         whole.log_offset, whole.centres = &self.log_offset[0], &self.centres[0, 0]
         whole.whiteners = &self.whiteners[0]
-        take_plan(whole, plan, self.log_widths)
+        set_plan(whole, plan, self.log_widths)
         plan.skips_empty = plan.n_components < plan.n_all
         return 0
 
@@ -492,15 +492,15 @@ cdef class Plan:
         return 0
 
     def __reduce__(self):
-        how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
-                   rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
-                   axes=None if self.plan.axes == NULL else np.asarray(self.axes),
-                   allowed=None if self.plan.allowed == NULL else np.asarray(self.allowed))
-        where = np.asarray(self.origin), np.asarray(self.reach)
-        return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
+        kwargs = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
+                      rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
+                      axes=None if self.plan.axes == NULL else np.asarray(self.axes),
+                      allowed=None if self.plan.allowed == NULL else np.asarray(self.allowed))
+        position = np.asarray(self.origin), np.asarray(self.reach)
+        return functools.partial(Plan, self.mixture, self.moments, *position, **kwargs), ()
 
     def suits(self, Survey survey not None, bint single):
-        """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
+        """Return whether the rows of a survey can be passed over in the same form, by a plan with `rows_only`."""
         cdef PassPlan other = self.plan
         cdef Py_ssize_t d = other.n_features
         expect("a row", survey.n_features, d)
@@ -523,7 +523,7 @@ cdef class Plan:
 
     @property
     def classified(self):
-        """Whether codes of the rows say which components they may belong to."""
+        """Whether codes of the rows decide which components they may belong to."""
         return self.plan.allowed != NULL
 
     @property
@@ -578,7 +578,7 @@ cdef class Plan:
             scratch.make_ready_for_patterns(&self.whole, n_rows)
 
     def walk(self, Scratch scratch not None, table not None, Py_ssize_t first, Py_ssize_t last):
-        """Add up lanes first … last − 1 of the rows in `scratch`, and write what the table asks of every row.
+        """Add up lanes first … last − 1 of the rows in `scratch`, and write the table's results of every row.
 
         They follow those that the scratch has walked before.
         """
@@ -625,18 +625,18 @@ cdef class Plan:
         return 0
 
     def score(self, RowTable table not None):
-        """Write what `walk` writes, of rows that need no threads."""
+        """Write the results of rows that need no threads, as `walk` does."""
         cdef Scratch scratch = Scratch()
         self.start(scratch, table.rows.n)
         self.walk(scratch, table, 0, n_lanes(&self.plan, table.rows.n))
 
     cdef Rows rows_of(self, RowTable table) except *:
-        """Return what this pass reads and writes of a table."""
+        """Return the rows of a table, with what this pass reads and writes."""
         cdef Rows rows = table.rows
         cdef Py_ssize_t K = self.plan.n_components
         expect("a row", table.n_features, self.plan.n_features)
         if rows.code != NULL and self.plan.allowed == NULL:
-            raise ValueError("expected a plan that knows which components rows may belong to, by their codes")
+            raise ValueError("expected a plan that states which components rows may belong to, by their codes")
         if self.plan.given:
             expect("given", table.n_given, K)
         if rows.responsibility != NULL:
@@ -687,7 +687,7 @@ cdef class Plan:
                 raise ValueError("expected scratches of lanes that follow each other")
             if other.workspace.n_nodes > 0:
                 head.next_lane = other.next_lane
-            take_nodes(&head.workspace, &other.workspace, self.n_sums())
+            move_nodes(&head.workspace, &other.workspace, self.n_sums())
 
     def sums(self, Scratch scratch not None):
         """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
@@ -739,8 +739,8 @@ cdef class Plan:
         return statistics.SufficientStatistics(*moments_arrays(buffer, self.moments, K, d, moments))
 
 
-cdef int take_plan(PatternPass* whole, const PassPlan* plan, const double[::1] log_widths) except -1:
-    """Set the plan of a pass over patterns, and the box of its noise, whose arrays the caller keeps."""
+cdef int set_plan(PatternPass* whole, const PassPlan* plan, const double[::1] log_widths) except -1:
+    """Set the plan of a pass over patterns, and the box of its noise, whose arrays the caller stores."""
     whole.plan, whole.log_widths = plan, NULL
     if log_widths is not None:
         expect("log_widths", log_widths.shape[0], plan.n_features)
@@ -756,7 +756,7 @@ cdef int expect_whole(Layout layout) except -1:
 
 
 cdef void start_plan(PassPlan* plan, Py_ssize_t K, Py_ssize_t d, Layout layout, Layout moments) noexcept:
-    """Plan a pass with so many normal components, of soft assignments, whose evidence nobody reads."""
+    """Plan a pass with so many normal components and soft assignments, whose evidence nobody reads."""
     plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
     plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
     plan.skips_evidence, plan.log_noise, plan.axes, plan.kernel = True, -INFINITY, NULL, kernel_in_use()

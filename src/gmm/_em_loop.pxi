@@ -101,17 +101,17 @@ cdef class LoopWorkers:
 cdef class Loop:
     """Passes over rows in memory and updates in turn, without Python between.
 
-    One thread calls it at a time. It has others beside it for passes that are worth them.
+    One thread calls it at a time, and starts others for passes that are worth them.
 
     Parameters
     ----------
     table : RowTable or ObservedRows
     moments : Layout
-        Of the second moments, and of the whiteners.
+        The layout of the second moments, and of the whiteners.
     origin, reach, single, form
-        As `Plan` takes them.
+        As `Plan` requires them.
     allowed : callable, optional
-        Returns what `Plan` takes for K components.
+        Returns what `Plan` requires for K components.
     pass_limit : float
         A pass of several lanes and more multiply-adds than these is not made alone.
     share_limit : float
@@ -175,9 +175,9 @@ cdef class Loop:
     cdef Py_ssize_t ascend(
         self, Ascent ascent, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, StopTarget target, double unit,
     ) except -1:
-        """Measure the next mixture of a state, which takes the pass and chooses another, until this needs Python.
+        """Measure the next mixture of a state, which accepts it or not and chooses another, until this needs Python.
 
-        It stops when the state has converged or is stuck, after `at_most` passes, where the run rests, and where the
+        It stops when the state has converged or is stuck, after `at_most` passes, where the run pauses, and where the
         next mixture needs another form; with `repair_empty`, also before an update where a component has lost its rows.
         Return how many passes have records now, n before; n where a pass is above the limit.
         """
@@ -338,16 +338,16 @@ cdef class Loop:
             The mean log evidence of each pass, with the log density of a prior added. Instead of all, None where a pass
             is above the limit.
         statistics : SufficientStatistics
-            Of the last pass.
+            Those of the last pass.
         estimate : tuple or None
             The mixture of the last pass, as `Update` returns it; None where that is the first.
         before : tuple of estimate and counts, or None
-            Those of the pass before, of several of which the last fell.
+            Those of the pass before the last, if the last of several fell.
         """
         cdef const Family* f = &family.family
         cdef Py_ssize_t K = f.K, d = f.d, n, size
         cdef const double[::1] log_offset = mixture.log_offset
-        if not family.takes(self.plan.layout, self.plan.moments, K, self.plan.n_features):
+        if not family.matches(self.plan.layout, self.plan.moments, K, self.plan.n_features):
             raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
         cdef Estimate start = view_estimate(estimate, self.plan.layout, K, d)
         expect("log_offset", log_offset.shape[0], K)
@@ -448,7 +448,7 @@ cdef class Loop:
         self.log_widths = noise.log_widths
         whole.layout, whole.has_errors = self.observed.layout, self.observed.has_errors
         whole.single, whole.form = self.inputs.single, self.inputs.form
-        take_plan(whole, plan, self.log_widths)
+        set_plan(whole, plan, self.log_widths)
         self.inputs.patterns = self.observed.patterns
         self.scratch.make_ready_for_patterns(whole, self.observed.results.rows.n)
         self.scratch.allocate_for(whole, &self.observed.patterns, 0, self.observed.patterns.n_shares)
@@ -459,10 +459,10 @@ cdef class Loop:
 
 @cython.auto_pickle(False)
 cdef class Ascent:
-    """What the accelerated solver is without Python: its state, and the loop over rows in memory.
+    """The part of the accelerated solver that needs no Python: its state, and the loop over rows in memory.
 
-    A subclass says in `pass_elsewhere` how a pass is made where there is no loop, or where one is worth threads: it
-    returns what `QuasiNewtonState.take` does.
+    A subclass makes passes by `pass_elsewhere` where there is no loop, or where one is worth threads: it returns what
+    `QuasiNewtonState.add_pass` does.
 
     Parameters
     ----------
@@ -472,16 +472,16 @@ cdef class Ascent:
     problem : Problem
         For the subclass.
     unit : float
-        Of what the subclass says of the run.
+        The unit of the numbers that the subclass reports.
     resumable : bool
-        For the subclass: whether the run may be asked for its state.
+        For the subclass: whether the state of the run may be required.
     repair_empty : bool
         Whether a component without rows makes the state stuck.
 
     Attributes
     ----------
     mixture : object
-        For the subclass, which keeps the current mixture here; None as soon as a pass may change it.
+        For the subclass, which stores the current mixture here; None as soon as a pass may change it.
     has_started : bool
         Whether a pass has started.
     """
@@ -548,7 +548,7 @@ cdef class Ascent:
 # ------------------------------------------------------------- a run, its records and where it stops
 
 cdef class StopTarget:
-    """What a run has to reach, and when it pauses because it will not.
+    """The lower bound that a run has to reach, and when it pauses because it will not.
 
     Parameters
     ----------
@@ -578,8 +578,9 @@ NO_TARGET = StopTarget()                  # any lower bound will do
 cdef class Run:
     """Passes of a solver, one after the other, and their records. It can pause after any pass, and go on.
 
-    The passes of an `Ascent` need no Python. Other solvers have the verbs `successor`, which returns what makes the
-    next pass, `advance`, which makes passes as `Ascent.pass_on` does, `why_stop`, which says why to stop, and `close`.
+    The passes of an `Ascent` need no Python. Other solvers have the methods `successor`, which returns the solver of
+    the next pass, `advance`, which makes passes as `Ascent.pass_on` does, `why_stop`, which returns the reason to stop,
+    and `close`.
 
     Parameters
     ----------
@@ -589,19 +590,19 @@ cdef class Run:
     start : int
         Index of the start, for the record.
     callback : callable, optional
-        With one, the method `tell` of a subclass is called after each pass, with its record and the lower bound before
-        it, if there was one. It returns whether the run ends.
+        With one, the method `report` of a subclass is called after each pass, with its record and the lower bound
+        before it, if there was one. It returns whether the run ends.
     before : float, optional
         The last lower bound of an earlier run that this one continues.
     unit : float
         The solver's numbers are recorded times this: the weight of all rows, for nats in all.
     records : array of shape (n, 5), optional
-        Of passes that the solver has made, as in `Trace`: if it has converged, the run is over.
+        Those of passes that the solver has made, as in `Trace`: if it has converged, the run is over.
 
     Attributes
     ----------
     solver : object
-        What makes the next pass.
+        The solver that makes the next pass.
     n_passes : int
     lower_bound : float
         Mean log-likelihood of the current mixture, in nats per unit weight.
@@ -686,12 +687,12 @@ cdef class Run:
         return self.solver.advance(np.asarray(self.buffer), self.n_passes, at_most, target, self.unit)
 
     cdef int note(self, Py_ssize_t n_passes, double seconds) except -1:
-        """Note that there are records of so many passes, of which the new ones took so long in all."""
+        """Record that so many passes have been made, and how long the new ones took in all."""
         cdef Py_ssize_t i, before = self.n_passes
         for i in range(before, n_passes):
             self.buffer[i, 4] = seconds / (n_passes - before)
         self.n_passes, self.lower_bound = n_passes, self.buffer[n_passes - 1, 0]
-        stopped = self.callback is not None and self.tell(
+        stopped = self.callback is not None and self.report(
             np.asarray(self.buffer[n_passes - 1]).tolist(), self.buffer[before - 1, 0] if before else self.before)
         self.end_if_converged()
         if stopped and not self.ended:
@@ -705,7 +706,7 @@ cdef class Run:
             if not state.converged:
                 return 0
             if state.fall == 0:
-                self.ended = self.converged = True    # `why` is asked for later, by few
+                self.ended = self.converged = True    # `why` is read later, by few
                 return 0
         reason = self.solver.why_stop()
         if reason:
@@ -717,7 +718,7 @@ cdef class Run:
         self.reason, bound = self.solver.close()
         self.lower_bound, self.ended = bound * self.unit, True
         if self.n_passes == 1 and self.buffer[0, 2] == INFINITY and self.buffer[0, 0] > -INFINITY:
-            self.buffer[0, 2] = max(0, self.lower_bound - self.buffer[0, 0])  # no other gain tells what is left
+            self.buffer[0, 2] = max(0, self.lower_bound - self.buffer[0, 0])  # no other gain shows what is left
         return 0
 
 

@@ -1,6 +1,6 @@
 """Candidates for a start, a few passes of EM from each, and the race between them (`candidate.pxd`).
 
-A `Race` finds `Clusters` in views of the rows, makes a `Candidate` of each, and keeps the best ones while they climb,
+A `Race` finds `Clusters` in views of the rows, makes a `Candidate` of each, and chooses the best ones while they climb,
 split components and drop others.  `CandidateRows` are what all of them pass over.
 """
 from cpython.exc cimport PyErr_CheckSignals
@@ -14,7 +14,7 @@ from gmm._kernel.axes cimport multiply_rows
 from gmm._kernel.blas cimport multiply_first_transposed, multiply_transposed
 from gmm._kernel.candidate cimport (
     Drops, Splits, ViewMetric, cheapest, drop, fill_whiteners, find_axes, find_splits, largest_reach, lay_out_splits,
-    log_volume, points_to_rows, scaled_metric, split_component, splits_size, take_components,
+    log_volume, points_to_rows, scaled_metric, split_component, splits_size, select_components,
 )
 from gmm._kernel.checks cimport expect
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
@@ -59,7 +59,7 @@ cdef enum:
     N_LARGER = 6                          # passes between its splits and its drops
     N_SHORTLIST = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
-    N_SETTLED = 40                        # passes at most, by which the best of the views are told apart
+    N_SETTLED = 40                        # passes at most, by which the best of the views can be ranked
     AHEAD = 3                             # times the gain of the last pass, by which a candidate may catch up, …
     AHEAD_OF_ALL = 25                     # … and where all run on
     N_LAST = 2                            # passes of the winner over all rows
@@ -68,7 +68,7 @@ cdef enum:
     # real data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on
     # others.
     WHOLE_METRIC = 64
-    WHITENED = 768                        # rows at a time: BLAS packs and keeps all it gets; whole tiles, for its bits
+    WHITENED = 768                        # rows at a time: BLAS packs and stores all it gets; whole tiles, for its bits
 
 
 # --------------------------------------------------------------- rows of candidates, and their views
@@ -81,14 +81,14 @@ cdef class CandidateRows:
     rows : array of shape (n, d)
     weight : array of shape (n,), optional
     origin, reach : array of shape (d,)
-        As `Plan` takes them.
+        As `Plan` requires them.
     pooled : bool
         Whether moments are tied, which need the rows' scatter about `origin`.
     single_limit : float
         By how much the limits of float32 arithmetic may be passed; 0 for float64.
     code : array of shape (n,), optional
     allowed : array of shape (K, number of codes), optional
-        As `RowTable` and `Plan` take them.
+        As `RowTable` and `Plan` require them.
     """
 
     cdef const double[:, ::1] rows, scatter, allowed
@@ -123,8 +123,8 @@ cdef class CandidateRows:
     def of(rows, sample, moments, double single_limit=0):
         """Return rows of a sample, both `ArraySource`s, with its centre and reach."""
         centre = sample.survey.centre
-        how = {"pooled": is_pooled(moments.code), "single_limit": single_limit} | classes_of(rows)
-        return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
+        kwargs = {"pooled": is_pooled(moments.code), "single_limit": single_limit} | classes_of(rows)
+        return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **kwargs)
 
     def some(self, const Py_ssize_t[::1] indices not None):
         """Return some of the rows, about their own mean."""
@@ -182,7 +182,7 @@ cdef class CandidateRows:
         for j in range(d):
             i = j if wide else j * (d + 1)
             variances[i] *= 1 if wide else 1 + d * SHRINKAGE
-            # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
+            # Numbers near the least positive one have lost digits, and a matrix of them its definiteness.
             least = (LEAST_DEVIATION * self.reach[j]) ** 2
             variances[i] = max(variances[i], least) if variances[i] > LEAST_VARIANCE else 1
         whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
@@ -295,7 +295,7 @@ cdef class CandidateRows:
         return 0
 
     cdef int start_plan(self, PassPlan* plan, Py_ssize_t K, Layout layout, Layout moments) except -1:
-        """Set what passes with so many normal components, of soft assignments, have in common."""
+        """Set what passes with so many normal components and soft assignments have in common."""
         start_plan(plan, K, self.rows.shape[1], layout, moments)
         if self.allowed is not None:
             expect("owners of components", self.allowed.shape[0], K)
@@ -365,7 +365,7 @@ cdef class CandidateView:
 
 
 def has_wide_views(moments, Py_ssize_t n_features):
-    """Tell whether the metric of the whole covariance costs more than it is worth to a model of these moments."""
+    """Return whether the metric of the whole covariance costs more than it is worth to a model of these moments."""
     return n_features > WHOLE_METRIC and moments.axis_aligned
 
 
@@ -458,7 +458,7 @@ cdef class Clusters:
     n_passes : int
     scratch : Scratch
     number, part : int
-        Of the view among others, and of the rows that it shows.
+        Numbers of the view among others, and of the rows that it shows.
 
     Attributes
     ----------
@@ -593,7 +593,7 @@ cdef class Candidate:
     cdef int current                      # of `estimates`, the next one to pass over the rows with
     cdef readonly double lower_bound
     cdef readonly bint failed
-    cdef bint has_grown                   # is left of one whose components were split
+    cdef bint has_grown                   # remains of one whose components were split
     cdef int group                        # of candidates, of which the best runs on: those of a view
     cdef double gain                      # of the last pass
 
@@ -618,7 +618,7 @@ cdef class Candidate:
     ):
         """Assign rows to the nearest of the centres of clusters, and estimate the family's first mixture.
 
-        It leaves noise a share, if the family has noise. Where a covariance is singular in float32, it is estimated
+        Noise gets a share, if the family has noise. Where a covariance is singular in float32, it is estimated
         again from moments in float64.
         """
         cdef const Family* family = &self.family.family
@@ -663,7 +663,7 @@ cdef class Candidate:
                     break
 
     def with_splits(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
-        """Return a candidate of a family with more components: it splits those of this one's that gain most by it.
+        """Return a candidate of a family with more components, which splits those of this one that gain most by it.
 
         None where the axes of a covariance cannot be found.
         """
@@ -694,7 +694,7 @@ cdef class Candidate:
         return one
 
     def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
-        """Return candidates of a family with fewer components: of this one's mixture, without those cheapest to drop.
+        """Return candidates of a family with fewer components: this mixture without the cheapest to drop.
 
         The candidates differ in the component that is dropped last, for which the `n` cheapest are tried.
         """
@@ -725,18 +725,18 @@ cdef class Candidate:
                 last = cheapest(&drops)
             share, shares[last], losses[last] = shares[last], 0, INFINITY
             one = Candidate(family, self.layout)
-            one.take(scratch, rows, now, shares, K)
+            one.start_from(scratch, rows, now, shares, K)
             shares[last] = share
             candidates.append(one)
         return candidates
 
-    cdef int take(
+    cdef int start_from(
         self, Scratch scratch, CandidateRows rows, const Estimate* mixture, const double[::1] shares, Py_ssize_t n,
     ) except -1:
         """Pass over rows with those of n components that have a share, and estimate the first mixture."""
         cdef const Family* f = &self.family.family
         cdef Estimate* left = &self.estimates[1]
-        take_components(f.layout, f.d, mixture, &shares[0], n, left)
+        select_components(f.layout, f.d, mixture, &shares[0], n, left)
         rows.pass_over(scratch, f, left, False, rows.single_limit, &self.moments)
         self.failed = most_likely(&self.moments, f, 0, left, self.workspace, &self.estimates[0]) >= 0
         return 0
@@ -788,7 +788,7 @@ cdef class Race:
     moments : Layout
         Layout of the families' moments.
     views : sequence of sequences of CandidateView
-        Of each of the parts; clusters are sought in these by turns.
+        The views of each of the parts; clusters are sought in these by turns.
     parts : sequence of CandidateRows
         The rows on which candidates are compared, and those of dense places among them.
     rows : CandidateRows, optional
@@ -804,11 +804,11 @@ cdef class Race:
     seeds : sequence of array of shape (K, d), optional
         Those of each clustering in the coordinates of its view, in place of `kmeans_seeds`.
     clusters : list of Clusters, optional
-        What it found in such views from the same numbers before, which then are not needed.
+        Those found in such views from the same numbers before, which then are not needed.
     degeneracy : DegeneracyCheck, optional
         That of the families' model. None if no candidate is degenerate.
     noise : array of shape (d,), optional
-        The variances of noise beside the components.
+        The variances of uniform noise.
     spread : callable, optional
         Runs a task for so many numbers in threads, given the multiply-adds of all.
 
@@ -829,7 +829,7 @@ cdef class Race:
     cdef int n_candidates, n_of_view, n_lloyd
     cdef Py_ssize_t n_seeding, n_of_part
     cdef bint of_many                     # candidates are the tightest of each view
-    cdef bint all_run_on                  # not the best of each view: of parts and of classes few passes tell less
+    cdef bint all_run_on                  # not the best of each view: for parts and for classes few passes say less
 
     def __cinit__(
         self, families, moments, views, list parts not None, CandidateRows rows, const double[:, ::1] uniforms, *,
@@ -847,7 +847,7 @@ cdef class Race:
         self.spread, self.scratches = spread, []
 
     def best(self):
-        """Return the candidate that is left in the end."""
+        """Return the candidate that wins."""
         cdef list found = self.partitions(), others
         cdef Scratch scratch
         cdef Candidate winner

@@ -1,4 +1,4 @@
-"""What other starts, and moves of a fit, need of rows and components: seeds, distances, merges, splits."""
+"""Functions for other starts and for moves of a fit: seeds, distances, merges, splits."""
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free
 from libc.float cimport DBL_MIN
@@ -189,7 +189,7 @@ def falling_order(
 ):
     """Return the order of components from the heaviest to the lightest, and by falling means where they weigh the same.
 
-    Shares are rounded, so that the last digit does not tell the order of two that are the same.
+    Shares are rounded, so that the last digit does not decide the order of two that are the same.
     """
     cdef Py_ssize_t K = counts.shape[0], d = origins.shape[1], k, j
     cdef double mass

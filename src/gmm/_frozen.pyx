@@ -2,7 +2,7 @@
 
 A mixture is prepared once in every form that rows may need (`plan.pxd`).  A call measures how far its rows reach, which
 chooses the form as an estimator's call would, so the results have the same bits; nothing is written but the results and
-the caller's scratch.  Calls from Python borrow scratch from the mixture, which keeps some for the next ones.
+the caller's scratch.  Calls from Python borrow scratch from the mixture, which stores some for the next ones.
 """
 cimport cython
 from cpython.buffer cimport (
@@ -51,7 +51,7 @@ cdef extern from "../include/gmm_api.h":
                                   void*) noexcept nogil
 
 cdef enum:
-    N_POOLED = 4                # scratch that a mixture keeps, each for a thread,
+    N_POOLED = 4                # scratch that a mixture stores, each for a thread,
     POOL_BYTES = 1048576        # … of so many bytes at most
     SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
 
@@ -121,7 +121,7 @@ cdef void mark_broken(const data* x, const Rows* rows, Py_ssize_t d, Py_ssize_t 
 
 
 cdef PassPlan plan_for(
-    const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is asked for
+    const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is needed
     const double* reach,                           # IN (d,)
 ) noexcept nogil:
     """Return the plan that an estimator would make for rows that reach so far."""
@@ -302,7 +302,7 @@ def check_place(out, X, *, Py_ssize_t n_columns=0, bint labels=False):
 cdef int check_out(out, const Py_buffer* view, Output kind, const Py_buffer* x, Py_ssize_t K) except -1:
     cdef tuple shape = shape_of(kind, x, K)
     if not (holds(view, b"lqni", sizeof(Py_ssize_t)) if kind == LABELS else holds(view, x.format, x.itemsize)):
-        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X asks for, aligned and in this "
+        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X requires, aligned and in this "
                         f"machine's byte order, got {described(out)}")
     if view.ndim != len(shape) or view.shape[0] != x.shape[0] or (view.ndim == 2 and view.shape[1] != K):
         raise ValueError(f"expected out of shape {shape}, got {described(out)}")
@@ -450,7 +450,7 @@ cdef class CompiledMixture:
         Code of the layout of the whiteners.
     n_components, n_features : int
     numbers : array of float64
-        What `prepare` returned; the mixture looks at it and copies nothing.
+        The array that `prepare` returned; the mixture reads it and copies nothing.
     log_noise : float
     tails : array of shape (K,)
     """
@@ -549,7 +549,7 @@ cdef class CompiledMixture:
         Returns
         -------
         ndarray of shape (n, K)
-            Of X's dtype. Rows sum to 1, less the probability of noise; NaN for a row with NaN or infinity.
+            In X's dtype. Rows sum to 1, less the probability of noise; NaN for a row with NaN or infinity.
         """
         return self.score_into(X, RESPONSIBILITIES, out, n_threads)
 

@@ -22,7 +22,7 @@ cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Con
     if not max_ratio >= 1:
         raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
     if max_ratio < INFINITY and (joint or of_factors):
-        raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
+        raise ValueError(f"expected free covariances of {K} components with a ratio of eigenvalues, got {layout}")
 
 
 cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssize_t d) except *:

@@ -175,7 +175,7 @@ cdef inline bint tridiagonal_axes(
 
 cdef inline void tridiagonalise(
     double* matrix, Py_ssize_t d,                  # IN symmetric A, OUT Q with Q A Qᵀ = T
-    double* diagonal, double* beside,              # OUT of T, (d,) and (d − 1,)
+    double* diagonal, double* off_diagonal,        # OUT of T, (d,) and (d − 1,)
     double* workspace,                             # scratch (2, d)
 ) noexcept nogil:
     """Householder's reflections I − f v vᵀ, v behind the diagonal of a row and f on it (Golub & Van Loan, 8.3.1)."""
@@ -187,10 +187,10 @@ cdef inline void tridiagonalise(
     for k in range(d - 1):
         n, v, rest = d - k - 1, matrix + k * d + k + 1, matrix + (k + 1) * d + k + 1
         length = sqrt(inner(v, v, n))
-        diagonal[k], beside[k] = matrix[k * d + k], -length if v[0] > 0 else length
+        diagonal[k], off_diagonal[k] = matrix[k * d + k], -length if v[0] > 0 else length
         x = length * (length + fabs(v[0]))
         factor = matrix[k * d + k] = 1 / x if x > 1e-280 else 0
-        v[0] -= beside[k]
+        v[0] -= off_diagonal[k]
         add_rows(rest, d, v, factor, n, product)
         add(-factor / 2 * inner(product, v, n), v, n, product)
         for i in range(n):
@@ -217,7 +217,7 @@ cdef inline void tridiagonalise(
 
 cdef inline bint turn_to_diagonal(
     double* axes, Py_ssize_t d,                    # IN, OUT turned with it
-    double* diagonal, double* beside,              # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
+    double* diagonal, double* off_diagonal,        # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
 ) noexcept nogil:
     """QL with implicit shifts (Golub & Van Loan, 8.3.5), of entries up to 1; return whether it converged."""
     cdef Py_ssize_t first, last, i, n_sweeps
@@ -226,19 +226,19 @@ cdef inline bint turn_to_diagonal(
         n_sweeps = 0
         while True:
             last = first
-            while last < d - 1 and not fabs(beside[last]) <= DBL_EPSILON / 2:
+            while last < d - 1 and not fabs(off_diagonal[last]) <= DBL_EPSILON / 2:
                 last += 1
             if last == first:
                 break
             n_sweeps += 1
             if n_sweeps > MOST_SWEEPS:
                 return False
-            g = (diagonal[first + 1] - diagonal[first]) / (2 * beside[first])
-            g = diagonal[last] - diagonal[first] + beside[first] / (g + (1 if g >= 0 else -1) * sqrt(g * g + 1))
+            g = (diagonal[first + 1] - diagonal[first]) / (2 * off_diagonal[first])
+            g = diagonal[last] - diagonal[first] + off_diagonal[first] / (g + (1 if g >= 0 else -1) * sqrt(g * g + 1))
             c, s, p = 1, 1, 0
             for i in range(last - 1, first - 1, -1):
-                f, r = s * beside[i], c * beside[i]
-                beside[i + 1] = length = sqrt(f * f + g * g)
+                f, r = s * off_diagonal[i], c * off_diagonal[i]
+                off_diagonal[i + 1] = length = sqrt(f * f + g * g)
                 s, c = f / length if length > 0 else 0, g / length if length > 0 else 1
                 f = diagonal[i + 1] - p
                 g = (diagonal[i] - f) * s + 2 * c * r
@@ -247,7 +247,7 @@ cdef inline bint turn_to_diagonal(
                 g = c * g - r
                 turn_rows(axes + (i + 1) * d, axes + i * d, d, c, s)
             diagonal[first] -= p
-            beside[first], beside[last] = g, 0
+            off_diagonal[first], off_diagonal[last] = g, 0
     return True
 
 

@@ -104,7 +104,7 @@ cdef inline Py_ssize_t splits_size(Layout layout, Py_ssize_t K, Py_ssize_t d) no
 
 
 cdef struct Splits:
-    # What tells which components to split.
+    # Measurements that decide which components to split.
     double* axes                # whiteners along the principal axes, as the layout stores them
     double* powers              # (K, N_POWERS, d) of the coordinates along them
     double* gains               # (K,) in nats per unit weight
@@ -192,7 +192,7 @@ cdef inline void scatter_of_means(
 cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axis, double count) noexcept nogil:
     """Estimate what a row gains by a split of its component: by its cumulants, to leading order.
 
-    They tell nothing of a column of one value, which only the ridge makes wide.
+    They mean nothing for a column of one value, which only the ridge makes wide.
     """
     cdef double second = powers[axis] / count, third = powers[d + axis] / count, fourth = powers[2 * d + axis] / count
     cdef double wide = max(second - 1, 0), heavy = fourth - 3 * second * second
@@ -318,7 +318,7 @@ cdef inline double loss_of_rows(const Drops* drops, Py_ssize_t component) noexce
 cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
     """Return which component costs least to drop, Σ w [log(1 − π_k) − log(1 − r_k)]: of equals the first.
 
-    What was known before a drop is a lower bound, so few losses are computed anew.
+    A loss before a drop is a lower bound of that after it, so few losses are computed anew.
     """
     cdef double total = 0, cost, least
     cdef Py_ssize_t best = -1, k
@@ -335,7 +335,7 @@ cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
         drops.losses[best], drops.known[best], best = loss_of_rows(drops, best), True, -1
 
 
-cdef inline void take_components(
+cdef inline void select_components(
     Layout layout, Py_ssize_t d, const Estimate* mixture,
     const double* shares, Py_ssize_t K,            # IN (K,) 0 for components that are left out
     Estimate* out,

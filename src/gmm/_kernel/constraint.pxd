@@ -45,7 +45,7 @@ cdef inline double work_of_constraint(
 
 cdef inline bint constrain(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
-    Py_ssize_t n_factors, double least,            # IN factors, and the least variance beside them
+    Py_ssize_t n_factors, double least,            # IN factors, and the least variance of noise
     const NoisePrior* prior,                       # IN of these variances
     const double* counts,                          # IN (K,)
     const double* previous,                        # IN what an earlier call wrote, or NULL
@@ -131,7 +131,7 @@ cdef inline bint common_volume(
     Py_ssize_t K, Py_ssize_t d, const double* weights,
     double* variances,                             # IN, OUT (K, d)
 ) noexcept nogil:
-    """Give all components the mean volume; each keeps its shape."""
+    """Give all components the mean volume, without a change of their shapes."""
     cdef Py_ssize_t j, k
     cdef double volume = 0, factor
     for k in range(K):

@@ -1,4 +1,4 @@
-"""Degenerate components of a mixture, and the first cause of each; `gmm._fitting.degenerate` has the rules in words."""
+"""Degenerate components of a mixture, and the first cause of each; `gmm._fitting.degenerate` states the rules."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, M_PI, exp, fabs, isnan, log, log1p, sqrt
 from libc.string cimport memcpy
@@ -105,7 +105,7 @@ cdef inline Cause cause_of_all(const DegeneracyInput* inputs) noexcept nogil:
 
 
 cdef inline bint may_be_degenerate(const DegeneracyInput* inputs) noexcept nogil:
-    """Return whether rows are few, or a bound that takes no eigenvalues does not tell that no component is narrow."""
+    """Return whether rows are few, or a bound without eigenvalues does not exclude that a component is narrow."""
     cdef Py_ssize_t k
     for k in range(inputs.K):
         if (least_worth(inputs, inputs.n * inputs.mixture.weights[k]) > 0
@@ -130,7 +130,7 @@ cdef inline double least_worth(const DegeneracyInput* inputs, double m) noexcept
     one covariance. With a shape of its own along axes that it turns as it needs, the best component on m of n rows
     gains m r / (m − r) log n/m, r = d, less 1 for a given volume; else r = 1. Where several numbers of components
     compare, it also pays for its parameters and one more. Where all share axes, which turn for each of them, chance may
-    give more than a criterion takes from many rows, too, up to m r / (m − r) log n.
+    give more than a criterion subtracts for many rows, too, up to m r / (m − r) log n.
     """
     cdef double r = inputs.directions, times, least
     if m <= (1.5 if inputs.common else inputs.none):  # half a row more may be the end of a long tail
@@ -166,8 +166,8 @@ cdef inline double price(const DegeneracyInput* inputs, Py_ssize_t K) noexcept n
 cdef inline double worth(const DegeneracyInput* inputs, Py_ssize_t k) noexcept nogil:
     """Return the most that the mixture may lose, in nats, if a component and another one become one.
 
-    Of rows in one of two components for sure, the normal density of both loses n B less n H, which their weights say of
-    them: B = ½ (s log|Σ| − π_j log|Σ_j| − π_k log|Σ_k|), s = π_j + π_k, with Σ of both (Runnalls 2007, eq. 16), and H
+    For rows in one of two components for sure, the normal density of both loses n B less n H, where their weights give
+    B = ½ (s log|Σ| − π_j log|Σ_j| − π_k log|Σ_k|), s = π_j + π_k, with Σ of both (Runnalls 2007, eq. 16), and H
     the entropy of their shares. Rows in both lose less of it, but no more than 2 n log 2 √(π_j π_k) c with
     Bhattacharyya's coefficient c, since the entropy of q, 1 − q is at most 2 log 2 √(q (1 − q)).
     """
@@ -288,7 +288,7 @@ cdef inline bint is_singular(const DegeneracyInput* inputs, Py_ssize_t m) noexce
 cdef inline double trace_of_product(
     const DegeneracyInput* inputs, const double* whiteners, Py_ssize_t k, const double* diagonal, Py_ssize_t stride,
 ) noexcept nogil:
-    """tr Σ_k⁻¹N for a diagonal matrix N: at least 1 / λ_min(N⁻¹Σ_k). Beside factors, that of the noise."""
+    """tr Σ_k⁻¹N for a diagonal matrix N: at least 1 / λ_min(N⁻¹Σ_k). With factors, that of the noise."""
     cdef Py_ssize_t d = inputs.d, i, j
     cdef const double* whitener = whiteners + k * component_stride(inputs.layout, d)
     cdef double trace = 0
@@ -303,7 +303,7 @@ cdef inline bint is_narrow(
 ) noexcept nogil:
     """Return whether less than the `least` variances is in a direction where all rows have four times more.
 
-    Of factors and noise, stored without a d × d matrix, some direction is narrow where more columns than there are
+    With factors and noise, stored without a d × d matrix, some direction is narrow where more columns than there are
     factors have hardly any noise.
     """
     cdef Py_ssize_t d = inputs.d, n = 0, i, j

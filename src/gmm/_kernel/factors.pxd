@@ -8,8 +8,8 @@ left to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
     log|Σ| + tr Σ⁻¹C = Σ_j log ψ_j + Σ_{i ≤ q, m_i < 1} (1 − log m_i) + Σ_{other i} 1/m_i.
 
 The inverse of C has the eigenvalues of the residual on top, where they are exact however small ψ_j is.  Where C is
-nearly singular beside Ψ, the largest m_i is so large that its rounding is more than the small ones, the factors; then
-the 1/m_i are computed instead, as eigenvalues of Ψ^-½ C Ψ^-½, in which factors are on top (`evaluate`).
+nearly singular relative to Ψ, the largest m_i is so large that its rounding is more than the small ones, the factors;
+then the 1/m_i are computed instead, as eigenvalues of Ψ^-½ C Ψ^-½, in which factors are on top (`evaluate`).
 
 The likelihood may have several maxima, and may rise until a ψ_j is 0; so each has a least value, without a ridge a
 share of C_jj.
@@ -251,7 +251,7 @@ cdef inline double descend(
             tried = evaluate(a)
             if not gain > 1e-6:
                 return tried
-        # A step that keeps little of its promise is too long for its curvature, along directions that hardly have any.
+        # A step that gains little of its promise is too long for its curvature, along directions that hardly have any.
         damping = max(10 * damping, 0.01) if gain > 1e-6 and objective - tried < gain / 100 else damping / 10
         objective = tried
     return objective
@@ -264,7 +264,7 @@ cdef inline double set_target(
 ) noexcept nogil:
     """Take in C and C⁻¹; return log|C|, infinite where C is not positive definite.
 
-    Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches start.
+    Where it is not, to its rounding, searches start from the inverse, of larger variances.
     """
     cdef Py_ssize_t d = a.d, r, _
     cdef double total, more = 0
@@ -318,7 +318,7 @@ cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
 
 
 cdef inline double rounding_of(const Analysis* a) noexcept nogil:
-    """Bound that of the objective where a ψ is tiny beside its feature's variance."""
+    """Bound that of the objective where a ψ is tiny relative to its feature's variance."""
     return 8 * DBL_EPSILON * a.d * a.variances[0]
 
 

@@ -97,7 +97,7 @@ cdef extern from "leaves.h" nogil:
 
 
 cdef struct Kernel:
-    # What computes the arithmetic of a block: the functions of one instruction set, or the twin, with NULL for both.
+    # The functions of one instruction set for the arithmetic of a block, or the twin, with NULL for both.
     const tile_leaves_double* doubles
     const tile_leaves_float* floats
     const errors_leaves* errors         # of rows with errors of their own, which have no twin

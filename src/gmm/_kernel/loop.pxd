@@ -7,9 +7,9 @@ from cpython.pythread cimport PyThread_release_lock
 
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
-from gmm._kernel.lanes cimport merge_siblings, take_nodes, walk
+from gmm._kernel.lanes cimport merge_siblings, move_nodes, walk
 from gmm._kernel.moments cimport Moments, any_empty
-from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
+from gmm._kernel.mstep cimport most_likely, parameter_term, add_pass
 from gmm._kernel.objective cimport log_noise
 from gmm._kernel.patterns cimport PatternPass, Patterns, collect_patterns, rounding_of_patterns, walk_shares
 from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
@@ -27,14 +27,14 @@ cdef enum:
 
 
 cdef struct StopTarget:
-    # What a run has to reach, and from which pass on it is checked.
+    # The lower bound that a run has to reach, and from which pass on it is checked.
     double lower_bound          # after pass `first` and each later one; −∞: any
     double safety               # times the projected gain that it may still gain; ∞: as the last passes raise the bound
     Py_ssize_t first
 
 
 cdef inline double reached(const double* records, Py_ssize_t n, bint highest) noexcept nogil:
-    """Return the last lower bound of n passes, or the highest: beside a ridge, bounds may fall."""
+    """Return the last lower bound of n passes, or the highest: with a ridge, bounds may fall."""
     cdef double bound = records[COLUMNS * (n - 1)]
     cdef Py_ssize_t i
     for i in range(n - 1 if highest else 0):
@@ -61,7 +61,7 @@ cdef inline bint cannot_reach_target(const StopTarget* target, const double* rec
 
 
 cdef struct LoopInputs:
-    # What is the same in every pass of a loop.
+    # The inputs of every pass of a loop.
     Rows rows
     Patterns patterns           # instead of the rows, and how they are passed over
     PatternPass patterns_pass
@@ -110,7 +110,7 @@ cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Work
         walk_share(plan, &inputs.rows, 0, first_lane_of(pool, 1, lanes), workspace)
         for i in range(pool.n):
             await_lock(pool.workers[i].rest)
-            take_nodes(workspace, pool.workers[i].workspace, plan.n_sums)
+            move_nodes(workspace, pool.workers[i].workspace, plan.n_sums)
     merge_siblings(workspace, plan.n_sums, True)
 
 
@@ -171,7 +171,7 @@ cdef inline Py_ssize_t run_em(
     Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
-    """Run EM until `at_most` passes are made or Python is asked; return the passes.
+    """Run EM until `at_most` passes are made or Python is needed; return the passes.
 
     That is where the gain is below `tolerance`, where a pass falls by more than `doubt`, relatively, and where an
     update fails.
@@ -228,7 +228,7 @@ cdef inline Py_ssize_t run_quasi_newton(
     while True:
         record = records + COLUMNS * n
         gather_moments(plan, inputs, next_mixture(state).whiteners, workspace, moments)
-        take_pass(state, moments, rounding_in(plan, inputs), repair_empty, record)
+        add_pass(state, moments, rounding_in(plan, inputs), repair_empty, record)
         for i in range(3):
             record[i] *= inputs.unit
         n += 1

@@ -1,10 +1,10 @@
-/* Densities of components of low rank: a row's factors and the squares beside them are summed in registers together.
+/* Densities of components of low rank: a row's factors and the squares of the rest are summed in registers together.
  * tile.h includes this for each instruction set and type.
  */
 
 #define TILE_NEAR 262144 /* bytes of rows that all components look at before the next: a part of the second cache */
 
-/* Of four or two vectors in a strip x (d): y (h) = b x - shift of `h` factors, half their squares added to out; in the
+/* For four or two vectors in a strip x (d): y (h) = b x - shift of `h` factors, half their squares added to out; in the
  * first group of a component `noise` is among the h: before them out = offset - |w (x - c)|^2 / 2. */
 TILE_LEAF void TILE_NAME(factors)(const int h, const int noise, const TILE_REAL *restrict w,
                                   const TILE_REAL *restrict c, const TILE_REAL *restrict b, const TILE_REAL *shift,

@@ -57,7 +57,7 @@ cdef enum:
 
 
 cdef inline double cost_of_component(const State* state) noexcept nogil:
-    """What the numbers of a component may cost, in nats."""
+    """Return what the numbers of a component may cost, in nats."""
     cdef Py_ssize_t d = state.family.d
     return (1 + d + packed_size(state.family.layout, d)) * log1p(state.held.weight) / 2
 
@@ -95,7 +95,7 @@ cdef inline double what_may_be_left(const State* state) noexcept nogil:
 
 
 cdef inline double merge_must_reach(const State* state) noexcept nogil:
-    """What the run would come to without the merge that is tried or, if it has converged, what it may leave as well."""
+    """Return the objective that a merge must reach: that of the run without it, or of its optimum once it converged."""
     cdef double foreseen = max(0, max(state.gains[0], TIMES_PROJECTED * state.newton))
     return state.objective + (what_may_be_left(state) if state.last_merges else foreseen)
 
@@ -140,7 +140,7 @@ cdef inline bint choose_pair(State* state, double least, Py_ssize_t* into, Py_ss
 
 
 cdef inline double promise_of_shared(double one, double other) noexcept nogil:
-    """What two components promise at most near an optimum, if few rows are the smaller's, and all of these the other's.
+    """Return what two components promise at most near an optimum, if the smaller has few rows, all also the other's.
 
     It is lost again: they then share these rows as one would have them.
     """

@@ -1,4 +1,4 @@
-"""What passes and starts use of `mstep.pyx`, which compiles the work before and between passes once for all."""
+"""The part of `mstep.pyx` that passes and starts use: it compiles the work before and between passes once for all."""
 from gmm._kernel.degenerate cimport DegeneracyInput
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective
@@ -18,7 +18,7 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior)
 
-    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
+    cdef bint matches(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class QuasiNewtonState:
@@ -40,7 +40,7 @@ cdef Py_ssize_t most_likely(
     Estimate* out,
 ) noexcept nogil
 
-cdef void take_pass(
+cdef void add_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil
 

@@ -56,12 +56,12 @@ import numpy as np
 
 cdef double LEAST_TIES = log(1 + 6 / M_PI) / 2         # nats per row, with which a component is as narrow as a step
 cdef double ON_A_PLANE = 0.01         # deviations of a component that rows lie apart, but for the rounding of an axis
-cdef double NEAREST = 0.1             # times the rows on a value, and rows beside it tell its step
+cdef double NEAREST = 0.1             # times the rows on a value, and rows next to it show its step
 cdef double LEAST_WEIGHT = 1e-300     # of a component in a constraint: its share of a covariance may be divided by it
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
-cdef class Unguarded:
-    """A context that changes nothing; that of `contextlib` takes two calls of Python each time."""
+cdef class NullContext:
+    """A context that changes nothing; that of `contextlib` costs two calls of Python each time."""
 
     def __enter__(self):
         return None
@@ -73,24 +73,24 @@ cdef class Unguarded:
 class cached_property(functools.cached_property):  # used as a decorator
     """`functools.cached_property` without the lock of Python 3.11, which all objects of a class share.
 
-    Its holder may wait for a thread that asks another object, and a fork leaves it locked for ever. Threads that ask at
-    once compute side by side, and all get the value of the first to finish.
+    Its holder may wait for a thread that reads another object, and after a fork it is locked for ever. Threads that
+    read at once compute side by side, and all get the value of the first to finish.
     """
 
     def __get__(self, instance, owner=None):
-        """Compute the value, and keep it in the object."""
+        """Compute the value, and store it in the object."""
         if instance is None:
             return self
         return vars(instance).setdefault(self.attrname, self.func(instance))
 
 
-def itself(value):
+def identity(value):
     """Return the value: the getter of a property that is its object."""
     return value
 
 
 cdef enum:
-    FACTOR = 10                       # the row of diagonal noise beside factors
+    FACTOR = 10                       # the row of diagonal noise with factors
 
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
 cdef Constraint[14] CONSTRAINTS = [
@@ -135,10 +135,10 @@ cdef Py_ssize_t most_likely(
     return update.most_likely(moments, family, noise, before, workspace, out)
 
 
-cdef void take_pass(
+cdef void add_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil:
-    quasi_newton.take_pass(state, moments, rounding, repair_empty, record)
+    quasi_newton.add_pass(state, moments, rounding, repair_empty, record)
 
 
 cdef int check_parts(const Family* family, const double[::1] weights, const double[::1] precisions) except -1:
@@ -199,7 +199,7 @@ cdef class MixtureFamily:
     owners : array of int, (K,), optional
         The class of each component, equal ones side by side: only components of one class are merged.
     n_factors : int, optional
-        Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
+        Factors of each covariance, at least 1 and fewer than the features, where the constraint has them; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
     tails : array of shape (K,), optional
@@ -207,7 +207,7 @@ cdef class MixtureFamily:
     free_tails : int, optional
         Which of these are estimated: 0 none, 1 one for all components, 2 one for each.
     fixed : array of uint8, (3, K), optional
-        1 for each weight, mean and covariance that an update keeps; those of a constraint on all of them together.
+        1 for each weight, mean and covariance that is fixed; those of a constraint on all of them together.
 
     Raises
     ------
@@ -333,7 +333,7 @@ cdef class MixtureFamily:
         keep_weights_and_means(family, &then, &out)
         return estimate_arrays(buffer, family.layout, K, d)
 
-    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
+    cdef bint matches(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
         return (self.family.layout == layout and self.family.layout == moments
                 and self.family.K == K and self.family.d == d)
@@ -421,7 +421,7 @@ cdef class Update:
     def finish(self):
         """Return the estimate, after all covariances have been estimated and constrained.
 
-        Of a likelihood, those that are singular but for rounding have more than the ridge.
+        With a likelihood, those that are singular but for rounding get more than the ridge.
 
         Returns
         -------
@@ -496,7 +496,7 @@ def log_offset(
 
     Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
     under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
-    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, the `tails` change the
+    `MixtureFamily`; `weights` are then the shares of the rows. With Student-t components, the `tails` change the
     constant.
     """
     cdef Py_ssize_t K = weights.shape[0]
@@ -536,13 +536,13 @@ def constrained(
     covariances : flat array of (K,), (K, d) or (K, d, d)
     counts : array of shape (K,)
     previous : flat array like `covariances`, or None
-        What an earlier call returned; a search starts there.
+        The result of an earlier call; a search starts there.
     d : int
         Features.
     n_factors : int, optional
-        Of each covariance, where the constraint is of factors.
+        Factors of each covariance, where the constraint has them.
     least : float, optional
-        The least variance beside factors.
+        The least variance of noise.
 
     Returns
     -------
@@ -713,7 +713,7 @@ cdef class QuasiNewtonState:
         self.buffer[:n] = buffer
 
     def __copy__(self):
-        """Return a copy, without what a pickle holds beside it."""
+        """Return a copy, without the constructor's arguments that a pickle adds."""
         cdef State* state = &self.state
         cdef QuasiNewtonState other = QuasiNewtonState(self.family, state.tolerance, state.confirm_stop)
         cdef Py_ssize_t n = pickled_size(state, &self.buffer[0], state.n_pairs)
@@ -724,7 +724,7 @@ cdef class QuasiNewtonState:
         return other
 
     cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
-        return self.family.takes(layout, moments, K, d)
+        return self.family.matches(layout, moments, K, d)
 
     @property
     def work(self):
@@ -843,7 +843,7 @@ cdef class QuasiNewtonState:
             &self.state.family.objective, K, mixture.weights
         ), flat[K + K * d + size:], self.state.family.objective.free_tails != NO_TAILS
 
-    def take(self, statistics, double rounding, *, bint repair_empty):
+    def add_pass(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.
 
         Parameters
@@ -867,7 +867,7 @@ cdef class QuasiNewtonState:
         cdef double[::1] storage = np.empty(moments_size(family.layout, family.K, family.d))
         copy_statistics(statistics, family, storage, &moments)
         with nogil:
-            take_pass(&self.state, &moments, rounding, repair_empty, record)
+            add_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0
 
     def promise(self, Py_ssize_t into, Py_ssize_t gone):
@@ -899,7 +899,7 @@ cdef class DegeneracyCheck:
     n : float
         Distinct rows.
     steps : array of shape (d,)
-        Of which differences in a column are multiples; 0 of continuous columns.
+        Differences in a column are multiples of these; 0 for continuous columns.
     ridge : float
     rule : int
         A `DegeneracyRule`.
@@ -928,8 +928,8 @@ cdef class DegeneracyCheck:
     def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
 
-        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Of components
-        that were scaled to one volume, the `SufficientStatistics` of a pass tell the covariances before.
+        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Where
+        components were scaled to one volume, the `SufficientStatistics` of a pass have the covariances before.
         """
         cdef DegeneracyInput inputs = self.inputs
         cdef Family family
@@ -950,7 +950,7 @@ cdef class DegeneracyCheck:
 
         Rows of a step h have h times a density that has h²/2π more variance there as their mass (`lost_to_ties`). Where
         no step is known, it is the distance from the value that most rows of a component have to the nearest others, a
-        tenth as many. This is asked of columns, and of the axis along which a dense component is thinnest. A covariance
+        tenth as many. Columns are checked, and the axis along which a dense component is thinnest. A covariance
         that all share owes to them if most components do. Rows belong to the most probable component, but for noise and
         heavy tails.
 
@@ -999,7 +999,7 @@ cdef class DegeneracyCheck:
         return np.array(causes) if inputs.common and held < 0.5 else found.base
 
     def first(self, QuasiNewtonState state not None, noise):
-        """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
+        """Return the first component of the state's accepted mixture for which `causes` has one, or −1.
 
         `noise` is the `Noise` of its family. A posterior has no such component.
         """
@@ -1038,7 +1038,7 @@ cdef class DegeneracyCheck:
     cdef double worth_of(
         self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
     ) except? -1:
-        """Return the same of a mixture of a family, beside noise of such variances, if any."""
+        """Return the same of a mixture of a family, with noise of such variances, if any."""
         cdef DegeneracyInput inputs = self.inputs
         if family.layout != inputs.layout or family.d != inputs.d:
             raise ValueError("expected candidates of the model of this check, got the check of another model")
@@ -1195,7 +1195,7 @@ cdef void choose_components(
 
 
 def total_variances(Layout layout, estimate, const double[::1] noise=None):
-    """Return the variances of a whole mixture, (d,), given what `DegeneracyCheck.causes` takes."""
+    """Return the variances of a whole mixture, (d,), given the arguments of `DegeneracyCheck.causes`."""
     cdef DegeneracyInput inputs
     _, means, *_ = estimate
     cdef const double[:, ::1] of_means = means
@@ -1238,8 +1238,8 @@ cdef struct Place:
     uint64_t hash
     Py_ssize_t code  # from 1 on; 0 where none is
 
-# Of a step that values have: how far from a multiple a value may be, in single and in double precision, where groups
-# far apart at equal distances are no multiples. A smaller part of the range says nothing that a ridge does not.
+# For a step that values have: how far from a multiple a value may be, in single and in double precision, where groups
+# far apart at equal distances are no multiples. A smaller part of the range is below what a ridge adds.
 cdef double OFF_STEP = 1e-3, OFF_STEP_OF_DOUBLE = 1e-6, LEAST_STEP = 1e-6
 cdef double NO_STEP_YET = -1
 cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
@@ -1341,10 +1341,10 @@ cdef void join_step(Step* step, double distance, double rounding, double off=OFF
 
 
 cdef class Survey:
-    """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
+    """The results of a first pass over rows: whether they are finite, what they weigh, where they lie, in which steps.
 
     It does not change once it is made, and has the same bits, whatever chunks the rows come in. Missing values, NaN,
-    are left out: what it says of a column is that of the rows which have it.
+    are left out: its numbers of a column are those of the rows which have it.
 
     Parameters
     ----------
@@ -1449,7 +1449,7 @@ cdef class Survey:
         for j in range(self.n_features):
             extent = self.high[j] - self.low[j]
             if self.steps_so_far[j].size > LEAST_STEP * extent:
-                # Of the whole range, which has the least rounding.
+                # By the whole range, which has the least rounding.
                 steps[j] = extent / max(rint(extent / self.steps_so_far[j].size), 1)
         return out
 

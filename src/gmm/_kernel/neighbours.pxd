@@ -1,4 +1,4 @@
-"""How far rows are from their neighbours, which tells how dense a place is."""
+"""Distances of rows to their neighbours, which measure how dense a place is."""
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 

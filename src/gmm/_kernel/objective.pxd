@@ -1,4 +1,4 @@
-"""What an update maximises: the only place that knows whether the parameters have a prior or a posterior.
+"""The objective of an update: the only place that depends on whether the parameters have a prior or a posterior.
 
 With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective says
 
@@ -13,7 +13,7 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | added to the log evidence | 0 | log p(μ, Σ) | −KL(q(τ, π, μ, Σ) ‖ p(τ, π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
-or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k beside factors that
+or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k of factors that
 has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the
 mean's density: K where all components share a covariance, 0 where the means have no prior. A mean that is fixed stands
 for x̄_k, S_k is then the scatter about it, and the last term of the scatter has the factor κ.
@@ -85,7 +85,7 @@ cdef inline Objective posterior(
     objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
     objective.mean_terms = (K if is_pooled(layout) else 1) if shrinkage > 0 else 0
     objective.constant = constant
-    if is_low_rank(layout):                        # the prior is that of the noise beside factors
+    if is_low_rank(layout):                        # the prior is that of the noise of factors
         objective.factor_noise.rows, objective.factor_noise.scale = pseudocount, scale
     else:
         objective.pseudocount = pseudocount
@@ -105,7 +105,7 @@ cdef inline Objective evidence_bound(
 
 
 cdef inline bint adds_rows(const Objective* objective) noexcept nogil:
-    """Return whether the objective counts rows of its own beside those of the data."""
+    """Return whether the objective counts rows of its own in addition to those of the data."""
     return objective.kind != LIKELIHOOD
 
 
@@ -156,7 +156,7 @@ cdef inline void shrink_mean(
 
 
 cdef inline double divisor(const Objective* objective, double count) noexcept nogil:
-    """What the scatter of so many rows is divided by."""
+    """Return the number by which the scatter of so many rows is divided."""
     return count + objective.mean_terms + objective.pseudocount
 
 
@@ -217,7 +217,7 @@ cdef inline void choose_tails(
 cdef inline void set_initial_share(
     const Objective* objective, Py_ssize_t K,
     double share,                                  # of the rows that noise has where a fit starts
-    Moments* moments,                              # IN of a partition, OUT as of a pass beside noise and heavy tails
+    Moments* moments,                              # IN of a partition, OUT as of a pass with noise and heavy tails
 ) noexcept nogil:
     """Set what a fit starts with in moments: the share of noise, and degrees of freedom that are estimated."""
     cdef Py_ssize_t k
@@ -269,7 +269,7 @@ cdef inline double log_noise(const Objective* objective, Py_ssize_t K, const dou
 cdef inline double parameter_term(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil:
-    """What is added to the log evidence of the rows: the log density of the parameters, or minus a divergence."""
+    """Return the term added to the rows' log evidence: the log density of the parameters, or minus a divergence."""
     cdef Py_ssize_t size = matrix_size(layout, d), k, m
     cdef double total = objective.constant
     if not adds_rows(objective):
@@ -328,7 +328,7 @@ cdef inline double minus_divergence(
 cdef inline double covariance_evidence(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, double count, double log_determinant,
 ) noexcept nogil:
-    """What one covariance adds to the bound at its own responsibilities, whose entropy is not in it.
+    """Return what one covariance adds to the bound at its own responsibilities, whose entropy is not in it.
 
     `count` is that of its rows, `log_determinant` that of its whitener after the update by them.
     """

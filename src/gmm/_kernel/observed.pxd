@@ -1,6 +1,6 @@
-"""A mixture as rows of a pattern see it, which have some columns alone or a known error, and what they say of all.
+"""A mixture as rows of a pattern see it, with some columns alone or a known error, and its moments of all columns.
 
-With the missing columns first, the triangular factor R of W = Q R tells both: its last rows are a whitener of the
+With the missing columns first, the triangular factor R of W = Q R gives both: its last rows are a whitener of the
 columns that are observed, and x_m given x_o is c_m + B (x_o − c_o) + R_mm⁻¹ y, B = −R_mm⁻¹ R_mo, with white y.  So the
 expected moments of all columns follow from those of the observed ones (Little & Rubin 2019, section 11.2; Ghahramani &
 Jordan 1994), and patterns add up.
@@ -21,7 +21,7 @@ from gmm._kernel.whitener cimport whiten
 
 
 cdef struct Columns:
-    # Of a pattern: those that are observed, then the missing ones.
+    # The columns of a pattern: those that are observed, then the missing ones.
     Py_ssize_t d, q
     const int* order            # (d,)
 
@@ -53,7 +53,7 @@ cdef struct Seen:
 
 
 cdef struct TrueMixture:
-    # Of values without their errors, in the layout of rows with errors: full or diagonal.
+    # The mixture of values without their errors, in the layout of rows with errors: full or diagonal.
     double* log_weights         # (K,) log π_k − d/2·log 2π
     double* covariances         # (K, d, d) or (K, d)
 

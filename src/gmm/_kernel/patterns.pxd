@@ -104,7 +104,7 @@ cdef inline Py_ssize_t pattern_size(const PatternPass* whole, const Pattern* pat
 
 
 cdef inline Py_ssize_t patterns_size(const PatternPass* whole) noexcept nogil:
-    """Doubles of what `walk_shares` needs beside the workspace of a pattern."""
+    """Doubles that `walk_shares` needs in addition to the workspace of a pattern."""
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features
     return (seen_size(whole.layout, K, d) + true_size(whole.layout, K, d) + moments_size(whole.layout, K, d)
             + prepared_size(whole.layout, whole.layout, K, d))
@@ -115,7 +115,7 @@ cdef inline void walk_shares(
     Workspace* workspace,                          # IN, OUT its nodes
     bint accumulate,
 ) noexcept nogil:
-    """Pass over the rows of some shares of patterns; add up what they say of all columns, or write numbers of each."""
+    """Pass over the rows of some shares of patterns; add up their moments of all columns, or write numbers of each."""
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features, share, i
     cdef double* work = workspace.patterns
     cdef Seen seen = seen_in(work, whole.layout, K, d)
@@ -164,7 +164,7 @@ cdef inline void walk_pattern(
     else:
         prepare(&plan, seen.log_offset, seen.centres, seen.whiteners, pattern.origin, pattern.reach, whole.single,
                 pattern.scatter != NULL and sums != NULL and not plan.totals, whole.form, prepared)
-    if plan.allowed == NULL:                       # a mixture that knows no classes
+    if plan.allowed == NULL:                       # a mixture without classes
         rows.code = NULL
     if sums == NULL:
         rows.weight = NULL

@@ -42,7 +42,7 @@ cdef enum:
 
 
 cdef struct OwnErrors:
-    # Of rows that each have an error of their own: see `deconvolve.pxd`.
+    # The errors of rows that each have their own: see `deconvolve.pxd`.
     const double* errors        # (E, size) covariances of all columns, (d, d) or (d,), of which each row has one
     const double* covariances   # (n_all, n_triangle) of the components, of the columns of the rows
     const int* order            # (n_features,) these columns
@@ -50,7 +50,7 @@ cdef struct OwnErrors:
 
 
 cdef struct PassPlan:
-    # What all workers of one pass read.
+    # The inputs that all workers of one pass read.
     Py_ssize_t n_all            # components of the mixture
     Py_ssize_t n_components     # those that are looked at
     Py_ssize_t n_features
@@ -79,7 +79,7 @@ cdef struct PassPlan:
     bint skips_evidence         # nobody reads the log evidence of the pass
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     Kernel kernel
-    bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
+    bint common_scatter         # tied linear: the caller has Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
     const double* all_offsets   # (n_all,)
@@ -93,7 +93,7 @@ cdef struct PassPlan:
     const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
     const void* common_panels   # the tied whitener likewise, for common_quadratic
     const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`
-    const OwnErrors* own        # or NULL: whiteners say nothing
+    const OwnErrors* own        # or NULL; whiteners are not used
 
 
 cdef inline double limit_linear_double() noexcept nogil:
@@ -106,7 +106,7 @@ cdef inline double limit_linear_single() noexcept nogil:
 
 
 cdef inline double limit_centred_single(const PassPlan* plan) noexcept nogil:
-    """Of low rank, of all features: κ is the sum of what each may be at most, and loses as many digits as a mean."""
+    """In low rank κ sums what each feature may have at most, and loses as many digits as a mean."""
     return 1e4 * max(1.0, plan.n_features / 64. if is_low_rank(plan.layout) else 0)
 
 
@@ -135,7 +135,7 @@ cdef inline void choose_form(
     """Choose linear or centred, float32 or float64.
 
     float32 may do while κ is less than `single` times its limit: 0 is never, 1 is exact to what float32 rows hold.
-    Unless `form` is −1, its bit 0 asks for linear, bit 1 for float32.
+    Unless `form` is −1, its bit 0 selects linear, bit 1 float32.
     """
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
@@ -200,7 +200,7 @@ cdef inline double* tail_sums(const PassPlan* plan, double* sums) noexcept nogil
 
 
 cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of `ld` items beside a tile, for what tails make of it."""
+    """Rows of `ld` items after a tile, for the numbers of tails."""
     return 2 * plan.n_components if has_tails(plan) else 0
 
 

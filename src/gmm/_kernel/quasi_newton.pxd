@@ -54,7 +54,7 @@ from gmm._kernel.whitener cimport half_trace_of_noise
 
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
-    PATIENCE = 2              # accepted passes without negative curvature that a stop asks for
+    PATIENCE = 2              # accepted passes without negative curvature that a stop requires
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
@@ -88,7 +88,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
 # --------------------------------------------------------------------------------- judging a pass
 
 cdef inline double term_of(const State* state, const Estimate* mixture) noexcept nogil:
-    """What the objective adds to the log evidence of a mixture."""
+    """Return what the objective adds to the log evidence of a mixture."""
     return parameter_term(&state.family.objective, state.family.layout, state.family.K, state.family.d,
                           mixture)
 
@@ -96,7 +96,7 @@ cdef inline double term_of(const State* state, const Estimate* mixture) noexcept
 cdef inline bint accept_or_reject(State* state, const Moments* moments, double relative_rounding) noexcept nogil:
     """Return whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = (moments.log_evidence + term_of(state, next_mixture(state))) / moments.weight
-    # Of rows too far from all components the objective is −∞.
+    # With rows too far from all components, the objective is −∞.
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
@@ -329,7 +329,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     if not rows_per_mean(&state.family.objective) > 0:
         fewest = least_count(&state.tried)
     for k in range(K):
-        # What was left out may have lost all rows, but no more: the others would have more than there are.
+        # Components that were left out may have lost all rows, but no more: the others would have more than there are.
         left_out = state.plain.log_offset[k] == -INFINITY
         least = -1e-12 * state.held.weight if left_out else max(0.1 * state.held.counts[k], fewest)
         if not state.tried.counts[k] >= least:
@@ -348,7 +348,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     return True
 
 
-cdef inline void take_pass(
+cdef inline void add_pass(
     State* state,
     const Moments* moments, double relative_rounding, bint repair_empty,    # IN a pass of `next_mixture`
     double* record,                                # OUT bound, objective, remaining gain, whether it was accepted

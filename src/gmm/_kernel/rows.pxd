@@ -1,4 +1,4 @@
-"""Rows as a pass sees them: where they lie, and where it writes what is asked of each."""
+"""Rows as a pass sees them: where they lie, and where it writes the results of each."""
 from gmm._kernel.checks cimport expect
 
 ctypedef fused data:
@@ -7,7 +7,7 @@ ctypedef fused data:
 
 
 cdef struct Rows:
-    # What a pass reads of the data and writes of every row; NULL where there is none.
+    # The data that a pass reads, and the results that it writes of every row; NULL where there is none.
     const void* values
     bint single                 # `values` are floats, else doubles
     Py_ssize_t n

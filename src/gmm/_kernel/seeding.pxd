@@ -1,4 +1,4 @@
-"""What starts need of rows: the distinct rows with their weights, and the seeds of k-means.
+"""Rows for starts: the distinct rows with their weights, and the seeds of k-means.
 
 Seeds are drawn by greedy weighted D² sampling (Arthur & Vassilvitskii 2007; the greedy variant of their section 5): of
 several rows drawn by their distance to the nearest seed so far, the one that lowers the sum of distances most.

@@ -180,5 +180,5 @@ cdef inline double count_of(const State* state, const double* vector, Py_ssize_t
 
 
 cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
-    """What the next pass measures."""
+    """Return the mixture that the next pass measures."""
     return &state.trial if state.trying or state.n_passes == 0 else &state.plain

@@ -1,4 +1,4 @@
-"""What the accelerated solver asks of states, whatever the layout: from mixtures and passes, and back to mixtures."""
+"""Conversions of states of the accelerated solver, for any layout: from mixtures and passes, and back to mixtures."""
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate

@@ -9,7 +9,7 @@ from gmm._kernel.plan cimport PassPlan, crosses, has_tails, is_left_out, n_tails
 from gmm._kernel.tails cimport reduce_to_normal
 
 cdef enum:
-    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
+    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm starts threads from 6 on
 
 
 cdef inline void unpack_moments(

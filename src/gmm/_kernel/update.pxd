@@ -98,7 +98,7 @@ cdef inline void start_update(
     cdef const unsigned char* fixed = fixed_of(family, before, MEANS)
     choose_tails(&family.objective, family.K, moments, out.tails)
     for k in range(family.K):
-        # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
+        # A component without rows must not divide by zero: its mean stays, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))
         for j in range(family.d):
             out.means[k * family.d + j] = step_of(moments, k, j, family.d)
@@ -186,7 +186,7 @@ cdef inline void divide(
 
 
 cdef inline double positive(double x) noexcept nogil:
-    """Replace a negative variance, which rounding leaves, by 0; NaN stays."""
+    """Replace a negative variance, an effect of rounding, by 0; NaN stays."""
     return 0 if x < 0 else x
 
 
@@ -222,14 +222,14 @@ cdef inline void raise_ridges(
     double* extra,                                 # scratch, a number for each covariance
     Estimate* out,                                 # IN what the steps before wrote, OUT
 ) noexcept nogil:
-    """Let covariances that rounding leaves singular have more than the ridge, if that helps."""
+    """Add more than the ridge to covariances that rounding made singular, if that helps."""
     cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), n = n_matrices(layout, K)
     cdef Py_ssize_t start = 0, end = n, i, m
     cdef double scale, most
     memset(extra, 0, n * sizeof(double))
     while first_singular(out.log_determinants, n) >= 0:
-        if family.constraint == NULL:              # else it is not told whose covariance it is: raise all of them
+        if family.constraint == NULL:              # else it is unknown whose covariance it is: raise all of them
             start = first_singular(out.log_determinants, n)
             end = start + 1
         estimate_covariances(moments, family, before, 0, n, out)

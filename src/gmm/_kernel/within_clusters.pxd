@@ -18,9 +18,9 @@ cdef enum:
     ROWS_OF_MANY = 2          # … for each again
     N_METRICS = 5             # one after the other, …
     ROUGH = 3                 # … of which so many are of some blocks, as many at least
-    COUNTED = 256             # pairs that tell how near the nearest are
+    COUNTED = 256             # pairs that show how near the nearest are
     ROUNDING = 1000000        # times that of a square
-    NARROWEST = 1000000       # times less variance than in all columns is not told apart in a direction
+    NARROWEST = 1000000       # times less variance than in all columns is not distinguished in a direction
 
 
 cdef struct Pairs:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._em import SLICE
-from gmm._kernel.mstep import MixtureFamily, cached_property, itself
+from gmm._kernel.mstep import MixtureFamily, cached_property, identity
 from gmm._passes.solver import GainBelow
 from gmm._rows.sources import LOOK_UP, ArraySource, Source, chunks_in_order
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -264,7 +264,7 @@ class EStep:
         self._total_scatter: Array | None = None
         self._tables: dict[Layout, list[_em.ObservedRows]] = {}
 
-    __enter__ = itself
+    __enter__ = identity
 
     def __exit__(
         self,

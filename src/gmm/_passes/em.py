@@ -293,12 +293,12 @@ class QuasiNewton(Ascent):
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
-        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
+        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.add_pass` does."""
         objective, state = self.problem.objective, self.working
         mixture = WhitenedMixture(objective.model.layout, *state.next(), objective.noise)
         statistics, rounding = self.e_step.rounded(mixture)
         with blas_alone(state.work):
-            return state.take(statistics, rounding, repair_empty=self.repair_empty)
+            return state.add_pass(statistics, rounding, repair_empty=self.repair_empty)
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -353,7 +353,7 @@ class SolverRun(Run):
 
     result = property(left, doc="The current mixture and the passes so far, as a value.")
 
-    def tell(self, record: Sequence[float], before: float | None) -> bool:
+    def report(self, record: Sequence[float], before: float | None) -> bool:
         """Tell the callback of the last pass; return whether it ends the run."""
         assert self.callback is not None  # else nobody is told
         bound, _, remaining, accepted, seconds = record
