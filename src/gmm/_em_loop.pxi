@@ -288,7 +288,7 @@ cdef class Loop:
     def of_one(self):
         """Return the statistics of all rows as one component, about the origin; None where a pass is above the limit.
 
-        Its plan is its own: the others may ask for the scatter of the rows.
+        It has its own plan, as the other one may require the scatter of the rows.
         """
         if self.observed is not None:
             return None

@@ -474,7 +474,7 @@ cdef class Clusters:
     cdef ViewMetric metric                # that of the view, which points into these
     cdef double spread                    # root mean square of a feature of y about the centres
     cdef double[:, ::1] seen, points      # centres in the coordinates of the view, and in those of x
-    cdef bint rests                       # whether a pass has moved no centre
+    cdef bint converged                   # whether a pass has moved no centre
     cdef int number, part                 # of the view, and of its rows
     cdef readonly double tightness
 
@@ -500,15 +500,15 @@ cdef class Clusters:
         cdef double* before = workspace + 2 * K + moments_size(SPHERICAL, K, d)
         try:
             moments = moments_in(workspace + 2 * K, K, d)
-            for _ in range(0 if self.rests else n_passes):
+            for _ in range(0 if self.converged else n_passes):
                 memcpy(before, &self.seen[0, 0], K * d * sizeof(double))
                 fill_whiteners(SPHERICAL, K, d, 1 / self.spread, workspace + K)
                 rows.assign(scratch, K, SPHERICAL, SPHERICAL, workspace, &self.seen[0, 0], workspace + K,
                             rows.single_limit, &moments)
                 move_to_means(&moments, K, d, &self.seen[0, 0])
                 self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
-                self.rests = memcmp(before, &self.seen[0, 0], K * d * sizeof(double)) == 0
-                if self.rests:
+                self.converged = memcmp(before, &self.seen[0, 0], K * d * sizeof(double)) == 0
+                if self.converged:
                     break
         finally:
             PyMem_Free(workspace)
@@ -829,7 +829,7 @@ cdef class Race:
     cdef int n_candidates, n_of_view, n_lloyd
     cdef Py_ssize_t n_seeding, n_of_part
     cdef bint of_many                     # candidates are the tightest of each view
-    cdef bint all_run_on                  # not the best of each view: for parts and for classes few passes say less
+    cdef bint all_run_on                  # not the best of each view: for parts and for classes few passes predict less
 
     def __cinit__(
         self, families, moments, views, list parts not None, CandidateRows rows, const double[:, ::1] uniforms, *,

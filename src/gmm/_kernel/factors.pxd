@@ -297,7 +297,7 @@ cdef inline void set_least(
 
 
 cdef inline void first_noise(Analysis* a) noexcept nogil:
-    """Begin with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
+    """Start with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
     cdef Py_ssize_t d = a.d, j
     cdef double factor = 0
     for j in range(d):
@@ -310,7 +310,7 @@ cdef inline void first_noise(Analysis* a) noexcept nogil:
 
 
 cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
-    """Begin with other shares, as far down as a thousandth."""
+    """Start with other shares, as far down as a thousandth."""
     cdef Py_ssize_t d = a.d, j
     for j in range(d):
         state[0] = 1664525u * state[0] + 1013904223u               # Numerical Recipes' generator

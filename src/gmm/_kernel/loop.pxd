@@ -221,7 +221,7 @@ cdef inline Py_ssize_t run_quasi_newton(
     double* records,                               # IN (n, COLUMNS) of earlier passes; OUT with these
     Py_ssize_t n,
 ) noexcept nogil:
-    """Run the accelerated solver until it has converged, is stuck or rests, or for `at_most` passes; return all."""
+    """Run the accelerated solver until it has converged, is stuck or pauses, or for `at_most` passes; return all."""
     cdef Py_ssize_t most = n + inputs.at_most, i
     cdef double* record
     cdef const Estimate* mixture

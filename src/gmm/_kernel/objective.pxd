@@ -1,6 +1,6 @@
 """The objective of an update: the only place that depends on whether the parameters have a prior or a posterior.
 
-With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective says
+With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective defines
 
 | | likelihood | posterior (MAP) | evidence bound | function |
 | --- | --- | --- | --- | --- |
@@ -23,7 +23,7 @@ N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with 
 W_kᵀ W_k = Σ_k⁻¹. Here c is ν_0, and the scatter Λ of the table is the inverse of the prior's scale; where all
 components share a covariance, both are K times as much, and ν_k is a K-th of the divisor. A layout restricts the
 posterior, never the prior, so all of them are one model, and the Wishart's functions are those of d features. A
-mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.  Beside noise, whose
+mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.  With noise, whose
 share τ has a uniform prior and the posterior Beta(1 + n_0, 1 + n − n_0), π_k are shares of the rest: E log (1 − τ) is
 added to E log π_k.
 """

@@ -7,7 +7,7 @@ logarithms and roots are concave, the mean of these factors bounds the objective
 tan ψ = Σ r / Σ h, is a descent.
 
 One update turns every plane once, first from the axes of the pooled covariance or, if they are better, from the
-features: a climb maximises over its passes what that leaves.
+features: a climb maximises the rest over its passes.
 """
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, atan2, cos, exp, fabs, isfinite, log, log1p, sin, sqrt
