@@ -21,7 +21,12 @@ PLACES = {
     "gmm._estimators.conditional": "conditional=.",
     "gmm._estimators.contract": "names_of_features",
     "gmm._estimators.criteria": "CRITERIA criteria=. title",
-    "gmm._estimators.fitted": "fitted=. fitted_parameters record_of source_to_fit state_of summary_of",
+    "gmm._estimators.attributes": "fitted_parameters record_of",
+    "gmm._estimators.classes": "check_labels",
+    "gmm._estimators.fitted": "fitted=.",
+    "gmm._estimators.request": "source_to_fit",
+    "gmm._estimators.saved": "state_of",
+    "gmm._estimators.summary": "summary_of",
     "gmm._estimators.outcome": "progress=.",
     "gmm._estimators.scorer": "Scorer",
     "gmm._exceptions": "ConvergenceWarning InvalidParameterError WARNINGS raisable",
@@ -77,7 +82,6 @@ PLACES = {
     "gmm._uses.standard_errors": "standard_errors=.",
     "gmm._validation.column_notes": "column_notes=. copies",
     "gmm._validation.combinations": "EXCLUSIONS",
-    "gmm._validation.given": "check_labels",
     "gmm._validation.parameters": "OPTIONS",
     "gmm._validation.rows": "as_rows",
     "gmm._validation.scalars": "check_real check_whole",
@@ -87,7 +91,6 @@ PLACES = {
         "CLASSIC COVARIANCE_TYPES LIMITED PARSIMONIOUS covariance=. covariance_model factor_model "
         "same_as with_other_factors"
     ),
-    "gmm._values.errors": "RowErrors",
     "gmm._values.layouts": (
         "DIAGONAL FULL LowRank SPHERICAL SingularMatrixError TIED layout_with_code layouts=. low_rank"
     ),
@@ -97,7 +100,7 @@ PLACES = {
     "gmm._values.priors": "ConjugatePrior FLAT VariationalPrior",
     "gmm._values.statistics": "SufficientStatistics",
     "gmm._values.tails": "StudentTails",
-    "gmm._values.weights": "ALL_UNKNOWN KnownClasses",
+    "gmm._values.row_data": "ALL_UNKNOWN KnownClasses RowErrors",
     "gmm._values.whitened": "WhitenedMixture",
     "gmm._versions": "EXTRAS",
 }

@@ -52,8 +52,8 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.row_data import ALL_UNKNOWN, KnownClasses, weighed, weights_of
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, weighed, weights_of
 from gmm._values.whitened import WhitenedMixture
 
 Clusterings = dict[tuple[Any, ...], list[Clusters]]

@@ -23,8 +23,8 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn
 from gmm._values.parameters import MixtureParameters
+from gmm._values.row_data import ALL_UNKNOWN, KnownClasses
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 from gmm._values.whitened import WhitenedMixture
 
 AT_LIMIT = "max_iter reached"  # begins the reason of a run that made all passes that it may

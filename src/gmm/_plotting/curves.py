@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from gmm._em import CandidateRows
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
 from gmm._fitting.hierarchy import Hierarchy

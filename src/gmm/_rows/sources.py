@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, identity, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
-from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+from gmm._values.row_data import ALL_UNKNOWN, NO_ERRORS, KnownClasses, RowErrors, in_full, weights_of
 
 _Found = TypeVar("_Found")
 

@@ -28,8 +28,8 @@ import numpy as np
 from gmm._blas import single_threaded_blas
 from gmm._em import LOWERED, StopTarget
 from gmm._estimators import criteria
-from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import set_fitted
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, DegeneracyRule, Resolution

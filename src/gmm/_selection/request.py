@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.fitted import check_features, settings_of, stored_beside
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.request import check_features, check_ridge, settings_of, stored_beside
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import DegeneracyRule
 from gmm._fitting.fit import COMPARISON_DEFAULTS
@@ -454,7 +454,7 @@ def check_cells(
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.survey.n_used:,}{weighted}"
         )
-    given.check_ridge(template.reg_covar, source.survey.weight)
+    check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         given.check_limits(template, covariance_model(name), max(counts))
     given.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.attributes import fitted_parameters, record_of
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
-from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes, ill_defined
+from gmm._estimators.saved import from_state, states_of
+from gmm._estimators.summary import summary_of
 from gmm._lazy import reduced_at_home
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.request import Key, kind_of

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import noise_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import one_warning, warn_of_light_rows
+from gmm._estimators.request import noise_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
