@@ -37,7 +37,7 @@ ROOMS = {
         | formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
-    **dict.fromkeys(("_frozen", "api", "_em", "_em_loop", "_em_race", "_em_starts"), ""),
+    **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance noise row_data
         statistics tails | layouts
@@ -90,6 +90,8 @@ EXTRAS = {
 
 def module_of(path):
     """Return the name of a source file's module below the package; "gmm" for the package itself."""
+    if path.suffix == ".pxi":
+        return "_em"  # which includes them all
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__") or "gmm"
 
