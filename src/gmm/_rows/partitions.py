@@ -108,7 +108,7 @@ def pass_sums(plan: _em.Plan, reader: PartitionReader, number: int, partition: A
     if not n_lanes:
         return 0.0
     scratch = _em.Scratch()
-    plan.begin(scratch, source.n_rows)
+    plan.start(scratch, source.n_rows)
     plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
     return plan.sums(scratch)
 
