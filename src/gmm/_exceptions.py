@@ -61,6 +61,7 @@ _TEXTS: dict[type[Warning], dict[str, str]] = {
         "all noise": "Noise took all rows: give it a box that is not much smaller than that of the rows.",
         "no rows": "Some components have no rows: use fewer, at most as many as there are distinct rows.",
         "lost rows": "Some components lost all rows and were restarted: try fewer components or another start.",
+        "equal": "Some components are equal: begin at other means or responsibilities, or use fewer components.",
         "few rows": "The first block has fewer rows than the mixture has parameters: begin with more or a prior.",
     },
     UserWarning: {
