@@ -263,15 +263,6 @@ class ArraySource(Source):
         return self.rows.take(indices, axis=0)  # several times faster than an index
 
 
-def informative(source: Any) -> Any:
-    """Return the rows that say something: of rows with gaps, those with a value and a weight.
-
-    Others, among which sums are rounded otherwise, then change no bit.
-    """
-    is_some = source.patterns and source.survey.n_used < source.n_rows
-    return source.where(source.weights > 0) if is_some else source
-
-
 def fingerprint(source: Any) -> str:
     """Return the digest of all rows, weights and errors, the same for equal rows from any source."""
     if source.place == "elsewhere":

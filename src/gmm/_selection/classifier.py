@@ -26,7 +26,7 @@ from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
 from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
-from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
+from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Ending, Selection, statuses
 from gmm._selection.search import fitted_apart
@@ -501,7 +501,7 @@ class MixtureClassifier(Estimator):
         with one_warning(*_OF_ALL):
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
-                    searches.append(fitted_apart(informative(part), numbers, types, self._settings()))
+                    searches.append(fitted_apart(part, numbers, types, self._settings()))
                 except ValueError as error:
                     raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [
