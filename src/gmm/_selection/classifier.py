@@ -62,7 +62,7 @@ _COLLAPSED = (
 
 def one_column(y: Any) -> Any:
     """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
-    values = np.ma.asarray(y)
+    values: Any = np.ma.asarray(y, None if hasattr(y, "dtype") else object)  # lists may differ in length
     if values.ndim != 2 or values.shape[1] != 1:
         return y
     warn("column of classes")

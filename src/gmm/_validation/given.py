@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from math import inf
 from sys import float_info
@@ -533,7 +534,7 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     table = np.zeros((len(PARTS), n_components), bool)
     for row, name in zip(table, PARTS, strict=True):
         value = fixed.get(name, False)
-        mask = np.asarray(value)
+        mask = as_array(value, f"fixed {name}") if isinstance(value, list | tuple) else np.asarray(value)
         if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
             raise ValueError(
                 f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
@@ -611,7 +612,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     """
     share = noise
     if not isinstance(noise, bool):
-        if np.ndim(noise) > 0:
+        if isinstance(noise, list | tuple) or np.ndim(noise) > 0:
             return Noise(*check_box(noise, "noise", n_features), _SHARE)
         share = np.asarray(noise).item()
     if share is False:
@@ -774,7 +775,8 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
         has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
     entries = values[has_class]
     if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
-        entries = np.array(entries.tolist())
+        with suppress(ValueError):  # of lists, which differ in length
+            entries = np.array(entries.tolist())
     for value in entries.tolist() if entries.dtype.kind in "ufO" else ():
         if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
             raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
