@@ -248,6 +248,22 @@ def check_assigned(
     return mixture if before is None else mixture.with_other(tails=before.tails)
 
 
+def check_sorted_once(name: str, values: FloatArray, present: NDArray[Any], used: str) -> None:
+    """Check that assigned values of components do not sort those which follow from others that were `used`.
+
+    Raises
+    ------
+    ValueError
+        If they are the present ones in another order.
+    """
+    ours, theirs = (np.unique(each.reshape(len(each), -1), axis=0) for each in (values, present))
+    if not np.array_equal(values, present) and np.array_equal(ours, theirs):
+        raise ValueError(
+            f"{name}_ were sorted after {used}_ were, and the mixture was used in between, from when {name}_ had the "
+            f"new order. Sort both before the mixture is used, or {used}_ alone."
+        )
+
+
 def _covariances(name: str, values: FloatArray, K: int, d: int, model: CovarianceModel) -> Floats:
     """Return the covariances that covariances, precisions or factors of precisions, which a name says, give."""
     if name == "covariances":
