@@ -100,7 +100,7 @@ class FittedMixture(Estimator):
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _mixture: MixtureParameters | None = None
     # Arrays that were read or assigned, what they held at the last use, None before it, and whether they were assigned.
-    _public: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None, bool]] = MappingProxyType({})
+    _public: Mapping[str, tuple[NDArray[Any], bytes | None, bool]] = MappingProxyType({})
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
 
@@ -735,7 +735,7 @@ class FittedMixture(Estimator):
         if self._variational or mixture.noise or np.ndim(mixture.tails.degrees):
             return own
         public: dict[str, Any] = vars(self).setdefault("_public", {})
-        return public.setdefault(name, (own.copy(), own, False))[0]
+        return public.setdefault(name, (own.copy(), own.tobytes(), False))[0]
 
     def _assign(self, name: str, values: ArrayLike) -> None:
         if self._mixture is not None:
@@ -750,7 +750,7 @@ class FittedMixture(Estimator):
         if not self._public:
             return self._mixture
         read = tuple(self._public.items())
-        changed = {name: array for name, (array, own, _) in read if own is None or not np.array_equal(array, own)}
+        changed = {name: array for name, (array, own, _) in read if own != array.tobytes()}
         if not changed or not self.__sklearn_is_fitted__():
             return self._mixture
         before = None if self._mixture is None else self._mixture.whole()
@@ -766,7 +766,7 @@ class FittedMixture(Estimator):
             vars(self).pop(name, None)
         last = [(name, array, assigned or name in changed) for name, (array, _, assigned) in read]
         stale = others if spreads else ()
-        self._public = {name: (array, array.copy(), assigned) for name, array, assigned in last if name not in stale}
+        self._public = {name: (array, array.tobytes(), assigned) for name, array, assigned in last if name not in stale}
         self._mixture = mixture
         if "n_features_in_" not in vars(self):
             contract.record_features(self, mixture.n_features, None)
