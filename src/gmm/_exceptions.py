@@ -166,14 +166,19 @@ def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:
 
 
 def answer_of(function: Callable[..., Any], *arguments: Any, name: str, hint: str) -> Any:
-    """Call a function of the user, whose StopIteration a generator on the way would take for its own.
+    """Call a function of the user, whose warnings are its own.
+
+    A generator on the way would take its StopIteration for its own, too.
 
     Raises
     ------
     RuntimeError
         In place of StopIteration, with the function's name and what to do.
     """
+    token = FOUND.set(None)
     try:
         return function(*arguments)
     except StopIteration as error:
         raise RuntimeError(f"{name} raised StopIteration: {hint}") from error
+    finally:
+        FOUND.reset(token)
