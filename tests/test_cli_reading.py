@@ -547,6 +547,14 @@ def test_what_programs_write_is_read(kind, how, tmp_path):
     np.testing.assert_allclose(means, [[np.mean(column) for column in values.values()]])
 
 
+@pytest.mark.parametrize("n", [40, 150_000])
+def test_empty_rows_at_the_end_are_noted(n, tmp_path):
+    path = written(tmp_path / "t.csv", "a;b", [*(f"{i};{i % 7}" for i in range(n)), ";", " ;", ""])
+    (rows, notes) = warned(gmm.open_rows, path)
+    assert rows.n_rows == n
+    assert notes[0] == f"{path}: 2 rows at the end without a value are left out"
+
+
 def test_a_total_is_left_out_and_noted(tmp_path):
     X = np.column_stack([A, B, A * B])
     for last, noted in (
