@@ -600,8 +600,8 @@ def test_rows_made_of_others_are_left_out_or_of_blocks_refused(kind, how, tmp_pa
 
 def test_words_of_totals_may_be_names(tmp_path):
     """As of petrol stations, people, states."""
-    for name, other in (("Total", "Total"), ("Max", "Ann"), ("SD", "NY")):
-        lines = formed("{},{},{}", [other, "BP"] * 19 + [other, name])
+    for *names, other in (("Total", "Total"), ("Max", "Ann"), ("SD", "NY"), ("Min", "Max", "Ann"), ("max", "SD", "a")):
+        lines = formed("{},{},{}", [other, "BP"] * 18 + [other, "BP", other, "BP"][len(names) :] + names)
         assert fitted(written(tmp_path / "t.csv", "who,a,b", lines))[1] == [[A.mean(), B.mean()]]
 
 
