@@ -61,6 +61,7 @@ _TEXTS: dict[type[Warning], dict[str, str]] = {
         "all noise": "Noise took all rows: give it a box that is not much smaller than that of the rows.",
         "no rows": "Some components have no rows: use fewer, at most as many as there are distinct rows.",
         "lost rows": "Some components lost all rows and were restarted: try fewer components or another start.",
+        "equal": "Some components are equal: begin at other means or responsibilities, or use fewer components.",
         "few rows": "The first block has fewer rows than the mixture has parameters: begin with more or a prior.",
     },
     UserWarning: {
@@ -165,14 +166,19 @@ def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:
 
 
 def answer_of(function: Callable[..., Any], *arguments: Any, name: str, hint: str) -> Any:
-    """Call a function of the user, whose StopIteration a generator on the way would take for its own.
+    """Call a function of the user, whose warnings are its own.
+
+    A generator on the way would take its StopIteration for its own, too.
 
     Raises
     ------
     RuntimeError
         In place of StopIteration, with the function's name and what to do.
     """
+    token = FOUND.set(None)
     try:
         return function(*arguments)
     except StopIteration as error:
         raise RuntimeError(f"{name} raised StopIteration: {hint}") from error
+    finally:
+        FOUND.reset(token)

@@ -228,7 +228,8 @@ cdef int view_of(array, str name, str wanted, int flags, Py_buffer* view) except
             return 0
         except (BufferError, ValueError) as error:
             raise ValueError(f"expected {name} to be {wanted}, got {described(array)}: {error}") from None
-    raise TypeError(f"expected {name} to be {wanted}, got {described(array)}")
+    remedy = ": pass numpy.asarray(X, float)" if name == "X" else ""
+    raise TypeError(f"expected {name} to be {wanted}, got {described(array)}{remedy}")
 
 
 cdef inline bint holds(const Py_buffer* view, const char* kinds, Py_ssize_t size) noexcept:

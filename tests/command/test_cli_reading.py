@@ -543,6 +543,14 @@ def test_what_programs_write_is_read(kind, how, tmp_path):
     np.testing.assert_allclose(means, [[np.mean(column) for column in values.values()]])
 
 
+@pytest.mark.parametrize("n", [40, 150_000])
+def test_empty_rows_at_the_end_are_noted(n, tmp_path):
+    path = written(tmp_path / "t.csv", "a;b", [*(f"{i};{i % 7}" for i in range(n)), ";", " ;", ""])
+    (rows, notes) = warned(gmm.open_rows, path)
+    assert rows.n_rows == n
+    assert notes[0] == f"{path}: 2 rows at the end without a value are left out"
+
+
 def test_a_total_is_left_out_and_noted(tmp_path):
     X = np.column_stack([A, B, A * B])
     for last, noted in (
@@ -588,8 +596,8 @@ def test_rows_made_of_others_are_left_out_or_of_blocks_refused(kind, how, tmp_pa
 
 def test_words_of_totals_may_be_names(tmp_path):
     """As of petrol stations, people, states."""
-    for name, other in (("Total", "Total"), ("Max", "Ann"), ("SD", "NY")):
-        lines = formed("{},{},{}", [other, "BP"] * 19 + [other, name])
+    for *names, other in (("Total", "Total"), ("Max", "Ann"), ("SD", "NY"), ("Min", "Max", "Ann"), ("max", "SD", "a")):
+        lines = formed("{},{},{}", [other, "BP"] * 18 + [other, "BP", other, "BP"][len(names) :] + names)
         assert fitted(written(tmp_path / "t.csv", "who,a,b", lines))[1] == [[A.mean(), B.mean()]]
 
 

@@ -60,6 +60,37 @@ def test_components_sorted_in_any_order_of_assignment_are_the_same_mixture(K, co
     np.testing.assert_allclose(mixture.predict_proba(groups()), responsibilities, atol=0.01)
 
 
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied", "ppca1"])
+def test_components_sorted_with_uses_in_between_are_the_same_mixture_or_refused(K, covariance_type):
+    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(groups())
+    expected, before, order = mixture.score_samples(groups()), pickle.dumps(mixture), np.roll(np.arange(K), 1)
+    n_refused = 0
+    for names, used in itertools.product(itertools.permutations(ASSIGNABLE), [*np.eye(4), *np.tri(4)]):
+        mixture = pickle.loads(before)
+        try:
+            for name, is_used in zip(names, (*used, 1), strict=True):
+                setattr(mixture, name, components_of(mixture, name, order))
+                scores = mixture.score_samples(groups()[:9]) if is_used else None
+        except ValueError as error:
+            assert "sorted after" in str(error)  # noqa: PT017
+            n_refused += 1
+        else:
+            np.testing.assert_allclose(scores, expected[:9], rtol=1e-9)
+    assert (n_refused > 0) == (covariance_type != "tied")
+    mixture = pickle.loads(before)
+    mixture.covariances_[:] = components_of(mixture, "covariances_", order)
+    mixture.predict(groups())
+    mixture.precisions_ = components_of(mixture, "precisions_", order)
+    if covariance_type != "tied":
+        refused("precisions_ were sorted after covariances_ were", mixture.predict, groups())
+    mixture = pickle.loads(before)
+    for _ in range(2):  # sorted again by another number
+        for name in ("covariances_", "means_", "weights_"):
+            setattr(mixture, name, components_of(mixture, name, order))
+        np.testing.assert_allclose(mixture.score_samples(groups()), expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("covariance_type", CLASSIC)
 def test_what_was_not_assigned_is_as_it_was_until_the_mixture_is_used(covariance_type):
     mixture = a_mixture(covariance_type)

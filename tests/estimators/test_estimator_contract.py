@@ -104,6 +104,22 @@ def test_a_fit_warns_once_and_keeps_what_it_found():
     assert mixture().fit(ROWS).remarks_ == {}
 
 
+@pytest.mark.parametrize("given", ["callback", "init_params", "blocks", "search"])
+def test_what_a_function_of_the_user_warns_of_is_no_remark_of_the_fit_around_it(given):
+    def doubtful(*_):
+        mixture(max_iter=1, init_params="random", reg_covar=1e-9).fit(DOUBTFUL)
+
+    fits = {
+        "callback": lambda: mixture().fit(ROWS, callback=doubtful),
+        "init_params": lambda: mixture(init_params=lambda *_: doubtful() or np.tile(np.eye(2), (40, 1))).fit(ROWS),
+        "blocks": lambda: mixture().fit(gmm.open_rows(lambda: doubtful() or [ROWS])),
+        "search": lambda: gmm.select(ROWS, 2, "full", callback=doubtful).best,
+    }
+    with pytest.warns(gmm.ConvergenceWarning, match="did not converge"):
+        outer = fits[given]()
+    assert outer.remarks_ == {}
+
+
 def test_a_loop_over_tables_shows_each_cause_once():
     rng, tables = np.random.default_rng(0), [DOUBTFUL, np.random.default_rng(1).integers(0, 3, (60, 2))]
     with warnings.catch_warnings(record=True, action="default") as caught:

@@ -249,6 +249,7 @@ def test_steps_are_those_of_the_twin(name, fixed, decay):
         given = after
 
 
+@pytest.mark.filterwarnings("ignore:Some components are equal")  # EEE beside the fixed mean
 @pytest.mark.parametrize(
     ("name", "how"),
     [(name, {"prior": PRIOR}) for name in PARSIMONIOUS]

@@ -12,7 +12,7 @@ import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, mstep, sampled
 from inside import starts as initialization
-from tables import noted, parameters, refused
+from tables import noted, parameters, refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -451,3 +451,37 @@ def test_a_start_with_one_good_partition_is_good_enough_without_a_ridge():
         with suppress(ValueError):
             n_fitted += GaussianMixture(7, reg_covar=0, random_state=seed).fit(load_iris().data).n_iter_ > 0
     assert n_fitted >= 11  # scikit-learn: 13; one partition alone: half of them
+
+
+EQUAL = {
+    "parameters": {"means_init": [[0.0, 0], [0, 0]], "weights_init": [0.3, 0.7], "precisions_init": [np.eye(2)] * 2},
+    "responsibilities": {"init_params": np.full((150, 2), [0.3, 0.7])},
+}
+
+
+@pytest.mark.parametrize("how", [{}, {"tails": "t"}, {"noise": True}, {"missing": "em"}, {"acceleration": None}])
+@pytest.mark.parametrize("start", EQUAL)
+def test_components_that_begin_equal_and_stay_so_are_reported(start, how):
+    rows = ROWS.copy()
+    if "missing" in how:
+        rows[::7, 0] = np.nan
+    model, notes = warned(GaussianMixture(2, **EQUAL[start], **how).fit, rows)
+    assert "Components 0, 1 are equal" in " ".join(notes)
+    assert "n_components=1 gives the same density" in model.remarks_["equal"]
+
+
+@every_type
+def test_three_of_four_components_that_begin_equal_are_reported(covariance_type):
+    of_factors = {"n_factors": 1} if covariance_type in reference.OF_FACTORS else {}
+    shares = (GROUPS[:, None] == [0, 1, 1, 1]) + 0.0
+    shares = np.where(shares.any(axis=1, keepdims=True), shares / shares.sum(axis=1, keepdims=True).clip(1), 0.25)
+    start = {"covariance_type": covariance_type, "init_params": shares}
+    model, _ = warned(GaussianMixture(4, **start, **of_factors).fit, ROWS)
+    assert "n_components=2 gives" in model.remarks_["equal"]
+
+
+def test_components_with_one_mean_but_other_covariances_are_not_equal():
+    precisions = [np.linalg.inv([[1.0, c], [c, 1.0]]) for c in (0.5, -0.5)]
+    fixed = {"means": True, "covariances": True}
+    start = {"means_init": np.zeros((2, 2)), "precisions_init": precisions, "fixed": fixed}
+    assert "equal" not in GaussianMixture(2, **start).fit(ROWS).remarks_

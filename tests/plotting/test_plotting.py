@@ -522,6 +522,17 @@ def test_the_callers_dark_axes_show_the_message(plot, d, style):
     assert all(sum(ground.get_facecolor()[:3]) < 0.1 for ground in grounds)
 
 
+@each_plot
+def test_a_legend_does_not_cover_the_callers_small_axes(plot):
+    for n, is_visible in ((1, True), (4, False)):
+        ax = plt.subplots(n, n, squeeze=False)[1][0, 0]
+        plot(*with_rows(), ax=ax)
+        legend = ax.get_legend()
+        assert legend.get_visible() == is_visible
+        covered, panel = legend.get_window_extent(), ax.get_window_extent()
+        assert (covered.width * covered.height < panel.width * panel.height / 4) == is_visible
+
+
 @pytest.mark.parametrize("thin", [0.3, 1e-2, 1e-4])
 def test_regions_hold_their_share_however_alike_two_columns_are(thin):
     covariance = 1 + thin**2 * np.eye(2)

@@ -164,18 +164,31 @@ def test_a_block_that_is_not_as_declared_is_refused(rows, weights, told):
 def test_what_a_source_gives_in_place_of_its_rows_is_named():
     fit = GaussianMixture(1).fit
     refused("expected a Block as block 1 of the blocks, got ndarray", fit, Given(None), error=TypeError)
-    refused(
-        "expected a source of float32 or float64 rows, got int64",
-        fit,
-        ArraySource(np.ones((9, 2), np.int64)),
-        error=TypeError,
-    )
+    integers = Listed(ROWS)
+    integers.dtype = np.dtype(np.int64)
+    refused("expected a source of float32 or float64 rows, got int64", fit, integers, error=TypeError)
     refused("expected chunks of all 9001 rows of the source, got the first 9000", fit, Listed(ROWS, N + 1))
     given = Listed(ROWS)
     given.chunks = lambda lane_rows=1: iter([Chunk(0, ROWS.tolist(), None)])
     refused(r"shape \(9000, 3\) in a chunk, got a list", fit, given)
     given.chunks = lambda lane_rows=1: iter([ROWS])
     refused("expected a Chunk of the source, got ndarray", fit, given, error=TypeError)
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "told"),
+    [
+        (ROWS.tolist(), None, "array (n, d) of float32 or float64, got [["),
+        (ROWS.astype(int), None, "of float32 or float64, got ndarray of shape (9000, 3): gmm.sources.checked_rows"),
+        (ROWS[:, 0], None, "array (n, d) of float32 or float64, got ndarray of shape (9000,)"),
+        (np.ma.array(ROWS), None, "got MaskedArray of shape"),
+        (ROWS, [1.0] * N, "weights of shape (9000,) in an array of float64, got [1.0"),
+        (ROWS, np.ones(N, int), "weights of shape (9000,) in an array of float64, got ndarray"),
+        (ROWS, np.ones(5), "weights of shape (9000,) in an array of float64, got ndarray of shape (5,)"),
+    ],
+)
+def test_an_array_source_of_anything_but_arrays_is_refused(rows, weights, told):
+    refused(re.escape(told), ArraySource, rows, weights, error=TypeError)
 
 
 def test_columns_of_a_table_hold_single_values(tmp_path):

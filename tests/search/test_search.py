@@ -60,13 +60,18 @@ def same_table(one, other):
 # --- Laws ---------------------------------------------------------------------------------------
 
 
+GAPPY = np.where(np.random.default_rng(0).random(ROWS.shape) < 0.05, np.nan, ROWS)
+SOME = (np.random.default_rng(2).random(len(ROWS)) < 0.8).astype(float)
 SOURCES = {
     "rows": (ROWS, {}, {}),
     "float32": (ROWS.astype(np.float32), {}, {}),
     "weights": (ROWS, {"sample_weight": np.random.default_rng(0).uniform(0, 2, len(ROWS))}, {}),
-    "gaps": (np.where(np.random.default_rng(0).random(ROWS.shape) < 0.05, np.nan, ROWS), {}, {"missing": "em"}),
+    "gaps": (GAPPY, {}, {"missing": "em"}),
     "errors": (ROWS, {"error_covariance": np.full(3, 0.1)}, {}),
     "errors of rows": (ROWS, {"error_covariance": np.random.default_rng(1).uniform(0.01, 1, ROWS.shape)}, {}),
+    "gaps, and weights of 0": (GAPPY, {"sample_weight": SOME}, {"missing": "em"}),
+    "empty rows": (np.where(SOME[:, None] > 0, GAPPY, np.nan), {}, {"missing": "em"}),
+    "errors, and weights of 0": (ROWS, {"sample_weight": SOME, "error_covariance": np.full(3, 0.1)}, {}),
     "noise": (ROWS, {}, {"noise": True}),
     "tails": (ROWS, {}, {"tails": ("normal", "t")}),
     "a prior": (ROWS, {}, {"prior": "conjugate"}),

@@ -161,7 +161,7 @@ def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dty
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        ([[0.0] * 4], TypeError, "expected X to be an array of float32 or float64, got list"),
+        ([[0.0] * 4], TypeError, r"of float32 or float64, got list: pass numpy\.asarray\(X, float\)"),
         (None, TypeError, "got NoneType"),
         (np.zeros((2, 4), dtype=int), TypeError, r"float32 or float64.*int64 and shape \(2, 4\): pass numpy.req"),
         (np.zeros((2, 4), dtype="V0"), TypeError, "float32 or float64"),

@@ -331,3 +331,12 @@ def test_single_whole_numbers():
     assert check_whole(10**30, "n") == 10**30
     for value in (1, 6, 2.0, True, "3", None, np.bool_(True)):
         refused("from 2 to 5, got", check_whole, value, "n", 2, 5, error=InvalidParameterError)
+
+
+@pytest.mark.parametrize("values", [[[1.0], [2.0, 3.0]], [1, [2, 3]], [[["a"]], [["b"], ["c"]]]])
+def test_lists_of_unequal_length_are_refused_by_name(values):
+    refused("noise", GaussianMixture(2, noise=values).fit, ROWS)
+    refused("fixed", GaussianMixture(2, fixed={"weights": values}).fit, ROWS)
+    many = values * (len(ROWS) // 2)
+    refused("expected labels that are integers, or strings", GaussianMixture(2).fit, ROWS[: len(many)], labels=many)
+    refused("expected y that are integers, or strings", MixtureClassifier().fit, ROWS[: len(many)], many)

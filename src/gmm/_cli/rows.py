@@ -54,7 +54,7 @@ _SUMMARY = re.compile(
     r"|median|mittel(wert)?|durchschnitt|moyenne|st(andar)?d[. ]*(dev(iation)?)?|stabw|standardabweichung)[.:]*\s*$",
     re.IGNORECASE,
 )
-_ROUNDED = 1e-3  # share of a sum that rounding may take
+_ROUNDED, _INSIDE = 1e-3, 0.25  # shares of a sum and of a range that rounding may take
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 
@@ -597,7 +597,8 @@ def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
 def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     """Return rows of the table that texts call totals or, at its end, other statistics, and these texts.
 
-    Above the end, where such a word may be the name of something, they are totals that add up.
+    Above the end, where such a word may be the name of something, they are totals that add up, and minima and maxima
+    are no values inside of the others.
     """
     texts = [name for name, field in fields.items() if pa.types.is_string(field.type)]
     found, among_numbers, n_rows = dict[int, str](), set[int](), 0
@@ -610,16 +611,21 @@ def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
         n_rows += block.num_rows
     end, begin = n_rows, 0
     totals = {i: text for i, text in found.items() if text.lower().startswith(("sub", "zwischen"))}
+    names = set[str]()
     while end - 1 in found or (rows.in_memory and end and np.isnan(rows.values[end - 1]).all()):
         end -= 1
     if rows.in_memory and found:
-        every = np.nansum(np.delete(rows.values, [*found], axis=0), axis=0, dtype=np.float64)
+        others = np.delete(rows.values, [*found], axis=0)
+        every = np.nansum(others, axis=0, dtype=np.float64)
+        low, high = np.fmin.reduce(others, initial=np.inf), np.fmax.reduce(others, initial=-np.inf)
+        ends = {"min": rows.values > low + _INSIDE * (high - low), "max": rows.values < high - _INSIDE * (high - low)}
+        names = {text for i, text in found.items() if text[:3].lower() in ends and ends[text[:3].lower()][i].any()}
         for i in sorted(found):
             sums = np.stack([every, np.nansum(rows.values[begin:i], axis=0, dtype=np.float64)])
             if (np.abs(rows.values[i] - sums) < _ROUNDED * np.abs(sums))[: 1 + (i - begin > 1)].any():
                 totals[i], begin = found[i], i + 1
     edge = {*range(end, n_rows)} | ({0} if not rows.in_memory else set())
-    names = {text for i, text in found.items() if i not in edge and i not in totals}
+    names |= {text for i, text in found.items() if i not in edge and i not in totals}
     last = {i: text for i, text in sorted(found.items()) if i in edge and text not in names}
     may_be_names = len({*last.values()}) == 1 and any(map(_MAY_BE_NAME.match, last.values()))
     totals |= {} if may_be_names and not (totals or among_numbers) else last

@@ -124,8 +124,8 @@ class MixtureEstimator(Estimator):
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _mixture: MixtureParameters | None = None
-    # Arrays that were read, with what they held then, or assigned since the mixture was used, with None.
-    _public: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]] = MappingProxyType({})
+    # Arrays that were read or assigned, what they held at the last use, None before it, and whether they were assigned.
+    _public: Mapping[str, tuple[NDArray[Any], bytes | None, bool]] = MappingProxyType({})
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
 
@@ -199,14 +199,14 @@ class MixtureEstimator(Estimator):
         if self._variational or mixture.noise or np.ndim(mixture.tails.degrees):
             return own
         public: dict[str, Any] = vars(self).setdefault("_public", {})
-        return public.setdefault(name, (own.copy(), own))[0]
+        return public.setdefault(name, (own.copy(), own.tobytes(), False))[0]
 
     def _assign(self, name: str, values: ArrayLike) -> None:
         if self._mixture is not None:
             each = bool(np.ndim(self._mixture.tails.degrees))
             refuse("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
         others = {other: array for other, array in self._public.items() if other != name}
-        self._public = others | {name: (as_floats(as_array(values, f"{name}_"), f"{name}_"), None)}
+        self._public = others | {name: (as_floats(as_array(values, f"{name}_"), f"{name}_"), None, True)}
 
     @property
     def _parameters(self) -> MixtureParameters | None:
@@ -214,17 +214,23 @@ class MixtureEstimator(Estimator):
         if not self._public:
             return self._mixture
         read = tuple(self._public.items())
-        changed = {name: array for name, (array, own) in read if own is None or not np.array_equal(array, own)}
+        changed = {name: array for name, (array, own, _) in read if own != array.tobytes()}
         if not changed or not self.__sklearn_is_fitted__():
             return self._mixture
         before = None if self._mixture is None else self._mixture.whole()
         model = model_of(self) if before is None else before.model
         mixture = given.check_assigned(changed, before, model)
+        spreads, others = given.SPREADS & changed.keys(), given.SPREADS - changed.keys()
+        used = [name for name, (_, own, assigned) in read if assigned and own is not None and name in others]
+        for name in spreads if used else ():
+            present = self._public_array(_NUMBERS[name](self._mixture or mixture))
+            given.check_sorted_once(name, changed[name], present, used[0])
         # The record of the fit does not describe these parameters.
         for name in _OF_FIT:
             vars(self).pop(name, None)
-        stale = () if changed.keys() <= {"weights", "means"} else given.SPREADS - changed.keys()
-        self._public = {name: (array, array.copy()) for name, (array, _) in read if name not in stale}
+        last = [(name, array, assigned or name in changed) for name, (array, _, assigned) in read]
+        stale = others if spreads else ()
+        self._public = {name: (array, array.tobytes(), assigned) for name, array, assigned in last if name not in stale}
         self._mixture = mixture
         if "n_features_in_" not in vars(self):
             contract.record_features(self, mixture.n_features, None)

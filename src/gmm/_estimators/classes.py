@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
         has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
     entries = values[has_class]
     if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
-        entries = np.array(entries.tolist())
+        with suppress(ValueError):  # of lists, which differ in length
+            entries = np.array(entries.tolist())
     for value in entries.tolist() if entries.dtype.kind in "ufO" else ():
         if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
             raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")

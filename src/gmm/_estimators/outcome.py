@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from itertools import pairwise
 from math import ceil, inf, log, nan
 from time import perf_counter
@@ -38,6 +38,7 @@ _Fit = TypeVar("_Fit", bound=Callable[..., Any])
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
+_EQUAL, _OF_ROWS = 1e-5, 1e-3  # relative: components of more rows that differ by less are one
 _RIDGES = 10  # variance of a column: fewer are told
 _SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
 _ILL_DEFINED = (
@@ -118,6 +119,8 @@ def warn_about(
         empty = [str(k) for k, count in enumerate(counts) if count <= least]
         same = f"n_components={len(counts) - len(empty)} gives the same density"
         warn("no rows", f"Component(s) {', '.join(empty)} have no rows: {same}.")
+    if not isinstance(estimator.init_params, str) or getattr(estimator, "means_init", None) is not None:
+        _warn_of_equal(parameters, np.flatnonzero(fit.result.statistics.counts > _OF_ROWS * sum(counts)))
     if causes is not None and causes.any():
         _warn_of_degenerate(causes, parameters, source, objective.ridge, estimator)
     _warn_of_units(source, parameters, objective.ridge, estimator)
@@ -141,6 +144,22 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
     if repaired:
         numbers = ", ".join(map(str, dict.fromkeys(repaired)))
         warn("lost rows", f"Component(s) {numbers} lost all rows and were given half of the heaviest component.")
+
+
+def _warn_of_equal(parameters: MixtureParameters, some: NDArray[np.intp]) -> None:
+    """Warn if some of these components are equal, as they stay where a given start has equal ones."""
+    layout, (K, d), equal = parameters.model.layout, parameters.means.shape, list[list[int]]()
+    deviations, degrees = np.sqrt(parameters.column_variances), parameters.tails.numbers(K)
+    close = partial(np.allclose, rtol=0, atol=_EQUAL)
+    for pair in map(list, pairwise(some[np.lexsort(parameters.means[some].T)].tolist())):
+        unit = deviations[pair[0]]
+        if close(*parameters.means[pair] / unit) and close(*degrees[pair]):
+            covariances = parameters.covariances_of(np.array(pair))
+            if layout.pooled or close(*layout.dense(covariances, 2, d) / np.outer(unit, unit)):
+                equal.append(pair)
+    if equal:
+        names = listed(map(str, sorted({k for pair in equal for k in pair})), _NAMED)
+        warn("equal", f"Components {names} are equal: n_components={K - len(equal)} gives the same density.")
 
 
 def _warn_of_degenerate(

@@ -16,7 +16,7 @@ from gmm._fitting.starts import FitSettings, StartSettings, first_start, raced
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.sources import ArraySource, Source, informative
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
@@ -67,7 +67,7 @@ def log_likelihood_of_one(problem: Problem) -> float:
 def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
     """Return the component that the moments of all rows make, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
-    with EStep(informative(rows).without_gaps, moments, n_threads=problem.n_threads) as e_step:
+    with EStep(rows.without_gaps, moments, n_threads=problem.n_threads) as e_step:
         statistics = e_step.of_one()
         return problem.first_update(e_step, statistics).parameters, statistics
 

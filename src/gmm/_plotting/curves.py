@@ -478,7 +478,7 @@ def plot_bootstrap_lrt(test: BootstrapLRT, *, ax: Axes | None = None) -> Axes:
         target.axvline(test.statistic, color=_COLOUR, lw=2.2, label="the data", zorder=3)
         target.set(xlabel="−2 log λ: twice the gain of one more component", ylabel="tables")
         target.set_title(f"{counted(K, 'component')} against {K + 1}: p = {test.p_value:.2g}")
-        target.legend(loc="best")
+        legend_of_labels(target, own=ax is None)
     return target
 
 

@@ -27,7 +27,19 @@ from scipy.ndimage import find_objects
 from gmm._estimators.classes import check_labels
 from gmm._exceptions import invalid
 from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
-from gmm._plotting.style import LEGEND, NOISE, Entries, axes_of, colours, dot, inks_of, legend_below, note, own_figure
+from gmm._plotting.style import (
+    LEGEND,
+    NOISE,
+    Entries,
+    axes_of,
+    colours,
+    dot,
+    inks_of,
+    legend_below,
+    legend_inside,
+    note,
+    own_figure,
+)
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import amount, column_names, counted, percent
 from gmm._uses.overlap import shares_of
@@ -168,7 +180,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) ->
             inks = panel.inks
             style: Any = {"facecolor": inks.paper, "edgecolor": inks.pale_edge, "labelcolor": inks.ink, "fontsize": 8.5}
             style |= {"loc": _emptiest_corner(panel), "frameon": True, "framealpha": 0.85}
-            ax.legend(*zip(*chain(*legend), strict=True), **style)
+            legend_inside(ax, [*chain(*legend)], **style)
     return target
 
 
@@ -441,7 +453,8 @@ def plot_clusters(
     Returns
     -------
     Axes, or ndarray of Axes of shape (d, d) for "pairs"
-        The legend is ``ax.figure.legends[0]``, below the Axes, or, on Axes of yours, ``ax.get_legend()``.
+        The legend is ``ax.figure.legends[0]``, below the Axes, or, on Axes of yours, ``ax.get_legend()``, which is
+        hidden (``set_visible``) where it would cover more than a quarter of them.
 
     Raises
     ------

@@ -158,6 +158,9 @@ def note(text: str) -> tuple[Artist, str]:
     return Line2D([], [], linestyle=""), text
 
 
+_MOST_COVERED = 0.25  # share of Axes that a legend may cover
+
+
 def legend_below(ax: Axes, columns: list[Entries]) -> None:
     """Draw the legend of a figure below its Axes, and make the figure higher by it: it covers nothing."""
     figure: Any = ax.figure
@@ -177,7 +180,14 @@ def legend_of_labels(ax: Axes, *, own: bool) -> None:
     if entries and own:
         legend_below(ax, [entries])
     elif entries:
-        ax.legend(loc="best")
+        legend_inside(ax, entries, loc="best")
+
+
+def legend_inside(ax: Axes, entries: Entries, **style: Any) -> None:
+    """Draw the legend on somebody's Axes, hidden where it would cover more than a quarter of them."""
+    legend = ax.legend(*zip(*entries, strict=True), **style)
+    covered, panel = legend.get_window_extent(), ax.get_window_extent()
+    legend.set_visible(covered.width * covered.height < _MOST_COVERED * panel.width * panel.height)
 
 
 _DPI, _DPI_ON_PAGE = 200, 144

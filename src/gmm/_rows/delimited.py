@@ -366,6 +366,7 @@ class _Text:
             self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # holds the line of names
             with suppress(csv.Error):  # of fields that pyarrow reads
                 self._look_at(lines)
+                self._look_at_end(beginning)
         except FileNotFoundError:
             raise
         except _FAULTS as error:
@@ -406,6 +407,17 @@ class _Text:
             self._fields = self._completed(names, below, [line for _, line in all_lines[n_lines:]])
             if is_named or self._fields != first:
                 self.names, self._skip = self._fields, self._records[n_lines - 1][0] if n_lines else self._skip
+
+    def _look_at_end(self, end: bytes) -> None:
+        """See how many rows at the end have no value; of a large text in its file, which may be compressed."""
+        if len(end) == _BLOCK:
+            stored = native_file(self._source)
+            stored.seek(max(0, stored.size() - _BLOCK))
+            end = stored.read()
+        rows = re.split(rb"[\r\n]+", end.rstrip(b"\r\n"))
+        is_empty = (not row.strip(f"{self._delimiter} ".encode()) for row in reversed(rows))
+        if n := sum(takewhile(bool, is_empty)):
+            self.said.append(f"{counted(n, 'row')} at the end without a value {'is' if n == 1 else 'are'} left out")
 
     def _names_in_lines(self) -> tuple[list[str], int]:
         """Return the names in the first line, and that it is one; or of two lines, and their number.

@@ -34,6 +34,8 @@ _MEASURED = 100_000  # rows that tell the width of a column
 _OF_NORMAL_VALUES = 2.6  # deviations: how many values there are times the median gap between them
 _ROUNDING = 8 * np.finfo(np.float64).eps  # relative: values that are nearer to each other are one
 _SAME = 1e-9  # of the range of the middle half: the same
+_FLOATS = np.float32, np.float64
+_CONVERTS = "gmm.sources.checked_rows(X, sample_weight) converts others"
 
 
 class Chunk(NamedTuple):
@@ -210,7 +212,7 @@ class Source(ABC):
 class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,) in float64 and feature names (d,).
 
-    They are not checked: `checked_rows` does that.
+    Their values are not checked: `checked_rows` does that.
     """
 
     place = "memory"
@@ -219,6 +221,15 @@ class ArraySource(Source):
     def __init__(
         self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
     ) -> None:
+        X: Any = rows
+        weights: Any = sample_weight
+        is_array = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
+        if not is_array or rows.ndim != 2 or rows.dtype not in _FLOATS:
+            raise TypeError(f"expected an array (n, d) of float32 or float64, got {excerpt(X)}: {_CONVERTS}")
+        has_type = isinstance(weights, np.ndarray) and weights.dtype == np.float64
+        if weights is not None and not (has_type and weights.shape == (len(rows),)):
+            got = f"got {excerpt(weights)}: {_CONVERTS}"
+            raise TypeError(f"expected weights of shape {(len(rows),)} in an array of float64, {got}")
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
@@ -260,15 +271,6 @@ class ArraySource(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self.rows.take(indices, axis=0)  # several times faster than an index
-
-
-def informative(source: Any) -> Any:
-    """Return the rows that say something: of rows with gaps, those with a value and a weight.
-
-    Others, among which sums are rounded otherwise, then change no bit.
-    """
-    is_some = source.patterns and source.survey.n_used < source.n_rows
-    return source.where(source.weights > 0) if is_some else source
 
 
 def fingerprint(source: Any) -> str:

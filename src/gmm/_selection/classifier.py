@@ -28,7 +28,7 @@ from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
 from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
-from gmm._rows.sources import ArraySource, Source, informative, relative_ridge
+from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Selection, statuses
@@ -65,7 +65,7 @@ _COLLAPSED = (
 
 def one_column(y: Any) -> Any:
     """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
-    values = np.ma.asarray(y)
+    values: Any = np.ma.asarray(y, None if hasattr(y, "dtype") else object)  # lists may differ in length
     if values.ndim != 2 or values.shape[1] != 1:
         return y
     warn("column of classes")
@@ -504,7 +504,7 @@ class MixtureClassifier(Estimator):
         with one_warning(*_OF_ALL):
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
-                    searches.append(fitted_apart(informative(part), numbers, types, self._settings()))
+                    searches.append(fitted_apart(part, numbers, types, self._settings()))
                 except ValueError as error:
                     raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [

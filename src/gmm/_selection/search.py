@@ -19,7 +19,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
-from gmm._rows.sources import Source, informative, relative_ridge
+from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.loop import Search
 from gmm._selection.progress import Progress, Reports
 from gmm._selection.request import (
@@ -207,13 +207,12 @@ def select(
         column_notes.check_extremes(all_rows.rows, names, given.sample_weight)
         warn_of_constants(given, features)
         warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
-        opened = informative(given)
-        check_cells(template, counts, types, opened, standardize=standardize)
+        check_cells(template, counts, types, given, standardize=standardize)
         if folds is not None:
-            check_folds(opened.survey.n_used, folds, min(counts))
-        noise = noise_of(template, opened)
-        fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
-        opened, noise, units = in_units(opened, noise, standardize=standardize)
+            check_folds(given.survey.n_used, folds, min(counts))
+        noise = noise_of(template, given)
+        fixed = fixed_components(template, counts, types, given.n_features, standardize=standardize)
+        opened, noise, units = in_units(given, noise, standardize=standardize)
         request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
         template.reg_covar = relative_ridge(opened, template.reg_covar)
         reports = Reports(request.keys, callback, verbose)

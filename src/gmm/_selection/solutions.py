@@ -59,8 +59,8 @@ def grouped(
     mixtures: Iterable[MixtureParameters], source: Source, n_threads: int | None
 ) -> list[tuple[list[int], float]]:
     """Return which mixtures, the best first, are one solution, and the share of rows that it moves from the first."""
-    indices = np.arange(0, source.n_rows, -(-source.n_rows // _MOST_ROWS))
-    rows = source.select_rows(indices)
+    used = np.flatnonzero(source.weights)
+    rows = source.select_rows(used[:: -(-len(used) // _MOST_ROWS)])
     solutions: list[tuple[list[int], NDArray[np.intp]]] = []
     for number, mixture in enumerate(mixtures):
         labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import invalid
 from gmm._text.words import quoted, suggestion
 from gmm._validation.combinations import CombinationError
-from gmm._validation.rows import FloatArray, check_finite, check_values, first_index, floats_of
+from gmm._validation.rows import FloatArray, as_array, check_finite, check_values, first_index, floats_of
 from gmm._validation.scalars import as_real, check_real
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel, stored_as
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
@@ -175,6 +175,22 @@ def check_assigned(
                 "Assign one of them, and the other follows."
             )
     return mixture if before is None else mixture.with_other(tails=before.tails)
+
+
+def check_sorted_once(name: str, values: FloatArray, present: NDArray[Any], used: str) -> None:
+    """Check that assigned values of components do not sort those which follow from others that were `used`.
+
+    Raises
+    ------
+    ValueError
+        If they are the present ones in another order.
+    """
+    ours, theirs = (np.unique(each.reshape(len(each), -1), axis=0) for each in (values, present))
+    if not np.array_equal(values, present) and np.array_equal(ours, theirs):
+        raise ValueError(
+            f"{name}_ were sorted after {used}_ were, and the mixture was used in between, from when {name}_ had the "
+            f"new order. Sort both before the mixture is used, or {used}_ alone."
+        )
 
 
 def _covariances(name: str, values: FloatArray, K: int, d: int, model: CovarianceModel) -> Floats:
@@ -451,7 +467,7 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     table = np.zeros((len(PARTS), n_components), bool)
     for row, name in zip(table, PARTS, strict=True):
         value = fixed.get(name, False)
-        mask = np.asarray(value)
+        mask = as_array(value, f"fixed {name}") if isinstance(value, list | tuple) else np.asarray(value)
         if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
             raise ValueError(
                 f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
@@ -529,7 +545,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     """
     share = noise
     if not isinstance(noise, bool):
-        if np.ndim(noise) > 0:
+        if isinstance(noise, list | tuple) or np.ndim(noise) > 0:
             return Noise(*check_box(noise, "noise", n_features), _SHARE)
         share = np.asarray(noise).item()
     if share is False:
