@@ -58,11 +58,11 @@ def drawn(X: np.ndarray, y: np.ndarray) -> Labelled:
 # --- Methods: rows, number of clusters, seed → a label for each row -----------------------------
 
 
-def by_default(X: np.ndarray, K: int, seed: int, **how: Any) -> np.ndarray:
+def by_default(X: np.ndarray, K: int, seed: int, **kwargs: Any) -> np.ndarray:
     """Cluster by our default fit."""
     from gmm import GaussianMixture
 
-    return np.asarray(GaussianMixture(K, random_state=seed, **how).fit_predict(X))
+    return np.asarray(GaussianMixture(K, random_state=seed, **kwargs).fit_predict(X))
 
 
 def by_search(X: np.ndarray, K: int, seed: int) -> np.ndarray:
@@ -72,13 +72,13 @@ def by_search(X: np.ndarray, K: int, seed: int) -> np.ndarray:
     return np.asarray(select(X, K, random_state=seed).best.predict(X))
 
 
-def of_sklearn(name: str, **how: Any) -> Method:
+def of_sklearn(name: str, **kwargs: Any) -> Method:
     """Return a method of `sklearn.mixture`."""
 
     def clustered(X: np.ndarray, K: int, seed: int) -> np.ndarray:
         from sklearn import mixture
 
-        return np.asarray(getattr(mixture, name)(n_components=K, random_state=seed, **how).fit_predict(X))
+        return np.asarray(getattr(mixture, name)(n_components=K, random_state=seed, **kwargs).fit_predict(X))
 
     return clustered
 

@@ -132,16 +132,16 @@ class Shares:
 
     def __call__(self, n_components: int, covariance_type: str) -> tuple[float, float, float]:
         """Return the CPU seconds of the start, of the climb's passes at the price of plain EM's, and of the whole."""
-        how = {"n_components": n_components, "covariance_type": covariance_type}
-        parts = [self.parts(how | {"random_state": seed}) for seed in range(self.SEEDS)]
+        settings = {"n_components": n_components, "covariance_type": covariance_type}
+        parts = [self.parts(settings | {"random_state": seed}) for seed in range(self.SEEDS)]
         start, passes, whole = np.median(parts, axis=0)
         return start, passes, whole
 
-    def parts(self, how: dict[str, Any]) -> tuple[float, float, float]:
+    def parts(self, settings: dict[str, Any]) -> tuple[float, float, float]:
         """Return the three for one seed."""
-        whole, estimator = self.timed(how)
-        start, begun = self.timed(how | {"max_iter": 0})
-        given = how | {
+        whole, estimator = self.timed(settings)
+        start, begun = self.timed(settings | {"max_iter": 0})
+        given = settings | {
             "weights_init": begun.weights_,
             "means_init": begun.means_,
             "precisions_init": begun.precisions_,
@@ -151,9 +151,9 @@ class Shares:
         one, many = (self.timed(given | {"max_iter": n})[0] for n in (1, 1 + self.LONG))
         return start, estimator.n_iter_ * max(many - one, 0.0) / self.LONG, whole
 
-    def timed(self, how: dict[str, Any]) -> tuple[float, Any]:
+    def timed(self, settings: dict[str, Any]) -> tuple[float, Any]:
         """Return the CPU seconds of a fit, and the estimator."""
-        estimator = self.peer.estimator(self.n_threads, **how)
+        estimator = self.peer.estimator(self.n_threads, **settings)
         begin = time.process_time()
         estimator.fit(self.X)
         return time.process_time() - begin, estimator

@@ -65,10 +65,10 @@ def run(settings: Settings, report: Report) -> bool:
     report.note("numbered by the nearest means before")
     report.header("scene", "way", "misses", "false", "switches", "MOTA")
     right = True
-    for scene, (how, given) in SCENES.items():
+    for scene, (arguments, given) in SCENES.items():
         if settings.only not in scene:
             continue
-        videos = [video(seed, **how) for seed in seeds]
+        videos = [video(seed, **arguments) for seed in seeds]
         for name, way in (("tracker", followed), ("frame by frame", alone)):
             found = np.mean(
                 [judged(truth, way(frames, **(given if way is followed else {}))) for frames, truth in videos], axis=0

@@ -236,7 +236,7 @@ def stability(settings: Settings, report: Report) -> bool:
     import gmm
 
     report.note(f"all 14 models, 1 … {MOST} components; how many of {SEEDS} seeds chose each cell; CPU seconds of one")
-    report.header("table", "cells", "best BIC", "spread", "found again", "contested", "CPU s")
+    report.header("table", "cells", "best BIC", "spread", "found again", "ambiguous", "CPU s")
     right = True
     for name, load in STABILITY.items():
         if settings.only not in name:
@@ -246,11 +246,11 @@ def stability(settings: Settings, report: Report) -> bool:
         seconds = (time.process_time() - begin) / SEEDS
         cells = Counter(f"{one.best.covariance_type},{one.best.n_components}" for one in found)
         bics = [float(one.bic[one.best_index]) for one in found]
-        again, fresh = (sum(getattr(one, field) for one in found) for field in ("n_found_again", "n_fresh_starts"))
-        contested = median(len(one.contested) for one in found)
+        again, fresh = (sum(getattr(one, field) for one in found) for field in ("n_found_again", "n_new_starts"))
+        ambiguous = median(len(one.ambiguous) for one in found)
         chosen_by = ", ".join(f"{cell}: {n}" for cell, n in cells.most_common())
         spread = max(bics) - min(bics)
-        row = (chosen_by, f"{min(bics):.2f}", f"{spread:.2f}", f"{again} of {fresh}", f"{contested:g}", number(seconds))
+        row = (chosen_by, f"{min(bics):.2f}", f"{spread:.2f}", f"{again} of {fresh}", f"{ambiguous:g}", number(seconds))
         report.row(name, *row)
         right &= len(cells) == 1 and spread <= NEAR
     return right

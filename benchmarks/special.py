@@ -66,8 +66,8 @@ def fits(n: int) -> dict[str, Fit]:
     shared, own = (0.5 * rng.gamma(1, 1, size=(m, FEATURES)) for m in (8, n))
     errors = {"8 errors": shared[rng.integers(8, size=n)], "an error for each row": own}
 
-    def fit(X: np.ndarray, how: dict[str, Any] | None = None, **beside: Any) -> Fit:
-        return lambda: GaussianMixture(COMPONENTS, random_state=0, n_threads=1, **how or {}).fit(X, **beside)
+    def fit(X: np.ndarray, settings: dict[str, Any] | None = None, **beside: Any) -> Fit:
+        return lambda: GaussianMixture(COMPONENTS, random_state=0, n_threads=1, **settings or {}).fit(X, **beside)
 
     return {
         "plain": fit(X),

@@ -1126,7 +1126,7 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
     See `Degeneracy`. `free` are covariances before they were scaled to one volume, written out; of few factors, none.
     """
     model, weights, means, (K, d) = parameters.model, parameters.weights, parameters.means, parameters.means.shape
-    factors = None if model.stored_whole else parameters.covariances
+    factors = None if model.stores_dense else parameters.covariances
     S = model.layout.dense(parameters.covariances, K, d)
     ridges, rounded = np.full(d, 2 * ridge), 2 * ridge + steps**2 / 12
     roots = [np.sqrt(np.diag(s)) for s in S]
@@ -1172,7 +1172,7 @@ def _least_worth(model, n, d, K, m, judge):
     N, by_one = n * d, "V" not in letters
     if by_one and judge == "HELD_OUT":
         return 0
-    if m <= (1.5 if by_one else factor + 1.5 + d * model.stored_whole if factor else r):
+    if m <= (1.5 if by_one else factor + 1.5 + d * model.stores_dense if factor else r):
         return np.inf
     p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
     times = 0 if by_one else m * r / (m - r)
@@ -1205,7 +1205,7 @@ def worth_of_bound(parameters, n, n_copies, steps, ridge, bound):
     if K == 1 and not parameters.noise:
         return -np.inf if by_spread[0] else bound
     wider = np.diag(6 / np.pi * (2 * ridge + steps**2 / 12))
-    narrow = S if model.stored_whole else [np.diag(noise) for noise in parameters.covariances[:, 0]]
+    narrow = S if model.stores_dense else [np.diag(noise) for noise in parameters.covariances[:, 0]]
     for k, w in enumerate(parameters.weights):
         if by_spread[k] in (4, 5) and n_copies * w * d > 2 * p:
             bound -= w * np.linalg.slogdet(np.eye(d) + np.linalg.solve(narrow[k], wider))[1] / 2

@@ -34,8 +34,8 @@ def pairs():
     """Two mixtures as stored in many columns, and the same two stored whole."""
     low_rank = tuple(GaussianMixture(K, **HOW).fit(rows) for rows in (X, OTHER))
     dense = tuple(map(whole, low_rank))
-    assert {fitted_parameters(each).model.stored_whole for each in low_rank} == {False}
-    assert {fitted_parameters(each).model.stored_whole for each in dense} == {True}
+    assert {fitted_parameters(each).model.stores_dense for each in low_rank} == {False}
+    assert {fitted_parameters(each).model.stores_dense for each in dense} == {True}
     return low_rank, dense
 
 

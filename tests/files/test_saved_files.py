@@ -35,7 +35,7 @@ def of_attributes(saved, *names):
 def told(saved):
     """What a user sees of a saved object, as JSON values."""
     if isinstance(saved, Selection):
-        facts = of_attributes(saved, *COLUMNS, "n_found_again", "n_fresh_starts", "seconds")
+        facts = of_attributes(saved, *COLUMNS, "n_found_again", "n_new_starts", "seconds")
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.estimators) if each is not None}
         return plain(facts | {"ranked": saved.ranked()})
     if isinstance(saved, MixtureClassifier):

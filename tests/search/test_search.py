@@ -282,12 +282,12 @@ def test_time_may_be_up_anywhere(monkeypatch):
 
 
 def test_a_file_and_a_pickle_hold_all_of_it(small):
-    small = replace(small, n_fresh_starts=5, n_found_again=4)
+    small = replace(small, n_new_starts=5, n_found_again=4)
     for again in (*copies(small), Selection.load(saved(small))):
         same_table(again, small)
         assert repr(again) == repr(small)
         assert (again.best_index, again.criterion, again.complete) == (small.best_index, small.criterion, True)
-        assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
+        assert (again.n_new_starts, again.n_found_again) == (5, 4)
         for one, other in zip(again.estimators, small.estimators, strict=True):
             np.testing.assert_array_equal(one.predict_proba(ROWS), other.predict_proba(ROWS))
             assert one.history_ == other.history_
@@ -296,8 +296,8 @@ def test_a_file_and_a_pickle_hold_all_of_it(small):
             assert all(one[name] == other[name] for name in one.keys() - began)
     for kind, other in ((Selection, small.best), (GaussianMixture, small)):
         refused(f"holds '{type(other).__name__}', expected '{kind.__name__}'", kind.load, saved(other))
-    told = "expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1"
-    refused(told, Selection.load, saved(replace(small, n_fresh_starts=1)))
+    told = "expected 'n_found_again' from 0 to 'n_new_starts', got 4 and 1"
+    refused(told, Selection.load, saved(replace(small, n_new_starts=1)))
 
 
 def test_the_estimator_is_the_search(small):
@@ -320,8 +320,8 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     gap = small.bic[ranked[1]] - small.bic[ranked[0]]
     assert ranked[:2] == np.argsort(small.bic)[:2].tolist()
     assert f"{small.n_components[ranked[1]]} {small.covariance_type[ranked[1]]} +{gap:.2f}" in repr(small)
-    assert small.contested == [n for n in ranked[1:] if small.scores[n] <= small.scores.min() + 10]
-    assert f"{len(small.contested)} other cell" in repr(small) or not small.contested
+    assert small.ambiguous == [n for n in ranked[1:] if small.scores[n] <= small.scores.min() + 10]
+    assert f"{len(small.ambiguous)} other cell" in repr(small) or not small.ambiguous
 
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
@@ -355,8 +355,8 @@ def test_a_cell_whose_components_must_all_be_degenerate_is_not_fitted(monkeypatc
     assert f"K = 2 to 3 of EEE, VVE, EEV, VVV skipped: {few}" in repr(found)
     alone = select(rows, [2], turned, random_state=0, n_threads=1)  # there is no other cell
     assert all(status.startswith("degenerate") for status in alone.status)
-    beside_errors = select(rows, [2], ["EEE", "EII"], error_covariance=np.full(30, 0.5), random_state=0)
-    assert not any(status.startswith("failed") for status in beside_errors.status)
+    has_errors = select(rows, [2], ["EEE", "EII"], error_covariance=np.full(30, 0.5), random_state=0)
+    assert not any(status.startswith("failed") for status in has_errors.status)
     for name in turned:  # as fits are
         mixture, _ = warned(GaussianMixture(2, covariance_type=name, reg_covar=1e-9, random_state=0).fit, rows)
         assert mixture.summary().degenerate
@@ -370,7 +370,7 @@ def test_a_cell_whose_components_must_all_be_degenerate_is_not_fitted(monkeypatc
 
 
 def test_a_best_cell_that_no_fresh_start_finds_again_is_told(small):
-    alone = replace(select(ROWS, [3], "full", random_state=0), n_fresh_starts=12, n_found_again=0)
+    alone = replace(select(ROWS, [3], "full", random_state=0), n_new_starts=12, n_found_again=0)
     assert "found by none of 12 fresh starts, which all ended lower: treat it with care" in str(alone)
     assert "try" not in str(alone)
     assert "found again by 2 of 12 fresh starts, bettered by none" in str(replace(alone, n_found_again=2))
@@ -395,8 +395,8 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
         alone = GaussianMixture(**how, random_state=one).fit(X)
         gains.append(-np.inf if is_degenerate(alone, X) else n * (alone.lower_bound_ - best.lower_bound_))
     assert max(gains) < 0.25
-    again = np.abs(gains[len(gains) - found.n_fresh_starts :]) < 0.25
-    assert (len(again), again.sum()) == (found.n_fresh_starts, found.n_found_again)
+    again = np.abs(gains[len(gains) - found.n_new_starts :]) < 0.25
+    assert (len(again), again.sum()) == (found.n_new_starts, found.n_found_again)
     told = f"found again by {again.sum()} of" if again.any() else f"found by none of {len(again)} fresh starts"
     assert told in repr(found) or not len(again)
 
@@ -408,7 +408,7 @@ def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
     climb = loop.Cell.climb
 
     def failing(cell, run, stop_target):
-        if cell.key.name == "tied" and (first or cell.end is not None):
+        if cell.key.name == "tied" and (first or cell.best is not None):
             raise error
         climb(cell, run, stop_target)
 

@@ -23,7 +23,7 @@ def of_flowers():
 def test_solutions_divide_the_rows_otherwise_at_about_the_same_criterion(of_flowers):
     flowers, found = of_flowers
     first, *others = found.solutions()
-    assert first[1:] == (found.scores[found.best_index], found.n_found_again, found.n_fresh_starts, 0.0)
+    assert first[1:] == (found.scores[found.best_index], found.n_found_again, found.n_new_starts, 0.0)
     assert first.mixture is found.best
     assert len(others) == 1
     for one in others:

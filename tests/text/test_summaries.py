@@ -399,7 +399,7 @@ def test_an_index_of_many_rows_does_not_overflow():
 
 OPTIONS, FIT, FOUND = gmm.options(), GaussianMixture(2, random_state=0).fit(X), select(X, [1, 2], "VVV", random_state=0)
 NO_COUNTS = [[1, 2], [3]], [[np.inf, 1], [1, 1]], [[np.nan, 1], [1, 1]], [1, 2], [["a"]]
-OF_BLOCKS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
+BLOCK_KINDS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ OF_BLOCKS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
         *(("number of components and covariance", partial(FOUND.__getitem__, of)) for of in (2, None, (), (2,), "VVV")),
         ("X, the rows that it belongs to", lambda: FIT.summary(sample_weight=np.ones(3))),
         ("X, the rows that it belongs to", lambda: FIT.summary(error_covariance=1.0)),
-        ("errors of their own", lambda: GaussianMixture(2).fit(OF_BLOCKS, error_covariance=np.ones(2))),
+        ("errors of their own", lambda: GaussianMixture(2).fit(BLOCK_KINDS, error_covariance=np.ones(2))),
         ("n_features to be a whole number", lambda: OPTIONS.covariance_model("VVV", "a")),
         ("limited", lambda: OPTIONS.covariance_types("all", limited="no")),
         ("n to be a whole number", lambda: gmm.plotting.colours(2.5)),

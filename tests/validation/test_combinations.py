@@ -182,11 +182,13 @@ def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead,
 
 
 def pairs_named(function):
-    """Yield the pairs that a function names in calls of `refuse`, with a dict in place or one called `others`."""
+    """Yield the pairs that a function names in calls of `check_compatible`, with a dict in place or one called `others`."""
     nodes = list(ast.walk(function))
     named = [each for each in nodes if isinstance(each, ast.Assign) and getattr(each.targets[0], "id", "") == "others"]
     for call in nodes:
-        if getattr(getattr(call, "func", None), "id", "") == "refuse" and isinstance(call.args[0], ast.Constant):
+        if getattr(getattr(call, "func", None), "id", "") == "check_compatible" and isinstance(
+            call.args[0], ast.Constant
+        ):
             features, others = call.args
             given = named[0].value if getattr(others, "id", "") == "others" else others
             dicts = [each for each in ast.walk(given) if isinstance(each, ast.Dict)]

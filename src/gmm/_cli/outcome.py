@@ -364,7 +364,7 @@ class Result(MixtureOutcome):
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
-        facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again")
+        facts = ("criterion", "standardized", "complete", "n_new_starts", "n_found_again")
         document = super().document() | {name: getattr(self.search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
         return document | {"cells": output.cells_json(self.search), "solutions": output.solutions_json(self.search)}

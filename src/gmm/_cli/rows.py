@@ -252,7 +252,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether the rows are in memory."""
-        return bool(self.source.place == "memory")
+        return bool(self.source.storage == "memory")
 
     @cached_property
     def values(self) -> NDArray[np.floating]:
@@ -406,15 +406,15 @@ def _open(options: argparse.Namespace) -> tuple[Any, Mapping[str, Any]]:
     if options.file is None:
         table = bundled()
         return table, table.fields
-    how = {name: vars(options)[name] for name in ("header", "decimal", "delimiter", "skip")}
-    how |= {"na_values": options.na, "comments": options.comment, "words": WORDS, "whole": not options.blocks}
-    how["content"] = sys.stdin.buffer.read() if options.file == "-" else None
-    table = open_table(options.file, **how)
+    settings = {name: vars(options)[name] for name in ("header", "decimal", "delimiter", "skip")}
+    settings |= {"na_values": options.na, "comments": options.comment, "words": WORDS, "whole": not options.blocks}
+    settings["content"] = sys.stdin.buffer.read() if options.file == "-" else None
+    table = open_table(options.file, **settings)
     obstacles = [of for field in table.fields.values() if (of := field.obstacle) is not None and of.mostly_numbers]
     words = {text for of in obstacles for text in of.texts if _SUMMARY.match(text)}
     if not words or options.command == "predict":
         return table, table.fields
-    return open_table(options.file, **how | {"na_values": [*options.na, *words]}), table.fields
+    return open_table(options.file, **settings | {"na_values": [*options.na, *words]}), table.fields
 
 
 def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows:
@@ -502,9 +502,9 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
     return rows
 
 
-def _with_values(rows: Rows, estimator: object, options: argparse.Namespace, **how: Any) -> Rows:
+def _with_values(rows: Rows, estimator: object, options: argparse.Namespace, **kwargs: Any) -> Rows:
     """Return the rows that have a value, as an estimator takes them, and say how many values are missing."""
-    source: Any = checked_rows(rows.source, estimator=estimator, error_covariance=_variances(rows, options), **how)
+    source: Any = checked_rows(rows.source, estimator=estimator, error_covariance=_variances(rows, options), **kwargs)
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     if not some:
         return replace(rows, source=source)

@@ -102,9 +102,9 @@ class _Console(Console):
     All text goes through `render_str`.
     """
 
-    def render_str(self, text: str, **how: Any) -> Text:
+    def render_str(self, text: str, **kwargs: Any) -> Text:
         """Make text of a string."""
-        return super().render_str(printable_lines(text), **how)
+        return super().render_str(printable_lines(text), **kwargs)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -196,8 +196,8 @@ class Screen:
         """
         columns = SpinnerColumn(), TextColumn("fitting"), BarColumn(bar_width=None), MofNCompleteColumn()
         now, is_silent = TextColumn("{task.fields[now]}"), self._quiet or not sys.stderr.isatty()
-        how: dict[str, Any] = {"console": self._err, "transient": True, "expand": True, "disable": is_silent}
-        bar = Progress(*columns, TimeElapsedColumn(), now, **how)
+        settings: dict[str, Any] = {"console": self._err, "transient": True, "expand": True, "disable": is_silent}
+        bar = Progress(*columns, TimeElapsedColumn(), now, **settings)
         labels = [f"K={k}" for k in n_components]
         with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])

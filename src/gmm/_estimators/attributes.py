@@ -18,7 +18,7 @@ from gmm._rows.entrance import rows_for
 from gmm._rows.sources import Source
 from gmm._validation import given
 from gmm._validation import parameters as options
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.rows import as_array, as_floats
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.layouts import Array
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _Mixture = TypeVar("_Mixture", bound="MixtureEstimator")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
-OF_CLASSES = "classes_", "component_classes_"
-_OF_TRACE = "history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "remarks_"
-_OF_FIT = *_OF_TRACE, *OF_CLASSES, "_metadata"
+CLASS_ATTRIBUTES = "classes_", "component_classes_"
+_TRACE_ATTRIBUTES = "history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "remarks_"
+_FIT_ATTRIBUTES = *_TRACE_ATTRIBUTES, *CLASS_ATTRIBUTES, "_metadata"
 _NUMBERS: dict[str, Callable[[MixtureParameters], Array]] = {
     "weights": lambda mixture: mixture.weights,
     "means": lambda mixture: mixture.means,
@@ -58,7 +58,7 @@ class FitRecord(NamedTuple):
         Those of the columns of the rows: `Survey.steps`.
     causes : array of uint8, shape (K,), optional
         Why components are degenerate: `Degeneracy.causes`.
-    beside_errors : bool
+    has_errors : bool
         Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
@@ -79,7 +79,7 @@ class FitRecord(NamedTuple):
     weight: float = 0.0
     steps: Array | None = None
     causes: NDArray[np.uint8] | None = None
-    beside_errors: bool = False
+    has_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
@@ -204,7 +204,7 @@ class MixtureEstimator(Estimator):
     def _assign(self, name: str, values: ArrayLike) -> None:
         if self._mixture is not None:
             each = bool(np.ndim(self._mixture.tails.degrees))
-            refuse("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
+            check_compatible("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
         others = {other: array for other, array in self._public.items() if other != name}
         self._public = others | {name: (as_floats(as_array(values, f"{name}_"), f"{name}_"), None, True)}
 
@@ -226,7 +226,7 @@ class MixtureEstimator(Estimator):
             present = self._public_array(_NUMBERS[name](self._mixture or mixture))
             given.check_sorted_once(name, changed[name], present, used[0])
         # The record of the fit does not describe these parameters.
-        for name in _OF_FIT:
+        for name in _FIT_ATTRIBUTES:
             vars(self).pop(name, None)
         last = [(name, array, assigned or name in changed) for name, (array, _, assigned) in read]
         stale = others if spreads else ()
@@ -296,7 +296,7 @@ def checked_for(mixture: MixtureEstimator, use: str) -> MixtureParameters:
         If it has one of these.
     """
     parameters = fitted_parameters(mixture)
-    refuse(use, {"noise": parameters.noise, "heavy tails": parameters.tails})
+    check_compatible(use, {"noise": parameters.noise, "heavy tails": parameters.tails})
     return parameters
 
 
@@ -340,7 +340,7 @@ def source_of(
     """
     fitted_parameters(mixture)
     if error_covariance is not None:
-        refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
+        check_compatible("error_covariance", {"BayesianGaussianMixture": mixture._variational})
     return rows_for(mixture, X, sample_weight, missing=missing, error_covariance=error_covariance)
 
 
@@ -353,7 +353,7 @@ def rows_of_fit(mixture: MixtureEstimator, X: ArrayLike, sample_weight: Any, err
         If the rows of the fit had errors, and these have none.
     """
     source = source_of(mixture, X, sample_weight, error_covariance=error_covariance)
-    if record_of(mixture).beside_errors and not source.errors:
+    if record_of(mixture).has_errors and not source.errors:
         raise ValueError(
             "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; give "
             "zeros for true values"
@@ -412,7 +412,7 @@ def with_mixture(
     kind: type[_Mixture],
     parameters: MixtureParameters,
     columns: Any = slice(None),
-    **how: Any,
+    **kwargs: Any,
 ) -> _Mixture:
     """Return an estimator of another mixture of the same components, and of the same columns or some of them.
 
@@ -420,11 +420,11 @@ def with_mixture(
     """
     names = given_names(mixture)
     of_columns = np.array(names, object)[columns] if names else None
-    other = estimator_of(kind, parameters, of_columns, mixture._dtype, **lasting_settings(mixture) | how)
-    vars(other).update({name: vars(mixture)[name] for name in OF_CLASSES if name in vars(mixture)})
+    other = estimator_of(kind, parameters, of_columns, mixture._dtype, **persistent_settings(mixture) | kwargs)
+    vars(other).update({name: vars(mixture)[name] for name in CLASS_ATTRIBUTES if name in vars(mixture)})
     return other
 
 
-def lasting_settings(model: Estimator) -> dict[str, Any]:
+def persistent_settings(model: Estimator) -> dict[str, Any]:
     """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
     return {name: getattr(model, name) for name in options.options_with("lasting")}

@@ -113,7 +113,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     numbers = log_determinants, posterior.means, posterior.whiteners, noise.log_density
     scales = WhitenedMixture(layout, *numbers, noise=noise)
     log_densities = np.empty(source.n_rows)
-    for pattern, indices, part in source.by_pattern():
+    for pattern, indices, part in source.iter_patterns():
         missing, of_columns = pattern.missing, scales
         if missing.any():
             of_columns = Completion.from_mixture(scales, missing).observed

@@ -13,7 +13,7 @@ from gmm._estimators.attributes import MixtureEstimator
 from gmm._exceptions import warn
 from gmm._rows.sources import Source
 from gmm._text.words import quoted
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import is_default
 from gmm._validation.scalars import is_whole
 from gmm._values.row_data import ALL_UNKNOWN, KnownClasses
@@ -144,7 +144,7 @@ def known_classes(
         if not is_default(components_per_class, 1):
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    refuse("labels", {"rows in partitions": source.place == "elsewhere"})
+    check_compatible("labels", {"rows in partitions": source.storage == "remote"})
     classes, codes = check_labels(labels, source.n_rows)
     if source.survey.n_used < source.n_rows:
         classes, codes = classes_with_weight(classes, codes, source.weights > 0)

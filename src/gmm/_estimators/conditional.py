@@ -133,7 +133,7 @@ def predicted(
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
     regressions = dict[bytes, Regression]()
-    for pattern, indices, rows in source.by_pattern():
+    for pattern, indices, rows in source.iter_patterns():
         key = pattern.missing.tobytes()
         if key not in regressions:
             columns = predictors[pattern.observed]
@@ -182,11 +182,11 @@ def imputed(
         rows[first : first + len(part)] = part
     if not source.patterns:
         return rows
-    if source.place != "memory":  # where products have the rounding of rows that are there at once
+    if source.storage != "memory":  # where products have the rounding of rows that are there at once
         source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
-    for pattern, indices, _ in source.by_pattern():
+    for pattern, indices, _ in source.iter_patterns():
         if pattern.missing.any():
             completion = Completion.from_mixture(whitened, pattern.missing)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))

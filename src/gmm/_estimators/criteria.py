@@ -79,7 +79,7 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
     return aic(loglik, n_parameters) + 2.0 * n_parameters * (n_parameters + 1) / spare
 
 
-def surplus(n_parameters: int, n: float) -> str:
+def overparametrised_note(n_parameters: int, n: float) -> str:
     """Say that a mixture has as many free parameters as there are rows, which makes criteria unreliable; else empty."""
     if not 0 < n <= n_parameters:
         return ""

@@ -25,7 +25,7 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration
 from gmm._rows.entrance import is_dask
 from gmm._validation import parameters as options
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.scalars import check_boolean
 from gmm._values.layouts import SingularMatrixError
 
@@ -118,13 +118,13 @@ class FittedMixture(MixtureEstimator):
             printer.step(iteration)
             return callback is not None and callback(iteration)
 
-        is_told = self.verbose or LOGGER.isEnabledFor(INFO)
-        is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
+        is_logged = self.verbose or LOGGER.isEnabledFor(INFO)
+        is_followed = callback is not None or (is_logged and (self.verbose or follows_passes()))
         settings = fit_settings(self, source)
         objective = settings.objective
         continuation = continuation_of(self, objective, source) if self.warm_start else None
         sizes = source.n_rows, source.n_features, settings.n_components
-        if is_told:
+        if is_logged:
             LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
@@ -132,20 +132,20 @@ class FittedMixture(MixtureEstimator):
                 settings,
                 () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,
-                callback=watched if is_followed or source.place != "memory" else None,
-                on_end=printer.end if is_told else fitting.fit.ignored,
+                callback=watched if is_followed or source.storage != "memory" else None,
+                on_end=printer.end if is_logged else fitting.fit.no_op,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise outcome.ill_defined(error, objective.model) from None
         except LostClusterError as error:
             raise outcome.lost_cluster(self, error, printer, source.feature_names) from error
-        if is_told:
+        if is_logged:
             printer.refined(best.result)
         problem = problem_of(self, source, objective.model) if self.warm_start else None
         fit = self, best.result, source, source.feature_names, objective
         record = outcome.set_fitted(*fit, traces=best.traces, problem=problem)
-        for name in attributes.OF_CLASSES:  # those of an earlier fit do not outlive it
+        for name in attributes.CLASS_ATTRIBUTES:  # those of an earlier fit do not outlive it
             vars(self).pop(name, None)
         if classes is not None:
             owners = source.known.owner_of_each(self.n_components)
@@ -159,12 +159,12 @@ class FittedMixture(MixtureEstimator):
         y: object = None,
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
-        **how: Any,
+        **kwargs: Any,
     ) -> NDArray[np.intp]:
         """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
         estimator: Any = self  # whose `fit` may be a subclass's
-        known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}
-        labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **known)
+        known = {"error_covariance": kwargs["error_covariance"]} if "error_covariance" in kwargs else {}
+        labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **kwargs).predict(X, **known)
         return labels
 
     def impute(
@@ -434,7 +434,7 @@ class FittedMixture(MixtureEstimator):
         """
         source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
         classified = check_boolean(classified, "classified")
-        refuse("heavy tails", {"classified=True": classified and fitted_parameters(self).tails})
+        check_compatible("heavy tails", {"classified=True": classified and fitted_parameters(self).tails})
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
@@ -596,7 +596,13 @@ class FittedMixture(MixtureEstimator):
         return [] if self._parameters is None else summary_of(self).html()
 
     def _lazily(
-        self, method: str, X: Any, out: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = (), **how: str
+        self,
+        method: str,
+        X: Any,
+        out: Any,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        **kwargs: str,
     ) -> Any:
         """Return a Dask array of what a method gives for each partition of a Dask collection."""
         from gmm._rows.dask import mapped
@@ -605,7 +611,7 @@ class FittedMixture(MixtureEstimator):
             raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
         names, settings = vars(self).get("feature_names_in_"), {"missing": self.missing, "n_threads": 1}
         other = attributes.estimator_of(type(self), fitted_parameters(self), names, self._dtype, **settings)
-        return mapped(partial(getattr(other, method), **how), X, dtype, shape)
+        return mapped(partial(getattr(other, method), **kwargs), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)

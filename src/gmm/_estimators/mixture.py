@@ -23,7 +23,7 @@ from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.given import check_limits, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
 from gmm._validation.rows import check_feature_names, check_names
@@ -404,7 +404,7 @@ class GaussianMixture(FittedMixture):
 
         decay = check_real(decay, "decay", "[0, 1)")
         record = attributes.record_of(self)
-        refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
+        check_compatible("partial_fit", features_of(self) | {"error_covariance": record.has_errors})
         if record.parameters is None:
             source = request.source_to_fit(self, X, sample_weight)
             names = source.feature_names
@@ -663,7 +663,7 @@ class GaussianMixture(FittedMixture):
         mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
         responsibilities = self._scorer().responsibilities(source)
         factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[bytes, NDArray[Any]]()
-        for pattern, here, part in source.by_pattern():
+        for pattern, here, part in source.iter_patterns():
             there, key = pattern.observed, pattern.missing.tobytes()
             if key not in maps:
                 of_columns = mixture.model.layout.for_columns(mixture.covariances, there)
@@ -685,10 +685,10 @@ class GaussianMixture(FittedMixture):
         return framed
 
     @OfFactors
-    def fit_transform(self, X: ArrayLike, y: object = None, **how: Any) -> NDArray[Any]:
+    def fit_transform(self, X: ArrayLike, y: object = None, **kwargs: Any) -> NDArray[Any]:
         """Return ``fit(X, …).transform(X)`` for the same arguments, the factors of each row; *beyond*."""
         estimator: Any = self  # whose `fit` may be a subclass's
-        factors: NDArray[Any] = estimator.fit(X, y, **how).transform(X)
+        factors: NDArray[Any] = estimator.fit(X, y, **kwargs).transform(X)
         return factors
 
     @OfFactors
@@ -736,8 +736,8 @@ class GaussianMixture(FittedMixture):
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
         is_same = attributes.model_of(self) is parameters.model
-        how = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
-        return attributes.with_mixture(self, type(self), parameters, columns, **how)
+        settings = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
+        return attributes.with_mixture(self, type(self), parameters, columns, **settings)
 
     def _stream_so_far(self, source: Source, model: CovarianceModel, record: attributes.FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""

@@ -199,7 +199,7 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
 def _warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, estimator: Estimator) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
     most, whiteners = _RIDGES * ridge, parameters.whiteners
-    if parameters.model.stored_whole and np.vdot(whiteners, whiteners) * (most + ridge) < 1:
+    if parameters.model.stores_dense and np.vdot(whiteners, whiteners) * (most + ridge) < 1:
         return  # tr Σ⁻¹ bounds the eigenvalues of every component from below: no column is so narrow
     low, high = source.survey.box
     small = np.flatnonzero((fitting.degenerate.total_variances(parameters) < most + ridge) & (high > low)).tolist()
@@ -416,7 +416,7 @@ def set_fitted(
         trace = result.trace or record_of(mixture).trace
         record = record._replace(trace=trace, solver_state=result.state, problem=problem)
     if prior and not prior.variational:
-        if parameters.model.stored_whole and not source.errors:
+        if parameters.model.stores_dense and not source.errors:
             from gmm._passes.stepwise import Stream
 
             stream = Stream.from_mixture(parameters, weight, objective)

@@ -19,7 +19,7 @@ from gmm._rows.entrance import as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, box_of, fingerprint
 from gmm._validation import given
 from gmm._validation import parameters as options
-from gmm._validation.combinations import check_together
+from gmm._validation.combinations import check_all_compatible
 from gmm._values.covariance import CovarianceModel, stored_for
 from gmm._values.layouts import Array
 from gmm._values.noise import Noise
@@ -28,7 +28,7 @@ from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior, parts
 
 
-def stored_beside(mixture: MixtureEstimator, model: CovarianceModel, source: Source) -> CovarianceModel:
+def stored_model(mixture: MixtureEstimator, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     if source.patterns or options.features_of(mixture, "whole"):
         return model
@@ -68,12 +68,12 @@ def check_features(mixture: MixtureEstimator, source: Source, fixed: Fixed = NOT
         "responsibilities as init_params": not isinstance(start, str),
         "error_covariance": source.errors,
         "missing values": source.patterns,
-        "rows beyond memory": source.place != "memory",
-        "rows in partitions": source.place == "elsewhere",
+        "rows beyond memory": source.storage != "memory",
+        "rows in partitions": source.storage == "remote",
     }
     has_features = any(features.values())
     if has_features:
-        check_together(features)
+        check_all_compatible(features)
     return has_features
 
 
@@ -133,7 +133,7 @@ def fit_settings(
     """
     if model is None:
         model = model_of(mixture, source.n_features)
-        model = stored_beside(mixture, model, source) if model.n_factors else model
+        model = stored_model(mixture, model, source) if model.n_factors else model
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = objective_of(mixture, source, model), int(mixture.n_components), source.n_features
     asked = vars(mixture)
@@ -172,8 +172,8 @@ def settings_of(
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
     # In Python's types: products of a narrower one would overflow.
     numbers, accelerated = (float(mixture.tol), int(mixture.max_iter)), mixture.acceleration is not None
-    how = {"bound_is_total": objective.prior.variational, "resumable": bool(mixture.warm_start)}
-    solver = SolverSettings(*numbers, accelerated, **how)
+    settings = {"bound_is_total": objective.prior.variational, "resumable": bool(mixture.warm_start)}
+    solver = SolverSettings(*numbers, accelerated, **settings)
     K = int(mixture.n_components)
     return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, getattr(mixture, "refine", None))
 
@@ -236,7 +236,7 @@ def check_same(
 def problem_of(mixture: MixtureEstimator, source: Source, model: CovarianceModel) -> tuple[object, ...]:
     """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
     of_rows = fingerprint(source), source.known.fingerprint
-    return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
+    return *of_rows, model.stores_dense, mixture.reg_covar, *prior_parts(mixture)
 
 
 def prior_parts(mixture: MixtureEstimator) -> tuple[object, ...]:

@@ -48,7 +48,7 @@ def state_of(mixture: MixtureEstimator) -> tuple[dict[str, Any], dict[str, NDArr
         "dtype": mixture.means_.dtype.name,
         "feature_names": given_names(mixture),
     }
-    header |= {} if parameters.model.stored_whole else {"low_rank": True}
+    header |= {} if parameters.model.stores_dense else {"low_rank": True}
     arrays = values.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = values.posterior_to_state(parameters)
@@ -62,7 +62,7 @@ def state_of(mixture: MixtureEstimator) -> tuple[dict[str, Any], dict[str, NDArr
         owners = [classes.index(label) if label in classes else -1 for label in mixture.component_classes_.tolist()]
         header["owners"] = owners
     record = attributes.record_of(mixture)
-    known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
+    known = {"weight_seen": record.weight, "shrunk": record.shrunk, "has_errors": record.has_errors}
     header |= {name: value for name, value in known.items() if value}
     of_rows = {name: getattr(record, name) for name in ("shrunk_by", "steps", "causes")}
     arrays |= {name: values for name, values in of_rows.items() if values is not None}
@@ -110,7 +110,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     read: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(archive.item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
         "shrunk_by": lambda: given.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
-        "beside_errors": lambda: archive.item(header, "beside_errors", bool),
+        "has_errors": lambda: archive.item(header, "has_errors", bool),
         "weight_seen": lambda: archive.positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),
         "causes": lambda: fitting.degenerate.check_causes(arrays["causes"], parameters.n_components),

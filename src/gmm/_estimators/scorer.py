@@ -18,7 +18,7 @@ from gmm._passes.problem import Problem
 from gmm._persistence import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.given import check_tails
 from gmm._values.covariance import same_as
 from gmm._values.layouts import Array, Layout, SingularMatrixError
@@ -85,7 +85,7 @@ class Scorer(NamedTuple):
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         check_any(source)
-        if source.place == "elsewhere":
+        if source.storage == "remote":
             return self.totals(source).log_likelihood
         sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, isinstance(source, ArraySource)
         parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
@@ -165,7 +165,7 @@ class Scorer(NamedTuple):
         if self.parameters.n_components == 1:
             return None
         model = same_as(self.parameters.model, 1, source.n_features)
-        by_moments = model.stored_whole and not (noise or own or source.patterns)
+        by_moments = model.stores_dense and not (noise or own or source.patterns)
         one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
         # Tails of one component begin as if none were known.
         tails = check_tails(own.name, own.parameters.get("degrees_of_freedom"))
@@ -211,7 +211,7 @@ class Scorer(NamedTuple):
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
         others = {"error_covariance": source.errors, "missing values": source.patterns}
-        refuse("heavy tails", others if self.parameters.tails else {})
+        check_compatible("heavy tails", others if self.parameters.tails else {})
         layout = moments or self.parameters.model.layout
         return EStep(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 

@@ -24,7 +24,7 @@ from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import ArraySource
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.given import check_fixed, check_limits, check_statistics
 from gmm._validation.parameters import OPTIONS, check_parameters, features_of, is_default
 from gmm._validation.scalars import check_boolean
@@ -226,8 +226,8 @@ def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, N
             counts.flags.writeable = False
             of_mixture = parameters.weights, parameters.means, parameters.written_out
             weights, means, covariances = (as_public_array(values, fit.source.dtype) for values in of_mixture)
-            how = iteration.lower_bound, of_rows, iteration.accepted, each.reason
-            yield EMStep(iteration.n_iter, weights, means, covariances, counts, *how)
+            settings = iteration.lower_bound, of_rows, iteration.accepted, each.reason
+            yield EMStep(iteration.n_iter, weights, means, covariances, counts, *settings)
 
 
 EMStep.__module__ = steps.__module__ = "gmm.em"
@@ -309,7 +309,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
-    refuse("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
+    check_compatible("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = attributes.model_of(model, d)

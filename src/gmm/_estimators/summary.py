@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._estimators.attributes import FitRecord, MixtureEstimator, fitted_parameters, record_of
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import aic, bic, evaluate, surplus, title
+from gmm._estimators.criteria import aic, bic, evaluate, overparametrised_note, title
 from gmm._estimators.outcome import SHRUNK, doubt_of_ridge, doubt_of_shapes
 from gmm._estimators.scorer import Scorer
 from gmm._kernel.mstep import cached_property
@@ -100,7 +100,7 @@ class Figures(NamedTuple):
 
     def doubt(self, parameters: MixtureParameters) -> str:
         """Say why criteria are unreliable; empty if they are not, or there are none."""
-        return surplus(parameters.n_parameters, self.weight) if self.criteria else ""
+        return overparametrised_note(parameters.n_parameters, self.weight) if self.criteria else ""
 
     @property
     def verdict(self) -> str:
@@ -298,7 +298,7 @@ class MixtureSummary:
     @property
     def covariances(self) -> NDArray[Any] | None:
         """The mixture's `covariances_`; None where factors and noise stand for them, of many columns."""
-        return self.model.covariances_ if fitted_parameters(self.model).model.stored_whole else None
+        return self.model.covariances_ if fitted_parameters(self.model).model.stores_dense else None
 
     @property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:

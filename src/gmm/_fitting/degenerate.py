@@ -173,8 +173,8 @@ class Degeneracy:
 
         Of the mixture alone, it is without the statistics and the rows.
         """
-        is_told, is_sound = of_mixture or not self._of_moments, False
-        if is_told and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
+        is_logged, is_sound = of_mixture or not self._of_moments, False
+        if is_logged and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
             first = self._check.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
             if of_mixture or first >= 0 or self.rows.source is None:
                 return first
@@ -186,7 +186,7 @@ class Degeneracy:
         if is_sound:
             causes = np.zeros(parameters.n_components, np.uint8)
         else:
-            causes = self._certain(parameters, mixture, None if is_told else fit.statistics)
+            causes = self._certain(parameters, mixture, None if is_logged else fit.statistics)
         if not (of_mixture or causes.any()):  # a look at the rows takes longer
             causes = self._with_ties(parameters, mixture, causes)
         first = int(causes.argmax())

@@ -121,7 +121,7 @@ COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
 OnSkip = Callable[[int, Screened | None], object]
 
 
-def ignored(*_: object) -> None:
+def no_op(*_: object) -> None:
     """Do nothing: the callback of whoever asked for none."""
 
 
@@ -204,8 +204,8 @@ def fit_mixture(
     *,
     continuation: Continuation | None = None,
     callback: Callable[[Iteration], object] | None = None,
-    on_end: Callable[[SolverResult], object] = ignored,
-    on_skip: OnSkip = ignored,
+    on_end: Callable[[SolverResult], object] = no_op,
+    on_skip: OnSkip = no_op,
 ) -> MixtureFit:
     """Run the solver from each promising start and return the best result.
 

@@ -18,7 +18,7 @@ from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import column_names, listed
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.given import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
@@ -132,19 +132,21 @@ def prior_of(
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
     # Factors of many columns overfit few rows without a prior.
-    least = 0 if model.stored_whole else _FEW * (model.n_factors + 2) * n_components
+    least = 0 if model.stores_dense else _FEW * (model.n_factors + 2) * n_components
     shrunk = prior is None and source.survey.n_used < least
-    beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
-    if prior is None and not (shrunk or beside_errors):
+    has_errors = not shrunk and prior is None and bool(source.errors) and accelerated
+    if prior is None and not (shrunk or has_errors):
         return FLAT
-    refuse("a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stored_whole})
-    if beside_errors or not model.stored_whole:
+    check_compatible(
+        "a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stores_dense}
+    )
+    if has_errors or not model.stores_dense:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
     if shrunk and not covariance.any():  # a component for each row: they say nothing of noise
         return FLAT
-    if beside_errors:
+    if has_errors:
         if not covariance.any():  # a cluster for each value
             mean, covariance = _mean_and_variances_within(1, source, n_threads)
         prior = _beside_errors(model, covariance, source)
@@ -161,7 +163,7 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
     heaviest, all_weights = source.survey.heaviest, source.weights
     places: dict[tuple[bytes, int], list[Any]] = {}
-    for pattern, indices, _ in source.by_pattern():
+    for pattern, indices, _ in source.iter_patterns():
         places.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
     for pattern in source.patterns:  # all rows of each, whatever the chunks
         indices, observed = np.concatenate(places[pattern.missing.tobytes(), pattern.error]), pattern.observed

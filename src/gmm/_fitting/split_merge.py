@@ -278,7 +278,7 @@ def halves(parameters: MixtureParameters, rows: Source, e_step: EStep, n: int) -
 
     Of low rank, of heavy tails or of one component, the worst is the widest.
     """
-    if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
+    if parameters.n_components == 1 or not parameters.model.stores_dense or parameters.tails:
         return halves_of_widest(parameters)[:n]
     diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
     gains = diagnosis.gains

@@ -262,33 +262,33 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
     objective, noise = problem.objective, problem.objective.noise
     model, n, d = objective.model, sample.n_rows, sample.n_features
     plain, mixed = not (objective.prior or classes), bool(noise or objective.tails)
-    how = effort(model, n, d, K, plain=plain, classes=classes, mixed=mixed)
-    is_part = n > min(how.part, _SEEDING_ROWS * K) and not classes
-    part = sample_by_weight(sample, how.part, rng) if is_part else sample
+    arguments = effort(model, n, d, K, plain=plain, classes=classes, mixed=mixed)
+    is_part = n > min(arguments.part, _SEEDING_ROWS * K) and not classes
+    part = sample_by_weight(sample, arguments.part, rng) if is_part else sample
     single = _ROUGHLY if sample.survey.suits_single and n >= _FEW * (d + 1) * K else 0.0
     tables, dense = [CandidateRows.of(part, sample, model.layout, single)], dense_rows(part, K) if mixed else {}
     tables += map(tables[0].some, dense.values())
     clusterings = {} if settings.start.clusterings is None else settings.start.clusterings
-    uniforms = seeding_uniforms(how.n_clusterings * len(tables), K, rng)
-    draws = uniforms.tobytes(), how.part, single, has_wide_views(model.layout, d), how.n_groups
+    uniforms = seeding_uniforms(arguments.n_clusterings * len(tables), K, rng)
+    draws = uniforms.tobytes(), arguments.part, single, has_wide_views(model.layout, d), arguments.n_groups
     clusters = clusterings.get(draws)
-    views = [table.views(model.layout, how.n_groups) for table in tables] if clusters is None else []
+    views = [table.views(model.layout, arguments.n_groups) for table in tables] if clusters is None else []
     whole: CandidateRows | None = None
     if part.n_rows < n:
         whole = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
     resolution = Resolution.from_source(sample, objective.ridge)
     with problem.e_step() if n >= _WORTH_SCRATCH else NullContext() as e_step:
         race = Race(
-            list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
+            list(map(problem.family, dict.fromkeys((K, K + arguments.n_more)))),
             model.layout,
             views,
             tables,
             whole,
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
-            n_candidates=how.n_mixtures,
+            n_candidates=arguments.n_mixtures,
             shares=[max(noise.share, 1 - share) for share in (1.0, *dense)] if mixed else (0.0,),
-            seeds=_class_seeds(part, [slice(None), *dense.values()], views, how, rng) if classes else None,
+            seeds=_class_seeds(part, [slice(None), *dense.values()], views, arguments, rng) if classes else None,
             clusters=clusters,
             degeneracy=None if objective.prior.variational else resolution.check(model),
             noise=np.asarray(noise.variances) if noise else None,
@@ -445,13 +445,13 @@ def whole_rows(sample: Source) -> ArraySource:
 
 
 def _class_seeds(
-    rows: ArraySource, parts: Sequence[Any], views: Sequence[Sequence[Any]], how: Effort, rng: Rng
+    rows: ArraySource, parts: Sequence[Any], views: Sequence[Sequence[Any]], effort: Effort, rng: Rng
 ) -> list[Array]:
     """Return where the clusterings of each part of rows with classes begin, in the coordinates of their views."""
     seeds = []
     for part, some in zip(parts, views, strict=False):
         classes = KnownClasses(rows.known.codes[part], rows.known.owners)
-        for view in (some[view_of(number, len(some))] for number in range(how.n_clusterings)):
+        for view in (some[view_of(number, len(some))] for number in range(effort.n_clusterings)):
             seen = ArraySource(view.coordinates, weights_of(rows.sample_weight, part)).with_changes(known=classes)
             seeds.append(_seeds(seen, rng))
     return seeds
@@ -499,11 +499,11 @@ _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True
 
 def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
     """Return where the run of one start begins: parts that are given, and a start of the rows for the others."""
-    how, objective = settings.start, problem.objective
+    arguments, objective = settings.start, problem.objective
     if objective.fixed:
-        check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
+        check_fixed_start(objective.fixed, arguments.parts, otherwise=_OR_GO_ON)
     begin = _given_start(problem, settings, seed, e_step)
-    if not objective.noise or not (how.parts or how.responsibilities):
+    if not objective.noise or not (arguments.parts or arguments.responsibilities):
         return begin
     begin = problem.first_update(e_step, begin)
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
@@ -513,8 +513,8 @@ def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESte
 
 def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
     """Return where a run begins without noise, at the parts that are given."""
-    rows, how, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
-    parts: dict[str, Any] = dict(how.parts)
+    rows, arguments, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
+    parts: dict[str, Any] = dict(arguments.parts)
     is_simple = not (rows.patterns or problem.objective.noise or problem.objective.tails)
     if "precisions" in parts:
         precisions = parts.pop("precisions")
@@ -527,17 +527,17 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
         parts["covariances"], parts["factors"] = problem.at_precisions(shares, precisions.reshape(-1))
     if "means" in parts:
         statistics = from_means(rows.without_gaps, parts["means"], model.layout, n_threads=settings.n_threads)
-    elif how.responsibilities is not None:
-        shares = how.responsibilities(seed)
+    elif arguments.responsibilities is not None:
+        shares = arguments.responsibilities(seed)
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
-    elif K == 1 and how.method == "kmeans" and is_simple and rows.n_rows <= sample_size(K):
+    elif K == 1 and arguments.method == "kmeans" and is_simple and rows.n_rows <= sample_size(K):
         statistics = e_step.of_one()  # of any partition of rows into one part
     else:
         statistics = start_statistics(rows, settings, generator(seed))
     if not parts and (not problem.objective.tails or np.any(statistics.precision)):
         return statistics
     begin = problem.first_update(e_step, statistics)  # no partition tells the first numbers of tails
-    mixture, is_own = begin.parameters, "means" not in parts and how.responsibilities is None
+    mixture, is_own = begin.parameters, "means" not in parts and arguments.responsibilities is None
     if problem.objective.fixed and is_own and not rows.known:
         order = _order_for(mixture, parts)
         groups = {"weights": mixture.weights[order], "covariances": mixture.covariances_of(order)}

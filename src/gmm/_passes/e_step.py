@@ -346,11 +346,11 @@ class EStep:
         passed = None
         if (loop := self.resident) is not None:
             before = bounds[-1] if bounds else np.nan
-            how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
+            settings: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):
                 mixture, estimate = parameters.whitened(), parameters.as_estimate()
                 rest = family, self, at_most
-                passed = loop.run_em(mixture, estimate, *rest, repair_empty=repair_empty, **how)
+                passed = loop.run_em(mixture, estimate, *rest, repair_empty=repair_empty, **settings)
         if passed is None:
             statistics = self.measure(parameters, family)
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
@@ -426,8 +426,8 @@ class EStep:
                 for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
-                        how: Any = results._asdict() | {"first_lane": part.first // plan.lane_rows}
-                        self.walk(plan, scratches, _em.RowTable(part.rows, **how))
+                        settings: Any = results._asdict() | {"first_lane": part.first // plan.lane_rows}
+                        self.walk(plan, scratches, _em.RowTable(part.rows, **settings))
                     yield part.first, results
 
     def _windows(
@@ -451,15 +451,15 @@ class EStep:
             yield window, results
 
     def plan(
-        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: Any
+        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **kwargs: Any
     ) -> _em.Plan:
         """Prepare a pass; the weights of rows are nothing to one that adds up no moments."""
         if self._source.patterns:
-            errors, adds_moments = self._source.errors, not (how.get("rows_only") or how.get("totals"))
+            errors, adds_moments = self._source.errors, not (kwargs.get("rows_only") or kwargs.get("totals"))
             mixture = mixture.stored_in(self._moments) if adds_moments and not errors else mixture.whole()
             of_patterns = errors.layout(self._moments) if errors else mixture.layout
-            how |= {"of_patterns": of_patterns, "with_errors": bool(errors)}
-        single = self._single or bool(how.get("rows_only") and self._source.dtype == np.float32)
+            kwargs |= {"of_patterns": of_patterns, "with_errors": bool(errors)}
+        single = self._single or bool(kwargs.get("rows_only") and self._source.dtype == np.float32)
         return _em.Plan(
             mixture,
             self._moments,
@@ -469,24 +469,24 @@ class EStep:
             form=self._form if form is None else form,
             axes=axes,
             allowed=self._known.table(len(mixture.log_offset)),
-            **how,
+            **kwargs,
         )
 
-    def _table_of(self, window: Any, some: NDArray[np.bool_], layout: Layout, **how: Any) -> _em.ObservedRows:
+    def _table_of(self, window: Any, some: NDArray[np.bool_], layout: Layout, **kwargs: Any) -> _em.ObservedRows:
         """Return the rows of some patterns of a window, for passes in a layout."""
         source: Any = self._source
-        return source.observed_rows(window, some, layout, self._origin, self._reach, **how)
+        return source.observed_rows(window, some, layout, self._origin, self._reach, **kwargs)
 
     def _without_gaps(self) -> EStep:
         """Open passes over the rows with their gaps filled."""
         return EStep(self._source.without_gaps, self._moments, n_threads=self._n_threads, origin=self._origin)
 
     def _plan_for_moments(
-        self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
+        self, mixture: WhitenedMixture, *, axes: Array | None = None, **kwargs: bool
     ) -> tuple[_em.Plan, Array | None]:
         """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED and not self._source.patterns
-        plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
+        plan = self.plan(mixture, common_scatter=pooled, axes=axes, **kwargs)
         return plan, self.common_scatter() if plan.common_scatter else None
 
     @cached_property
@@ -497,7 +497,7 @@ class EStep:
         memory until the garbage collector comes.
         """
         if self._source.patterns:
-            if self._source.place != "memory":
+            if self._source.storage != "memory":
                 return None
             tables = list(self._tables_of_patterns(self._source.errors.layout(self._moments)))
             return self.loop_over(tables[0], SLICE) if len(tables) == 1 else None
@@ -543,7 +543,7 @@ class EStep:
         """Return the statistics of a pass over all rows, which are those of the first look."""
         with blas_alone(plan.largest_product):
             statistics = plan.collect(self._sums(plan, **arrays), scatter)
-        if self._source.place == "elsewhere":  # which others may change
+        if self._source.storage == "remote":  # which others may change
             partitions: Any = self._source
             partitions.check_unchanged(statistics)
         return statistics
@@ -551,7 +551,7 @@ class EStep:
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
         source: Any = self._source
-        return source.summed(plan) if source.place == "elsewhere" else plan.sums(self._run(plan, **arrays))
+        return source.summed(plan) if source.storage == "remote" else plan.sums(self._run(plan, **arrays))
 
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""
@@ -564,28 +564,28 @@ class EStep:
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 index = slice(chunk.first, chunk.first + len(chunk.rows))
-                how: Any = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight}
-                how |= {name: array[index] for name, array in arrays.items() if array is not None}
-                self.walk(plan, scratches, _em.RowTable(chunk.rows, **how))
+                settings: Any = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight}
+                settings |= {name: array[index] for name, array in arrays.items() if array is not None}
+                self.walk(plan, scratches, _em.RowTable(chunk.rows, **settings))
         return scratches[0]
 
     def _tables_of_patterns(self, layout: Layout) -> Iterator[_em.ObservedRows]:
         """Yield the rows that weigh something, window by window; those in memory stay in their order."""
         source: Any = self._source
-        if source.place == "memory" and layout in self._tables:
+        if source.storage == "memory" and layout in self._tables:
             yield from self._tables[layout]
             return
         first, tables = 0, []
         for window in source.windows():
             if not (weighs := window.weights > 0).any():
                 continue
-            how: Any = {"with_scatter": layout is TIED, "first_lane": first}
-            table = self._table_of(window, weighs, layout, **how)
+            settings: Any = {"with_scatter": layout is TIED, "first_lane": first}
+            table = self._table_of(window, weighs, layout, **settings)
             first += table.n_lanes
-            if source.place == "memory":
+            if source.storage == "memory":
                 tables.append(table)
             yield table
-        if source.place == "memory":
+        if source.storage == "memory":
             self._tables[layout] = tables
 
     def walk(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable | _em.ObservedRows) -> None:

@@ -77,7 +77,7 @@ class MStep:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
         at_most = self._repairs - len(self.repaired)
         statistics, donors = refilled(statistics, self.objective.model, at_most)
-        halves = {} if self.objective.model.stored_whole else donors
+        halves = {} if self.objective.model.stores_dense else donors
         if halves and previous is not None:
             order = np.arange(previous.n_components)
             for k, donor in halves.items():
@@ -115,7 +115,7 @@ def refilled(
     for k in empty[: at_most if len(statistics.counts) > 1 else 0]:
         donors[k] = donor = int(np.argmax(statistics.counts))
         offset = None
-        if model.stored_whole:
+        if model.stores_dense:
             counts = np.maximum(statistics.counts, statistics.least_count)
             free = model.layout.per_count(statistics.scatter, counts)
             offset = 0.5 * model.layout.widest(free, donor, statistics.first.shape[1])

@@ -131,11 +131,11 @@ class Problem(NamedTuple):
         if isinstance(begin, Parts):
             covariances, factors = self.at_precisions(begin.weights, begin.precisions)
             return Continuation(MixtureParameters(*begin[:2], covariances, self.objective.model, factors))
-        noise, is_told = self.objective.noise, not self.objective.tails or np.any(begin.precision)
+        noise, is_logged = self.objective.noise, not self.objective.tails or np.any(begin.precision)
         begin = self.next_update(e_step, begin)
         if begin.parameters.noise_weight < min(noise.share, NO_NOISE_YET):  # a partition
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
-        if not is_told:  # no pass has told their degrees of freedom
+        if not is_logged:  # no pass has told their degrees of freedom
             begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
         return begin
 
@@ -175,7 +175,7 @@ class Problem(NamedTuple):
         records: Array | None = None
         solver: Solver
         if isinstance(begin, SufficientStatistics):
-            n_components, compiled = len(begin.counts), objective.model.stored_whole
+            n_components, compiled = len(begin.counts), objective.model.stores_dense
         elif isinstance(begin, Parts):
             n_components, compiled = len(begin.weights), objective.is_plain
         else:

@@ -150,8 +150,8 @@ class Trace:
     @property
     def ending(self) -> str:
         """How the run ended, as text: ``converged after 12 passes``."""
-        how = "converged" if self.converged else "not converged"
-        return f"{how} after {counted(len(self), 'pass', 'passes')}"
+        settings = "converged" if self.converged else "not converged"
+        return f"{settings} after {counted(len(self), 'pass', 'passes')}"
 
     def raised(self, by: float) -> Trace:
         """Return the trace of likelihoods that are larger by a constant."""

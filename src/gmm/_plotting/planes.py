@@ -43,7 +43,7 @@ from gmm._plotting.style import (
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import amount, column_names, counted, percent
 from gmm._uses.overlap import shares_of
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_boolean, check_real, check_whole
 from gmm._values.coordinates import projected_mixture
@@ -562,7 +562,7 @@ def plot_decision_boundaries(
     'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
+    check_compatible("noise", {"plot_decision_boundaries": scene.mixture.noise})
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_draw_regions, uncertainty=check_boolean(uncertainty, "uncertainty")), title)
 
@@ -859,7 +859,7 @@ def plot_density(
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     if scene.combined:
         raise ValueError("plot_density shows components only: pass combined.model, or classifier.as_mixture()")
-    refuse("noise", {"plot_density": scene.mixture.noise})
+    check_compatible("noise", {"plot_density": scene.mixture.noise})
     return draw(scene, view, ax, partial(_draw_density, contents=contents), f"Density of {heading(scene)}")
 
 

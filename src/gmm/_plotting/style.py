@@ -117,12 +117,12 @@ def axes_of(ax: Axes | None) -> Iterator[Axes]:
 
 
 @contextmanager
-def own_figure(n_rows: int, n_columns: int, **how: Any) -> Iterator[NDArray[np.object_]]:
+def own_figure(n_rows: int, n_columns: int, **kwargs: Any) -> Iterator[NDArray[np.object_]]:
     """Yield the Axes of a new figure, in the package's style, as a matrix; the figure is closed if drawing fails."""
     # Loads the backend before the options are changed: that of notebooks sets `interactive` when it is loaded.
     plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, **how)
+        figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, **kwargs)
         # Matplotlib makes ticks only when it draws, in the style active then.
         for ax in axes.ravel():
             ax.title.set_wrap(True)
@@ -260,10 +260,10 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
 colours.__module__ = encoded.__module__ = inline_svg.__module__ = "gmm.plotting"
 
 
-def _saved(figure: Figure, **how: Any) -> bytes:
+def _saved(figure: Figure, **kwargs: Any) -> bytes:
     _break_labels(figure)
     file = BytesIO()
-    figure.savefig(file, **how)
+    figure.savefig(file, **kwargs)
     plt.close(figure)
     return file.getvalue()
 

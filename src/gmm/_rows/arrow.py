@@ -44,11 +44,11 @@ def _file_part(open_file: _Open, schema: str, read: Callable[..., Batches], name
         return Part(name, getattr(open_file(name, file), schema), batches)
 
 
-def _read_file(open_file: _Open, read: Callable[..., Batches], name: str, source: str | bytes, *how: Any) -> Batches:
+def _read_file(open_file: _Open, read: Callable[..., Batches], name: str, source: str | bytes, *args: Any) -> Batches:
     with native_file(source) as file:
         reader = open_file(name, file)
         with _worded(f"{name} is damaged"):
-            yield from read(reader, *how)
+            yield from read(reader, *args)
 
 
 def _parquet_file(name: str, file: pa.NativeFile, **limits: int) -> pa.parquet.ParquetFile:
@@ -187,9 +187,9 @@ def _scanned(data: pa.dataset.Dataset, columns: Columns, at_once: int) -> Batche
     names = list(columns)
     with _worded(f"the {type(data).__name__} cannot be read"):
         if (fragments := _parquet_files(data, names)) is None:
-            how = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+            settings = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
             options = _verifying(getattr(data, "format", None))
-            yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **how)
+            yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **settings)
             return
         for fragment in fragments:
             numbers = [group.id for group in fragment.row_groups]

@@ -242,8 +242,8 @@ class BlockSource(Source):
         for part, of_part in [*parts, *([(block.sample_weight, shape)] if weighted else [])]:
             check_part(part, of_part, where)
 
-    def _changed(self, how: str) -> ValueError:
-        return changed(self.name, how, "the same rows and columns, in the same order, each time")
+    def _changed(self, difference: str) -> ValueError:
+        return changed(self.name, difference, "the same rows and columns, in the same order, each time")
 
     def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[Chunk, None, None]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""

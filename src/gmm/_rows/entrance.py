@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_labels_of_columns
 from gmm._validation.rows import (
     as_frame,
@@ -100,7 +100,7 @@ def as_source(
     if error_covariance is not None:
         if source.errors:
             raise ValueError("error_covariance: expected None for rows that have errors of their own")
-        refuse("error_covariance", {"rows in partitions": source.place == "elsewhere"})
+        check_compatible("error_covariance", {"rows in partitions": source.storage == "remote"})
         check_same_columns(error_covariance, called)
         gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.patterns else None
         errors = _errors_of(error_covariance, source.n_rows, source.n_features, gaps)
@@ -179,7 +179,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
         X = open_rows(X)
     if X.dtype not in (np.float32, np.float64):
         raise TypeError(f"expected a source of float32 or float64 rows, got {X.dtype}")
-    refuse("sample_weight", {"a source of rows": sample_weight is not None})
+    check_compatible("sample_weight", {"a source of rows": sample_weight is not None})
     return X
 
 
@@ -196,7 +196,7 @@ def _with_gaps(
         If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
-    if missing == "em" and source.place != "elsewhere":
+    if missing == "em" and source.storage != "remote":
         from gmm._rows.incomplete import IncompleteSource
 
         if source.survey.infinite is None:
@@ -205,7 +205,7 @@ def _with_gaps(
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
-        refuse("missing values", {"rows in partitions": missing == "em"})  # others are returned above
+        check_compatible("missing values", {"rows in partitions": missing == "em"})  # others are returned above
         instead = "Fit the values that are there, with missing='em', fill the others with an imputer"
         if missing is None:  # the caller could not say what NaN is
             instead = "Fill the gaps, as the method impute of a mixture does"
@@ -228,7 +228,7 @@ def is_dask(X: object) -> bool:
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
-def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, **how: Any) -> Source:
+def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, **kwargs: Any) -> Source:
     """Return the rows to fit `n_components` to; `missing` and `error_covariance` are as in `as_source`.
 
     Raises
@@ -241,7 +241,7 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    source = as_source(X, sample_weight, estimator=estimator, for_fit=True, **how)
+    source = as_source(X, sample_weight, estimator=estimator, for_fit=True, **kwargs)
     if (names := source.feature_names) is not None:
         check_labels_of_columns(estimator, names)
     if source.patterns and source is not X:
@@ -284,7 +284,7 @@ def _check_gaps(source: Source, names: Names, n_components: int) -> None:
     n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         seconds = _PATTERN_SECONDS + _MATRIX_SECONDS * n_components * source.n_features**3
-        seconds = n * (seconds + _BEYOND_SECONDS * (source.place != "memory"))
+        seconds = n * (seconds + _BEYOND_SECONDS * (source.storage != "memory"))
         warn(
             "many patterns",
             f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
@@ -335,7 +335,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if source.place == "elsewhere":
+    if source.storage == "remote":
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []
@@ -403,9 +403,9 @@ def checked_rows(
     [5, 11]
     """
     if isinstance(estimator, str):
-        how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
+        settings: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
         check_choice(missing, "missing", ("error", "em"))
-        return as_source_to_fit(X, sample_weight, estimator=estimator, **how)
+        return as_source_to_fit(X, sample_weight, estimator=estimator, **settings)
     if isinstance(estimator, type) or not (hasattr(estimator, "n_features_in_") and hasattr(estimator, "missing")):
         raise TypeError(f"expected a fitted mixture or classifier, or a name, for estimator, got {excerpt(estimator)}")
     return rows_for(estimator, X, sample_weight, error_covariance=error_covariance)

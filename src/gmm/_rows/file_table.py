@@ -105,8 +105,8 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
         raise ValueError(f"{part.name}: {what}: {remedy}")
     given = dict(zip(names, part.schema.names, strict=True))
 
-    def renamed(read: Callable[..., Batches], columns: Columns, *how: Any) -> Batches:
-        for batch in read([given[name] for name in columns], *how):
+    def renamed(read: Callable[..., Batches], columns: Columns, *args: Any) -> Batches:
+        for batch in read([given[name] for name in columns], *args):
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
             there = {name: arrays[given[name]] for name in columns if given[name] in arrays}
             yield pa.RecordBatch.from_arrays(list(there.values()), names=list(there))

@@ -21,7 +21,7 @@ WINDOW = 1 << 16  # consecutive rows that are taken pattern by pattern
 _AT_ONCE = 1 << 8  # rows that are filled together
 _DONORS = 500  # rows whose values stand in the gaps of others
 _FARTHEST = 1e290  # where rows have no column in common
-_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "place"
+_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "storage"
 
 
 class Window(NamedTuple):
@@ -126,7 +126,7 @@ class IncompleteSource(Source):
 
     def windows(self) -> Iterable[Window]:
         """Return the rows in windows."""
-        return self._in_memory if self.place == "memory" else self._windows()
+        return self._in_memory if self.storage == "memory" else self._windows()
 
     def _windows(self) -> Iterator[Window]:
         with closing(chunks_in_order(self, WINDOW)) as chunks:
@@ -138,7 +138,7 @@ class IncompleteSource(Source):
         (chunk,) = self.chunks()
         return list(map(self._window, chunk.pieces(WINDOW)))
 
-    def by_pattern(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
+    def iter_patterns(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
         """Yield the patterns of each window, with the numbers of their rows and the columns that these have."""
         for window in self.windows():
             for pattern, here in window.patterns():
@@ -159,7 +159,7 @@ class IncompleteSource(Source):
             return (rows[there[first : first + len(rows)]] for first, rows, _ in self.base.chunks())
 
         weight = None if (self.weights[there] == 1).all() else weights_of(self.sample_weight, there)
-        base = ArraySource(next(chosen())) if self.place == "memory" else FactorySource(chosen)
+        base = ArraySource(next(chosen())) if self.storage == "memory" else FactorySource(chosen)
         names = self.feature_names
         return IncompleteSource(base, self.errors.for_rows(there), sample_weight=weight, feature_names=names)
 
@@ -177,7 +177,7 @@ class IncompleteSource(Source):
         if self.base.survey.nonfinite is None and self.base.sample_weight is self.sample_weight:
             return self.base
         filled = _Filled(self)
-        if self.place == "memory":
+        if self.storage == "memory":
             (chunk,) = filled.chunks()
             return ArraySource(chunk.rows, self.sample_weight)
         return filled
@@ -262,18 +262,18 @@ class IncompleteSource(Source):
         return Window(chunk, keys, missing, np.bincount(which), weights, kinds, order)
 
     def observed_rows(
-        self, window: Window, some: NDArray[np.bool_], layout: Layout, origin: Array, reach: Array, **how: Any
+        self, window: Window, some: NDArray[np.bool_], layout: Layout, origin: Array, reach: Array, **kwargs: Any
     ) -> ObservedRows:
         """Return the rows of some patterns of a window as a compiled pass in a layout reads them."""
         order, chunk = window.rows_of(some), window.chunk
         rows, numbers = chunk.rows[order], chunk.first + order
-        how["weight"] = weights_of(chunk.sample_weight, order)
-        how["code"] = self.known.codes[numbers] if self.known else None
+        kwargs["weight"] = weights_of(chunk.sample_weight, order)
+        kwargs["code"] = self.known.codes[numbers] if self.known else None
         if self.errors:
-            how["errors"], how["kinds"] = self.errors.stored(layout), window.kinds[some]
-            how["error"] = self.errors.codes[numbers].astype(np.intc)
+            kwargs["errors"], kwargs["kinds"] = self.errors.stored(layout), window.kinds[some]
+            kwargs["error"] = self.errors.codes[numbers].astype(np.intc)
         of_patterns = window.missing[some].view(np.uint8), window.n_rows[some]
-        return ObservedRows(rows[~np.isnan(rows)], *of_patterns, layout, origin, reach, **how)
+        return ObservedRows(rows[~np.isnan(rows)], *of_patterns, layout, origin, reach, **kwargs)
 
     @cached_property
     def column_means(self) -> NDArray[Any]:

@@ -173,7 +173,7 @@ def _file_source(
         for note in part.notes(columns):
             warn("file", f"{part.name}: {note}")
     shown = {} if columns is not None else parts[0].labels()
-    if labels := {name: f"{name!r} ({how})" for name, how in shown.items() if name != weight}:
+    if labels := {name: f"{name!r} ({settings})" for name, settings in shown.items() if name != weight}:
         note = f"{parts[0].name}: {ColumnNote.of(on.LABELS, labels)}; columns=[…] names the columns to use"
         warn("file", note)
     from gmm._rows.tables import TableSource
@@ -233,21 +233,21 @@ def column_notes(
     >>> print(*gmm.sources.column_notes(gmm.sources.checked_rows(X)))
     column 'x0' numbers the rows, like an identifier: leave it out
     """
-    if not isinstance(rows, Source) or rows.place == "elsewhere":
+    if not isinstance(rows, Source) or rows.storage == "remote":
         raise TypeError(f"expected rows that checked_rows, open_rows or open_table returns, got {excerpt(rows)}")
     if not isinstance(labels, Mapping):
         raise TypeError(f"expected a mapping of columns to reasons for labels, got {excerpt(labels)}")
     asked = {check_choice(kind, "kinds", on.KINDS) for kind in (on.KINDS if kinds is None else as_list(kinds))}
     names = column_names(rows.feature_names, rows.n_features)
     notes, array = list[ColumnNote](), rows.one_array
-    if asked & {kind.name for kind in on.OF_BLOCKS}:
+    if asked & {kind.name for kind in on.BLOCK_KINDS}:
         blocks = (chunk.rows for chunk in rows.chunks())
         found = on.column_kinds(blocks, rows.n_rows, names) if array is None else array.look(on.kinds_in_memory, names)
         said = {name: f"{name!r} ({why})" for name, why in labels.items() if name in names}
         found = {kind: columns | (said if kind is on.LABELS else {}) for kind, columns in found.items()}
         notes += on.notes_of({kind: columns for kind, columns in found.items() if kind.name in asked})
     if array is not None:
-        notes += (note for kind, look in on.OF_ARRAYS.items() if kind in asked for note in array.look(look, names))
+        notes += (note for kind, look in on.ARRAY_KINDS.items() if kind in asked for note in array.look(look, names))
     if "total" in asked:
         notes += on.total((chunk.rows for chunk in rows.chunks()), names)
     return tuple(notes)

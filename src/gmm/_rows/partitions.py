@@ -142,7 +142,7 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
-    place = "elsewhere"
+    storage = "remote"
 
     @abstractmethod
     def total(self, task: Task) -> Any:

@@ -124,9 +124,9 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     on_reading : callable, optional
         Called after each chunk of a pass, with the number of rows that the pass has read, and its seconds.
-    place : str
-        "memory", where all rows are, with gaps or without; "beyond", from where they are read; "elsewhere", from where
-        they cannot be read, so that passes go to them: a `PartitionedSource`.
+    storage : str
+        "memory"; "streamed", if passes read the rows chunk by chunk; "remote", if passes run where the rows are, in a
+        `PartitionedSource`.
     one_array : ArraySource or None
         The rows as one array if they can be addressed as one, NaN where a value is missing.
     patterns : sequence of Pattern
@@ -142,7 +142,7 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     on_reading: Callable[[int, float], object] | None = None
-    place: Literal["memory", "beyond", "elsewhere"] = "beyond"
+    storage: Literal["memory", "streamed", "remote"] = "streamed"
     one_array: ArraySource | None = None
     patterns: Sequence[Pattern] = ()
 
@@ -181,7 +181,7 @@ class Source(ABC):
         """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
 
-    def by_pattern(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
+    def iter_patterns(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
         """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
         d = self.n_features
         whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey.weight)
@@ -215,7 +215,7 @@ class ArraySource(Source):
     Their values are not checked: `checked_rows` does that.
     """
 
-    place = "memory"
+    storage = "memory"
     __reduce_ex__ = reduced_at_home
 
     def __init__(
@@ -256,12 +256,12 @@ class ArraySource(Source):
     def _found(self) -> dict[Any, Any]:
         return {}
 
-    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
+    def look(self, function: Callable[..., _Found], *args: Any) -> _Found:
         """Return what a function finds in the rows: for each `how` it looks once."""
         found = self._found
-        if (function, *how) not in found:
-            found[function, *how] = function(self.rows, *how)
-        answer: _Found = found[function, *how]
+        if (function, *args) not in found:
+            found[function, *args] = function(self.rows, *args)
+        answer: _Found = found[function, *args]
         return answer
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
@@ -275,7 +275,7 @@ class ArraySource(Source):
 
 def fingerprint(source: Any) -> str:
     """Return the digest of all rows, weights and errors, the same for equal rows from any source."""
-    if source.place == "elsewhere":
+    if source.storage == "remote":
         digests: str = source.digests()
         return digests
     digest = hashlib.blake2b(repr(((source.n_rows, source.n_features), source.dtype.str)).encode())
@@ -349,9 +349,9 @@ def relative_ridge(source: Source, reg_covar: float) -> float:
 relative_ridge.__module__ = "gmm.sources"
 
 
-def changed(what: str, how: str, expected: str = "the same rows each time") -> ValueError:
+def changed(what: str, difference: str, expected: str = "the same rows each time") -> ValueError:
     """Return the error for rows of which another reading gives others."""
-    return ValueError(f"{what} changed between two readings: {how}; expected {expected}")
+    return ValueError(f"{what} changed between two readings: {difference}; expected {expected}")
 
 
 def check_part(values: Any, shape: tuple[int, ...], where: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _persistence as archive
-from gmm._estimators.attributes import estimator_of, fitted_parameters, lasting_settings, source_of
+from gmm._estimators.attributes import estimator_of, fitted_parameters, persistent_settings, source_of
 from gmm._estimators.classes import check_components_per_class, check_labels, classes_with_weight, sorted_classes
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
@@ -33,7 +33,7 @@ from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Selection, statuses
 from gmm._selection.search import fitted_apart
-from gmm._selection.standard import in_other_units, in_units, log_volume
+from gmm._selection.standard import in_original_units, in_units, log_volume
 from gmm._text.frames import data_frame
 from gmm._text.html import block, line
 from gmm._text.table import LABEL, Column, Table
@@ -318,7 +318,7 @@ class MixtureClassifier(Estimator):
             self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
         if units is not None:
             raised = [-log_volume(part, units) / part.survey.weight for part in parts]
-            mixtures = [in_other_units(mixture, units, by) for mixture, by in zip(mixtures, raised, strict=True)]
+            mixtures = [in_original_units(mixture, units, by) for mixture, by in zip(mixtures, raised, strict=True)]
             loglik -= log_volume(source, units)
         vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
@@ -407,9 +407,9 @@ class MixtureClassifier(Estimator):
         joint = projected_mixture(
             np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
         )
-        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
-        how["reg_covar"] = min(mixture.reg_covar for mixture in self.mixtures_)
-        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
+        names, settings = vars(self).get("feature_names_in_"), persistent_settings(self)
+        settings["reg_covar"] = min(mixture.reg_covar for mixture in self.mixtures_)
+        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **settings)
         mixture.classes_ = self.classes_
         mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
         return mixture
@@ -584,11 +584,11 @@ class MixtureClassifier(Estimator):
             raise failed or AssertionError("there is a type at least")
         _, parameters, loglik, collapsed = best
         _warn_of_collapsed(classes[np.unique(collapsed)].tolist(), several=n_classes < K)
-        how = lasting_settings(self) | {"reg_covar": ridge}
+        arguments = persistent_settings(self) | {"reg_covar": ridge}
         masks = [owners == number for number in range(n_classes)]
         shares = np.array([parameters.weights[mask].sum() for mask in masks])
         parts = map(parameters.for_components, masks)
-        mixtures = [estimator_of(GaussianMixture, part, None, rows.dtype, **how) for part in parts]
+        mixtures = [estimator_of(GaussianMixture, part, None, rows.dtype, **arguments) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:

@@ -44,7 +44,7 @@ from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._rows.sources import column_widths
-from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Reports, Status, is_fault
+from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, ProgressReporter, Status, is_fault
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import Entry, Selection
 from gmm._selection.solutions import Solution, grouped
@@ -73,7 +73,7 @@ class Start(NamedTuple):
     refine: str | None = None
 
 
-class End(NamedTuple):
+class FitOutcome(NamedTuple):
     """A fit of a cell: where it ended and began, a degenerate component or −1, and its criterion.
 
     Its `rank` is 0 if it is sound, 1 if it is only by the stricter rule for several numbers of components that one is
@@ -110,11 +110,11 @@ class Cell:
         Why there is none.
     n_seeds : int
         How many seeds it was fitted from.
-    n_fresh, n_again : int
+    n_new, n_again : int
         Seeds since the best end was found, and how many of them led to it again.
     near : list of Near
         Where fits ended near the best criterion.
-    begun : set of MixtureParameters
+    tried : set of MixtureParameters
         Mixtures that it was fitted from, and its own ends whose moves were tried.
     seconds : float
         Time of its fits.
@@ -130,12 +130,12 @@ class Cell:
     def __init__(self, key: Key, request: Request, held_out: float, n_threads: int | None) -> None:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
-        self.end: End | None = None
-        self.sound: End | None = None
+        self.best: FitOutcome | None = None
+        self.valid: FitOutcome | None = None
         self.error: Exception | None = None
-        self.n_seeds = self.n_fresh = self.n_again = 0
+        self.n_seeds = self.n_new = self.n_again = 0
         self.near = list[Near]()
-        self.begun = set[MixtureParameters]()
+        self.tried = set[MixtureParameters]()
         self.seconds = 0.0
         self.scores: dict[str, float] = {}
         self.accuracy = CRITERION_ACCURACY / request.source.survey.weight  # of a lower bound
@@ -214,59 +214,59 @@ class Cell:
         while not (run.ended or run.cannot_reach_target(stop_target) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, stop_target)
 
-    def take(self, fit: SolverRun | SolverResult, start: Start, *, is_left: bool = False) -> None:
+    def offer(self, fit: SolverRun | SolverResult, start: Start, *, is_left: bool = False) -> None:
         """Keep a fit if it is better than the best so far: sound, or higher."""
-        is_higher = self.end is None or fit.lower_bound > self.end.result.lower_bound + self.accuracy
-        if self.sound and not is_higher:
+        is_higher = self.best is None or fit.lower_bound > self.best.result.lower_bound + self.accuracy
+        if self.valid and not is_higher:
             return
         degenerate, rank = self._degenerate(fit, fit.why if isinstance(fit, SolverRun) else fit.trace.reason)
-        if self.end and (rank > self.end.rank or (rank == self.end.rank and not is_higher)):
+        if self.best and (rank > self.best.rank or (rank == self.best.rank and not is_higher)):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.keep(End(result, start, degenerate, rank, self._score(result), is_left))
-        self.error, self.n_fresh, self.n_again = None, 0, 0
+        self.set_best(FitOutcome(result, start, degenerate, rank, self._score(result), is_left))
+        self.error, self.n_new, self.n_again = None, 0, 0
         if LOGGER.isEnabledFor(INFO):
             of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
             LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
 
-    def keep(self, end: End) -> None:
+    def set_best(self, end: FitOutcome) -> None:
         """Make an end the best one."""
-        self.end, self.sound = end, end if end.rank == 0 else None
+        self.best, self.valid = end, end if end.rank == 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
-        if self.end is not None:
-            self.scores = self._scores(self.end.result.parameters)
+        if self.best is not None:
+            self.scores = self._scores(self.best.result.parameters)
 
     def status(self) -> Status:
         """Return what became of it."""
-        if self.end is None:
+        if self.best is None:
             return Status(Ending.NOT_TRIED) if self.error is None else Status.of_error(self.error, self.key.name)
-        if self.end.degenerate >= 0:
-            return Status(Ending.DEGENERATE, f"component {self.end.degenerate}")
-        if self.end.is_left:
+        if self.best.degenerate >= 0:
+            return Status(Ending.DEGENERATE, f"component {self.best.degenerate}")
+        if self.best.is_left:
             return Status(Ending.LEFT)
-        if self.end.rank > 0:
+        if self.best.rank > 0:
             return Status(Ending.LOWERED)
-        return Status(Ending.OK if self.end.result.trace.converged else Ending.NOT_CONVERGED)
+        return Status(Ending.OK if self.best.result.trace.converged else Ending.NOT_CONVERGED)
 
     def entry(self) -> Entry:
         """Return it as a row of the table, with an estimator whose `fit` repeats the best of its fits."""
-        (K, name, tails), end = self.key, self.end
+        (K, name, tails), end = self.key, self.best
         entry = Entry(K, name, tails.name, self.status(), self.seconds, error=self.error)
         if end is None:
             return entry
         return entry._replace(estimator=self.estimator(end), n_parameters=self.n_parameters, scores=self.scores)
 
-    def estimator(self, end: End) -> GaussianMixture:
+    def estimator(self, end: FitOutcome) -> GaussianMixture:
         """Return an end as an estimator, whose `fit` repeats it."""
         (K, name, tails), request, result, settings = self.key, self._request, end.result, self.settings
-        how = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
-        how |= {"max_iter": len(result.trace)} if end.is_left else {}
-        how |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
-        how |= {"random_state": end.start.seed, "refine": end.start.refine}
-        how |= {f"{part}_init": values for part, values in end.start.parts.items()}
-        estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | how)
+        arguments = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
+        arguments |= {"max_iter": len(result.trace)} if end.is_left else {}
+        arguments |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
+        arguments |= {"random_state": end.start.seed, "refine": end.start.refine}
+        arguments |= {f"{part}_init": values for part, values in end.start.parts.items()}
+        estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | arguments)
         objective = settings.objective.stored_for(result.parameters.model)
         # What several numbers of components are judged by is the stricter rule.
         is_known = end.degenerate < 0 and request.degeneracy_rule is not DegeneracyRule.HELD_OUT
@@ -274,7 +274,7 @@ class Cell:
         set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
         return estimator
 
-    def is_sound(self, result: SolverResult) -> bool:
+    def is_valid(self, result: SolverResult) -> bool:
         """Whether a fit has no degenerate component, and has not ended since an update lowered the objective."""
         return self._degenerate(result, result.trace.reason)[1] == 0
 
@@ -284,7 +284,7 @@ class Cell:
 
     def note(self, fit: SolverRun | SolverResult, start: Start, limit: float) -> None:
         """Remember where a fit has ended, if its criterion is within a limit and its likelihood tells that."""
-        is_near = self.sound is not None and self.sound.score <= limit  # which no end of the cell betters
+        is_near = self.valid is not None and self.valid.score <= limit  # which no end of the cell betters
         if not is_near or not self._is_of_likelihood or (score := self._score(fit)) > limit:
             return
         seeds = set() if start.parts else {start.seed}
@@ -316,7 +316,9 @@ class Cell:
 class Search:
     """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
-    def __init__(self, request: Request, clock: Clock, reports: Reports, held_out: Mapping[Key, float]) -> None:
+    def __init__(
+        self, request: Request, clock: Clock, reports: ProgressReporter, held_out: Mapping[Key, float]
+    ) -> None:
         self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
         seed = request.template.random_state
         assert isinstance(seed, int)  # as `template_of` sets it
@@ -382,30 +384,30 @@ class Search:
             self._each(self._cells, Cell.measure)
         compared = {"loglik", self._request.criterion, *criteria.OF_LIKELIHOOD}
         for cell, first in self._first.items():  # fits of one model differ by where they have converged
-            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
+            if cell.best and first.best and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
                 cell.scores |= {name: first.scores[name] for name in compared & cell.scores.keys()}
         entries = [cell.entry() for cell in self._cells]
         selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]
         others = () if apart else self._solutions(best)
-        return replace(selection, n_fresh_starts=best.n_fresh, n_found_again=best.n_again, others=others)
+        return replace(selection, n_new_starts=best.n_new, n_found_again=best.n_again, others=others)
 
     def _solutions(self, best: Cell) -> tuple[Solution, ...]:
         """Return the other solutions within reach of the best: see `gmm._selection.solutions`."""
-        if best.sound is None:
+        if best.valid is None:
             return ()
-        limit = best.sound.score + self._criterion.near
+        limit = best.valid.score + self._criterion.near
         cells = dict.fromkeys(self._first.values())
         found = [(near, cell) for cell in cells for near in cell.near if near.score <= limit]
-        found = [(near, cell) for near, cell in found if cell.is_sound(near.result)]
+        found = [(near, cell) for near, cell in found if cell.is_valid(near.result)]
         found.sort(key=lambda each: each[0].score)
-        mixtures = [best.sound.result.parameters, *(near.result.parameters for near, _ in found)]
+        mixtures = [best.valid.result.parameters, *(near.result.parameters for near, _ in found)]
         solutions = []
         for members, moved in grouped(mixtures, self._source, self._n_threads)[1:]:
             parts = [found[number - 1] for number in members]
             first, cell = parts[0]
             n_starts = len(set[int]().union(*(near.seeds for near, of in parts if of is cell)))
-            estimator = cell.estimator(End(first.result, first.start, -1, 0, first.score))
+            estimator = cell.estimator(FitOutcome(first.result, first.start, -1, 0, first.score))
             solutions.append(Solution(estimator, first.score, n_starts, cell.n_seeds, moved))
         return tuple(solutions)
 
@@ -413,7 +415,7 @@ class Search:
         """Fit every cell; return the mixtures of those that have one."""
         with self._threads():
             self._fit_every_cell()
-        return {cell.key: cell.end.result.parameters for cell in self._cells if cell.end}
+        return {cell.key: cell.best.result.parameters for cell in self._cells if cell.best}
 
     def _fit_every_cell(self, *, apart: bool = False) -> None:
         """Fit the cells of each number of components, from few to many: from seeds, then from other mixtures."""
@@ -437,17 +439,17 @@ class Search:
         if not self._reports.prints:
             return
         for cell in self._best_of()[:1]:
-            if cell.sound and isfinite(score := cell.sound.score):  # of a fold, rows held out have not judged it
+            if cell.valid and isfinite(score := cell.valid.score):  # of a fold, rows held out have not judged it
                 text = self._criterion.text(score)
                 done += f"  best {cell.key.n_components} {cell.key.kind}, {self._criterion.title} {text}"
         self._reports.print(done)
 
     def _share(self, K: int, cells: Sequence[Cell]) -> None:
         """Fit cells of K components from the best mixtures of as many, and from halves of the best of fewer."""
-        mixtures = [end.result.parameters for cell in self._best_of(K)[:_BEST] if (end := cell.sound)]
+        mixtures = [end.result.parameters for cell in self._best_of(K)[:_BEST] if (end := cell.valid)]
         for smaller in self._best_of(K - 1)[:1]:
-            if smaller.sound:
-                mixtures += self._halves(smaller.sound.result.parameters)[:_OF_BEST]
+            if smaller.valid:
+                mixtures += self._halves(smaller.valid.result.parameters)[:_OF_BEST]
         cells = [cell for cell in cells if not cell.has_one_end]
         self._each(cells, partial(self._fit_from_others, mixtures))
 
@@ -458,7 +460,7 @@ class Search:
     def _best_of(self, n_components: int | None = None) -> list[Cell]:
         """Return the cells, or those of a number of components, that have sound ends, the best first."""
         cells = list(self._first.values()) if n_components is None else self._cells_of(n_components)
-        return sorted({cell: None for cell in cells if cell.sound}, key=attrgetter("sound.score"))
+        return sorted({cell: None for cell in cells if cell.valid}, key=attrgetter("valid.score"))
 
     def _near_best(self) -> list[Cell]:
         """Return the cells near the best that more seeds may better."""
@@ -467,7 +469,7 @@ class Search:
 
     def _is_within(self, cell: Cell, distance: float) -> bool:
         """Whether a cell is sound, and so near the best."""
-        return cell.sound is not None and cell.sound.score <= self._best + distance
+        return cell.valid is not None and cell.valid.score <= self._best + distance
 
     # --- What is done with a cell ------------------------------------------------------------------
 
@@ -482,15 +484,17 @@ class Search:
 
     def _follow(self, cell: Cell) -> None:
         """Fit it from where the first cell of its model has ended, unless it has ended as high."""
-        first, before = self._first[cell], cell.end
-        if first.end is None:
+        first, before = self._first[cell], cell.best
+        if first.best is None:
             cell.error = first.error
         elif cell.has_one_end:
             self._fit_alone(cell)
-        elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
-            self._fit_from([first.end.result.parameters], cell)
-        if first.end and cell.end and cell.is_same(cell.end.result, first.end.result):
-            cell.keep(cell.end._replace(degenerate=first.end.degenerate, rank=first.end.rank))  # one model, one rule
+        elif before is None or first.best.result.lower_bound > before.result.lower_bound + cell.accuracy:
+            self._fit_from([first.best.result.parameters], cell)
+        if first.best and cell.best and cell.is_same(cell.best.result, first.best.result):
+            cell.set_best(
+                cell.best._replace(degenerate=first.best.degenerate, rank=first.best.rank)
+            )  # one model, one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):
@@ -498,13 +502,13 @@ class Search:
 
     def _fit_from_seed(self, cell: Cell) -> bool:
         """Fit it from its next seed; return whether there was time."""
-        before, number = cell.end, cell.n_seeds
+        before, number = cell.best, cell.n_seeds
         fit = self._fit(cell, lambda: self._seeded(cell, self._seeds[number]))
         if fit is None and self._clock.is_up():
             return False
         cell.n_seeds += 1
-        if before is not None and cell.end is before:
-            cell.n_fresh += 1
+        if before is not None and cell.best is before:
+            cell.n_new += 1
             cell.n_again += fit is not None and cell.is_same(fit, before.result)
         return True
 
@@ -519,15 +523,15 @@ class Search:
     def _fit_from_others(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures of other cells, and from halves of its own mixture of a component fewer."""
         smaller = self._by_key.get(cell.key._replace(n_components=cell.key.n_components - 1))
-        end = None if smaller is None else smaller.sound
+        end = None if smaller is None else smaller.valid
         self._fit_from([*mixtures, *(self._halves(end.result.parameters)[:_OF_OWN] if end else ())], cell)
 
     def _fit_from(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures, but for its own and those that it was fitted from before: it would end there again."""
         for mixture in mixtures:
-            is_own = cell.end is not None and mixture is cell.end.result.parameters
-            if not (is_own or mixture in cell.begun):
-                cell.begun.add(mixture)
+            is_own = cell.best is not None and mixture is cell.best.result.parameters
+            if not (is_own or mixture in cell.tried):
+                cell.tried.add(mixture)
                 self._fit(cell, partial(self._parted, cell, mixture))
 
     def _parted(self, cell: Cell, mixture: MixtureParameters) -> Start:
@@ -549,12 +553,12 @@ class Search:
 
     def _refine(self, cell: Cell) -> None:
         """Go on from its best end, unless far behind, by split–merge moves: a fit from the same start that refines."""
-        moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end)
+        moves = cell.model.stores_dense and not (cell.key.tails or cell.has_one_end)
         is_far = not self._is_within(cell, self._criterion.of_interest)
-        if moves and not is_far and cell.sound is not None and cell.sound.start.refine is None:
-            result, start = cell.sound.result, cell.sound.start._replace(refine=_MOVES)
-            if result.trace.converged and result.parameters not in cell.begun:
-                cell.begun.add(result.parameters)
+        if moves and not is_far and cell.valid is not None and cell.valid.start.refine is None:
+            result, start = cell.valid.result, cell.valid.start._replace(refine=_MOVES)
+            if result.trace.converged and result.parameters not in cell.tried:
+                cell.tried.add(result.parameters)
                 self._fit(cell, lambda: start, before=result)
 
     def _fit(
@@ -578,10 +582,10 @@ class Search:
             else:
                 fit = cell.moved(self._e_step(cell.model.layout), before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
-                cell.take(fit, start)
+                cell.offer(fit, start)
                 cell.note(fit, start, self._best + self._criterion.near)
-            elif not cell.sound:  # what has been left is better than nothing
-                cell.take(fit.ended_here(), start, is_left=True)
+            elif not cell.valid:  # what has been left is better than nothing
+                cell.offer(fit.ended_here(), start, is_left=True)
             self._clock.has_fit = True
             return fit
         except InterruptedError:
@@ -592,7 +596,7 @@ class Search:
             raise
         except Exception as error:
             self._close([(get_ident(), cell.model.layout)])  # whatever the error has left
-            if cell.end is None:
+            if cell.best is None:
                 cell.error = error
             if is_fault(error):  # told at once, as the cell may have another fit
                 warn(
@@ -611,8 +615,8 @@ class Search:
         """
         target = -inf
         is_compared = start.parts or not self._is_within(cell, self._criterion.near)
-        if cell.sound and is_compared and not start.refine:
-            target = cell.sound.result.lower_bound + cell.accuracy
+        if cell.valid and is_compared and not start.refine:
+            target = cell.valid.result.lower_bound + cell.accuracy
         if self._limit < inf:
             name = self._request.criterion
             excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
@@ -674,7 +678,7 @@ class Search:
         request, criterion = self._request, self._criterion
         # A prior is no part of the criteria, nor does the likelihood bound each of them.
         is_bounded = criterion.value and criterion.per_nat and request.template.prior is None
-        self._best = min([cell.sound.score for cell in self._cells if cell.sound], default=inf)
+        self._best = min([cell.valid.score for cell in self._cells if cell.valid], default=inf)
         if self._is_large and is_bounded and request.fixed is None and not self._source.errors:
             self._limit = self._best + criterion.of_interest
 

@@ -107,7 +107,7 @@ class Progress:
     fold: int = 0
 
 
-class Reports:
+class ProgressReporter:
     """Tells the callback of every cell once it is fitted, and so in each fold; with `verbose`, prints how far it is.
 
     Notebooks show a bar of the cells instead, unless `verbose` is above 1.

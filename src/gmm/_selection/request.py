@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.request import check_features, check_ridge, settings_of, stored_beside
+from gmm._estimators.request import check_features, check_ridge, settings_of, stored_model
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import DegeneracyRule
 from gmm._fitting.fit import COMPARISON_DEFAULTS
@@ -23,7 +23,7 @@ from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
 from gmm._validation import given
-from gmm._validation.combinations import check_together, refuse
+from gmm._validation.combinations import check_all_compatible, check_compatible
 from gmm._validation.parameters import STARTS, check_parameters, options_with
 from gmm._validation.scalars import as_list, check_whole, excerpt
 from gmm._values import covariance
@@ -100,7 +100,7 @@ class FixedComponents(NamedTuple):
 
 def parts_of(mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
     """Return the parts of a mixture from which a fit of a model begins; of low rank, the means."""
-    if not model.stored_whole:
+    if not model.stores_dense:
         return {"means": mixture.means}
     (K, d), layout, stored = mixture.means.shape, model.layout, mixture.model.layout
     weights = mixture.weights / mixture.weights.sum()
@@ -129,7 +129,7 @@ def fixed_components(
         return None
     features = {"fixed weights": fixed.weights.any(), "fixed covariances": fixed.covariances.any(), "select": True}
     features |= {"fixed parameters": True, "max_ratio": template.max_ratio is not None, "standardize": standardize}
-    check_together(features)
+    check_all_compatible(features)
     values = {"means": means_init, "precisions": template.precisions_init}
     given.check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
@@ -224,7 +224,7 @@ class Request(NamedTuple):
     def model(self, name: str, tails: Tails) -> CovarianceModel:
         """The model of a requested type, as its covariances are stored."""
         model = covariance_model(name)
-        return stored_beside(self.template, model, self.source) if model.n_factors and not tails else model
+        return stored_model(self.template, model, self.source) if model.n_factors and not tails else model
 
     def parts(self, mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
         """Return the parts of a mixture from which a fit of a model begins, with what is fixed in it."""
@@ -458,4 +458,4 @@ def check_cells(
     for name in types:
         given.check_limits(template, covariance_model(name), max(counts))
     given.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
-    refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})
+    check_compatible("max_ratio", {"standardize": template.max_ratio is not None and standardize})

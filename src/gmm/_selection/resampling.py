@@ -38,9 +38,9 @@ from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import request
 from gmm._selection.solutions import share_moved
-from gmm._selection.standard import comparable_fits, in_other_units, log_volume
+from gmm._selection.standard import comparable_fits, in_original_units, log_volume
 from gmm._text.words import counted
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.given import check_limits
 from gmm._validation.parameters import MOST_STARTS, check_callback, check_random_state, features_of, is_default
 from gmm._validation.rows import check_enough_rows
@@ -195,7 +195,7 @@ def _compared(
         If weights do not say how often rows occur, or rows are too few, or a feature excludes the comparison.
     """
     request.check_comparable(parameters, caller)
-    refuse(caller, features_of(GaussianMixture(**parameters)))
+    check_compatible(caller, features_of(GaussianMixture(**parameters)))
     table = _one_table(X, sample_weight, caller, parameters.get("missing", "error"))
     counted_table = request.repeated(table)
     if counted_table is None:
@@ -380,7 +380,7 @@ def bootstrap_lrt(
         if units is not None:
             source = observed.null.source
             raised = -log_volume(source, units) / source.survey.weight
-            null, alternative = (in_other_units(fit, units, raised) for fit in (null, alternative))
+            null, alternative = (in_original_units(fit, units, raised) for fit in (null, alternative))
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], compared.names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
@@ -469,8 +469,8 @@ class _Pair(NamedTuple):
             return null, self.alternative.estimator()
         parameters = self.null.result.parameters
         twice = halved(parameters, int(np.argmax(parameters.weights)))
-        how = null.get_params() | {"n_components": twice.n_components}
-        return null, estimator_of(GaussianMixture, twice, **how)
+        settings = null.get_params() | {"n_components": twice.n_components}
+        return null, estimator_of(GaussianMixture, twice, **settings)
 
 
 def _pair(
@@ -499,14 +499,14 @@ def _best_fit(
 ) -> _Fit:
     """Return the fit of the highest likelihood without degenerate components, from starts and a mixture, if any."""
     template = GaussianMixture(n_components, **parameters | {"n_init": 1})
-    settings, how = fit_settings(template, source), template.get_params()
+    settings, arguments = fit_settings(template, source), template.get_params()
     objective, start = settings.objective, settings.start
     degeneracy = Degeneracy(objective.model, Resolution.from_source(source, objective.ridge))
     n_init = parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
     if n_components == 1 and objective.is_plain and not objective.noise:
         mixture = None
     starts = list[tuple[dict[str, Any], StartSettings, Continuation | None]]()
-    if mixture is not None and mixture.model.stored_whole and not mixture.noise:
+    if mixture is not None and mixture.model.stores_dense and not mixture.noise:
         parts = request.parts_of(mixture, objective.model)
         starts.append(({f"{name}_init": values for name, values in parts.items()}, StartSettings("", parts), None))
     elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
@@ -529,7 +529,7 @@ def _best_fit(
             result = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation).result
             is_higher = best is None or result.lower_bound > best[0].lower_bound
             if is_higher and not degeneracy(result.parameters).any():
-                best = result, how | options
+                best = result, arguments | options
     if best is None:
         raise _NoSoundFitError(n_components, len(starts))
     # A bound is below the likelihood, by what the ridge adds to the covariances.
@@ -544,7 +544,7 @@ def _with_one_split(null: _Fit) -> MixtureParameters | None:
     objective = Objective(parameters.model, template.reg_covar, **limits).for_mixture(parameters)
     problem = Problem(source, objective, template.n_threads)
     splits: Iterable[MixtureParameters | SufficientStatistics]
-    if parameters.model.stored_whole:
+    if parameters.model.stores_dense:
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances

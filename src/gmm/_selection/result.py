@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.attributes import fitted_parameters, record_of
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
+from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, overparametrised_note, title
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
@@ -47,7 +47,7 @@ _TEXTS = "covariance_type", "tails", "status"
 _COUNTS = "n_components", "n_parameters"
 _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
 # What a file says of a search, with what is so where a file of an earlier version does not say it.
-_OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "standardized": False}
+_OF_EARLIER = {"n_new_starts": 0, "n_found_again": 0, "standardized": False}
 
 
 class Entry(NamedTuple):
@@ -138,7 +138,7 @@ class Selection:
         others. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
-    n_fresh_starts, n_found_again : int
+    n_new_starts, n_found_again : int
         Number of seeds that the best cell was fitted from once its mixture had been found, and how many of them led to
         it again. None led to a better one, which would have taken its place. Both are 0 for a single component, and in
         files of earlier versions.
@@ -173,7 +173,7 @@ class Selection:
     estimators: tuple[GaussianMixture | None, ...]
     best_index: int
     complete: bool = True
-    n_fresh_starts: int = 0
+    n_new_starts: int = 0
     n_found_again: int = 0
     standardized: bool = False
     notes: tuple[str, ...] = ()
@@ -309,7 +309,7 @@ class Selection:
         return cls(criterion, **columns, estimators=cells["estimator"], best_index=best_index, complete=complete)
 
     @property
-    def contested(self) -> list[int]:
+    def ambiguous(self) -> list[int]:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
         limit = self.scores[self.best_index] + CRITERION[self.criterion].near
         return [number for number in self.ranked(distinct=True)[1:] if self.scores[number] <= limit]
@@ -334,7 +334,7 @@ class Selection:
             Each with its ``mixture``, ``criterion``, how many of ``n_seeds`` random starts of its cell led to it
             (``n_starts``), and which share of the rows it puts elsewhere than the best (``share_moved``).
         """
-        again, starts = self.n_found_again, self.n_fresh_starts
+        again, starts = self.n_found_again, self.n_new_starts
         return (Solution(self.best, float(self.scores[self.best_index]), again, starts, 0.0), *self.others)
 
     @property
@@ -705,16 +705,16 @@ def _mark(selection: Selection, number: int) -> str:
 
 def _certainty(selection: Selection) -> Iterator[str]:
     """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
-    if selection.n_fresh_starts:
-        again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
-        none_better = ", bettered by none" * (again < selection.n_fresh_starts)
+    if selection.n_new_starts:
+        again, starts = selection.n_found_again, counted(selection.n_new_starts, "fresh start")
+        none_better = ", bettered by none" * (again < selection.n_new_starts)
         lower = f"found by none of {starts}, which all ended lower: treat it with care"
         yield f"found again by {again} of {starts}{none_better}" if again else lower
     weight, n_parameters = record_of(selection.best).weight, int(selection.n_parameters[selection.best_index])
     if n_parameters < weight < _FEW_ROWS * n_parameters:
         yield f"{weight / n_parameters:.1f} rows for each parameter"
     if len(selection.ranked(distinct=True)) > 1:
-        n = len(selection.contested)
+        n = len(selection.ambiguous)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
         if (~selection.pursued & (selection.n_components > 1)).any():
@@ -763,7 +763,7 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
         mixture = selection.estimators[number]
         return (mixture and summary_of(mixture).verdict) or selection.status[number]
 
-    yield from filter(None, [surplus(int(selection.n_parameters[number]), record_of(best).weight)])
+    yield from filter(None, [overparametrised_note(int(selection.n_parameters[number]), record_of(best).weight)])
     yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])
     ranked = selection.ranked()
     fitted = selection.n_components[ranked]
@@ -842,9 +842,9 @@ def check_selection(selection: Selection) -> None:
     best = selection.ranked()[:1]
     if [selection.best_index] != best:
         raise ValueError(f"expected the best cell, {best}, for 'best_index', got {selection.best_index}")
-    again, fresh = selection.n_found_again, selection.n_fresh_starts
+    again, fresh = selection.n_found_again, selection.n_new_starts
     if not 0 <= again <= fresh:
-        raise ValueError(f"expected 'n_found_again' from 0 to 'n_fresh_starts', got {again} and {fresh}")
+        raise ValueError(f"expected 'n_found_again' from 0 to 'n_new_starts', got {again} and {fresh}")
     features = {estimator.n_features_in_ for estimator in selection.estimators if estimator is not None}
     if len(features) != 1:
         raise ValueError(f"expected mixtures with one number of features, got {sorted(features)}")

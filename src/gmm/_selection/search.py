@@ -21,7 +21,7 @@ from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.loop import Search
-from gmm._selection.progress import Progress, Reports
+from gmm._selection.progress import Progress, ProgressReporter
 from gmm._selection.request import (
     Clock,
     Key,
@@ -41,7 +41,7 @@ from gmm._selection.result import Selection, check_criterion, html_parts
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.words import column_names
 from gmm._validation import column_notes
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import covariance_model
@@ -215,7 +215,7 @@ def select(
         opened, noise, units = in_units(given, noise, standardize=standardize)
         request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
         template.reg_covar = relative_ridge(opened, template.reg_covar)
-        reports = Reports(request.keys, callback, verbose)
+        reports = ProgressReporter(request.keys, callback, verbose)
         held_out = held_out_deviances(request, clock, reports)
         selection = Search(request, clock, reports, held_out).run()
         warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
@@ -247,12 +247,12 @@ def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: 
     asked = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
     template.reg_covar = relative_ridge(rows, template.reg_covar)
     request = Request(*asked, {})
-    table = Search(request, Clock(None), Reports(request.keys, None), {}).run(apart=True)
+    table = Search(request, Clock(None), ProgressReporter(request.keys, None), {}).run(apart=True)
     warn_of_light_rows(rows, int(table.n_parameters[table.best_index]))
     return table
 
 
-def held_out_deviances(request: Request, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+def held_out_deviances(request: Request, clock: Clock, reports: ProgressReporter) -> Mapping[Key, float]:
     """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
 
     The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
@@ -281,14 +281,14 @@ def held_out_deviances(request: Request, clock: Clock, reports: Reports) -> Mapp
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, criterion: str) -> tuple[Source, Names]:
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
-    how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
-    source = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
-    refuse("select", {"rows beyond memory": source.place != "memory"})
+    settings: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
+    source = as_source_to_fit(X, sample_weight, error_covariance=errors, **settings)
+    check_compatible("select", {"rows beyond memory": source.storage != "memory"})
     if (names := source.feature_names) is not None:
         check_labels_of_columns(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and not source.errors:
         table = repeated(as_one_array(source, select.__name__, gaps=True))
-        source = source if table is None else as_source_to_fit(table.rows, None, **how)
+        source = source if table is None else as_source_to_fit(table.rows, None, **settings)
     return source, names
 
 

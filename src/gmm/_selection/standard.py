@@ -30,7 +30,7 @@ from gmm._values.row_data import weighed
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 
-def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixture:
+def in_original_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixture:
     """Return an estimator in the units of the columns, where log densities are larger by a number.
 
     Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
@@ -53,7 +53,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     before = attributes.record_of(self)
     steps = None if before.steps is None else before.steps * units.scales
     shrunk_by = None if before.shrunk_by is None else before.shrunk_by * np.append(1.0, units.scales)
-    of_rows = before.weight, steps, before.causes, before.beside_errors
+    of_rows = before.weight, steps, before.causes, before.has_errors
     record = attributes.FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk, shrunk_by=shrunk_by)
     attributes.set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
     return other
@@ -161,10 +161,10 @@ def restored(selection: Selection, units: Coordinates | None, source: Source) ->
     for values in columns.values():
         values.flags.writeable = False
     columns["scores"] = columns.get(selection.criterion, selection.scores)
-    columns["estimators"] = tuple(each and in_other_units(each, units, raised) for each in selection.estimators)
+    columns["estimators"] = tuple(each and in_original_units(each, units, raised) for each in selection.estimators)
     by = rises.get(selection.criterion, 0.0)
     columns["others"] = tuple(
-        other._replace(mixture=in_other_units(other.mixture, units, raised), criterion=other.criterion + by)
+        other._replace(mixture=in_original_units(other.mixture, units, raised), criterion=other.criterion + by)
         for other in selection.others
     )
     return replace(selection, **columns, standardized=True)

@@ -15,7 +15,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._rows.entrance import as_one_array, check_any
 from gmm._text.words import percent, with_minus
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole
 from gmm._values.layouts import Array
@@ -143,7 +143,7 @@ def _scores(
     scores, patterns = np.asarray(model.score_samples(X)), source.patterns
     columns = patterns[0].observed if patterns else np.arange(source.n_features)
     differ = len(patterns) > 1 or not (expected is None or np.array_equal(columns, expected))
-    refuse("missing values", {"anomaly_threshold": differ})
+    check_compatible("missing values", {"anomaly_threshold": differ})
     return scores, columns
 
 
@@ -352,7 +352,7 @@ def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     mixture = fitted_parameters(model)
     source = source_of(model, rows, missing="em")
     if any(pattern.missing.any() for pattern in source.patterns):
-        row = min(int(here[0]) for pattern, here, _ in source.by_pattern() if pattern.missing.any())
+        row = min(int(here[0]) for pattern, here, _ in source.iter_patterns() if pattern.missing.any())
         raise ValueError(
             f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
             "tables by impute(X, draw=True) of the mixture, or drop such rows from both"

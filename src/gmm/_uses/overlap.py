@@ -352,7 +352,7 @@ def combine_components(
             assert shares is not None  # they were asked for
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
-    copies = list(read()) if source.place == "memory" else None
+    copies = list(read()) if source.storage == "memory" else None
     blocks: Blocks = read if copies is None else lambda: copies
     empty = np.ones(model.n_components, dtype=bool)
     for shares, weight in blocks():

@@ -26,7 +26,7 @@ from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Column, Table
 from gmm._text.words import counted, omissions, plus_minus
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level, features_of
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
@@ -283,7 +283,9 @@ def standard_errors(
     labelled = source.with_changes(known=known_again(model, labels, source))
     if method == "information":
         others = {"a prior": record_of(model).shrunk} | features_of(model)
-        refuse("method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails})
+        check_compatible(
+            "method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails}
+        )
         errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *errors, _degrees(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)

@@ -85,7 +85,7 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     means, covariances = np.empty((n, d)), np.empty((n, d, d))
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     errors, step = source.errors.stored(FULL), max(1, _NUMBERS_AT_ONCE // (K * d * d))
-    for pattern, indices, rows in source.by_pattern():
+    for pattern, indices, rows in source.iter_patterns():
         columns = pattern.observed
         for start in range(0, len(indices), step):
             here, part = indices[start : start + step], rows.rows[start : start + step]

@@ -683,8 +683,8 @@ def _note_on_sum(
     yield f"{what}{', ' if exact else ' '}{effect}: leave one of them out"
 
 
-OF_BLOCKS = (NUMBERS, LABELS, CONSTANT, CODES, COPIES)
-OF_ARRAYS = {"long tail": long_tails, "error value": error_values}
-KINDS = (*(kind.name for kind in OF_BLOCKS), *OF_ARRAYS, "total")
+BLOCK_KINDS = (NUMBERS, LABELS, CONSTANT, CODES, COPIES)
+ARRAY_KINDS = {"long tail": long_tails, "error value": error_values}
+KINDS = (*(kind.name for kind in BLOCK_KINDS), *ARRAY_KINDS, "total")
 
 ColumnNote.__module__ = "gmm.sources"

@@ -155,14 +155,14 @@ EXCLUSIONS = tuple(
 _BY_PAIR = {frozenset((row.first, row.second)): row for row in EXCLUSIONS}
 
 
-def check_together(features: Mapping[str, object]) -> None:
+def check_all_compatible(features: Mapping[str, object]) -> None:
     """Raise the error for the first two features that are there, whose values are true, and exclude each other."""
     for pair in combinations(compress(features, features.values()), 2):
         if exclusion := _BY_PAIR.get(frozenset(pair)):
             raise CombinationError(exclusion.message())
 
 
-def refuse(feature: str, others: Mapping[str, object]) -> None:
+def check_compatible(feature: str, others: Mapping[str, object]) -> None:
     """Raise the error for a feature and the first of the others that is there, whose value is true, and excludes it."""
     for other, is_there in others.items():
         if is_there and (exclusion := _BY_PAIR.get(frozenset((feature, other)))):

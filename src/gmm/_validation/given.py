@@ -340,11 +340,11 @@ def check_spread(
     spread = check_numbers(value, name, model.layout.shape(n_components, n_features))
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
-    if model.stored_whole and shape[-2:] == (3, 3):
+    if model.stores_dense and shape[-2:] == (3, 3):
         components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
         whiteners, log_determinants = check_matrices(spread.reshape(-1, n_features, n_features), name, components)
         return spread, (whiteners.reshape(spread.shape), log_determinants)
-    variances = spread if model.stored_whole else spread[:, 0]
+    variances = spread if model.stores_dense else spread[:, 0]
     if (index := first_index(~(variances > _LEAST))) is not None:  # in scikit-learn's words
         raise ValueError(f"'{name}' should be positive: {_component(index)} has {variances[index]:.6g}")
     return spread, None
@@ -359,7 +359,7 @@ def check_constraint(mixture: MixtureParameters) -> None:
         If there are such covariances.
     """
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
-    if not (model.constraint and model.stored_whole):  # of factors stored as such nothing but ψ > 0 is asked
+    if not (model.constraint and model.stores_dense):  # of factors stored as such nothing but ψ > 0 is asked
         return
     if model.n_parameters(*mixture.means.shape) == stored_as(FULL).n_parameters(*mixture.means.shape):
         return  # at the Ledermann bound and above it, factors have any covariance
@@ -641,7 +641,7 @@ def check_prior(
     shrinkage = check_real(prior.shrinkage, "prior.shrinkage", "[0.0, inf)")
     if 0 < shrinkage < _LEAST_SHRINKAGE:
         raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
-    least, default = (d - 1, d + 2.0) if model.stored_whole else (0, _NOISE_DOF)
+    least, default = (d - 1, d + 2.0) if model.stores_dense else (0, _NOISE_DOF)
     dof = default if prior.dof is None else check_real(prior.dof, "prior.dof", f"({least}, {_LARGEST_DOF:g}]")
     centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
@@ -694,7 +694,7 @@ def _check_scale(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
 
 def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int, n_prior: float) -> Floats:
     """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows; of noise, `n_prior` rows."""
-    if not model.stored_whole:
+    if not model.stores_dense:
         if not covariance.any():
             raise ValueError(
                 f"cannot estimate prior.scale from the rows: {n_components} clusters of them have no spread. Set "

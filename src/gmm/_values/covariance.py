@@ -54,7 +54,7 @@ class CovarianceModel:
         self.name = name or letters
         self.type_name = alias or self.name
         self.n_factors = n_factors
-        self.stored_whole = layout.whole  # covariances, not factors and noise
+        self.stores_dense = layout.whole  # covariances, not factors and noise
         self.common = _OWN not in letters  # one covariance for all components
         self.joint = layout.pooled or bool(constraint and not n_factors)  # those of components depend on each other
         self.own_shapes = self.shape == _OWN
@@ -166,15 +166,15 @@ class FactorModel(CovarianceModel):
     Covariances are stored whole, and an update maximises over them, or as Λ_k and Ψ_k, and an update is a step of EM.
     """
 
-    def __init__(self, kind: str, n_factors: int, stored_whole: bool) -> None:
-        layout, constraint = FULL if stored_whole else low_rank(n_factors), _CONSTRAINT_OF[kind, stored_whole]
+    def __init__(self, kind: str, n_factors: int, stores_dense: bool) -> None:
+        layout, constraint = FULL if stores_dense else low_rank(n_factors), _CONSTRAINT_OF[kind, stores_dense]
         super().__init__(_OWN * 3, layout, constraint, name=f"{kind}{n_factors}", n_factors=n_factors)
         self.kind = kind
         self.isotropic = kind == _PPCA  # all features have the same noise beside the factors
 
     def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
         """Unpickle to the one model: models are compared by identity."""
-        return factor_model, (self.kind, self.n_factors, self.stored_whole)
+        return factor_model, (self.kind, self.n_factors, self.stores_dense)
 
     @property
     def whole(self) -> CovarianceModel:
@@ -184,7 +184,7 @@ class FactorModel(CovarianceModel):
     @property
     def for_starts(self) -> CovarianceModel:
         """The same model or, of low rank, that of variances: factors grow in the climb."""
-        return self if self.stored_whole else stored_as(DIAGONAL)
+        return self if self.stores_dense else stored_as(DIAGONAL)
 
     @property
     def for_columns(self) -> CovarianceModel:
@@ -194,7 +194,7 @@ class FactorModel(CovarianceModel):
     @property
     def for_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers."""
-        return factor_model(_FACTOR, self.n_factors, self.stored_whole)
+        return factor_model(_FACTOR, self.n_factors, self.stores_dense)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count those of loadings, which may be turned, and of noise; never more than VVV has."""
@@ -211,7 +211,7 @@ class FactorModel(CovarianceModel):
 
         Of many columns, as many as one has parameters. Half a row is rounded up.
         """
-        return (n_features if self.stored_whole else 0) + 1.5 + self.n_factors
+        return (n_features if self.stores_dense else 0) + 1.5 + self.n_factors
 
     degenerate_rows = unbounded_rows
 
@@ -231,7 +231,7 @@ class FactorModel(CovarianceModel):
             The diagonals of Ψ_k.
         """
         d = covariances.shape[-1]
-        if not self.stored_whole:
+        if not self.stores_dense:
             noise, roots = covariances[:, 0], np.sqrt(covariances[:, 0])
             _, lengths, axes = np.linalg.svd(covariances[:, 1:] / roots[:, None], full_matrices=False)
             return Factors(_turned(roots[:, :, None] * axes.transpose(0, 2, 1) * lengths[:, None]), noise)
@@ -355,9 +355,9 @@ def names_factors(name: object) -> bool:
 
 
 @cache
-def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> FactorModel:
+def factor_model(kind: str, n_factors: int, stores_dense: bool = True) -> FactorModel:
     """Return the one model of this kind, "factor" or "ppca", number of factors, and storage of covariances."""
-    return FactorModel(kind, n_factors, stored_whole)
+    return FactorModel(kind, n_factors, stores_dense)
 
 
 def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = False) -> CovarianceModel:

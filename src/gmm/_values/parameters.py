@@ -225,7 +225,7 @@ class MixtureParameters:
         """Return the mixture as another model stores it; of other factors, what these leave is noise."""
         if model is self.model:
             return self
-        if not (isinstance(self.model, FactorModel) and isinstance(model, FactorModel)) or model.stored_whole:
+        if not (isinstance(self.model, FactorModel) and isinstance(model, FactorModel)) or model.stores_dense:
             return self.whole()
         return self.with_other(covariances=with_other_factors(self.covariances, self.model, model), model=model)
 

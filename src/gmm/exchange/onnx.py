@@ -15,7 +15,7 @@ from gmm._estimators.contract import given_names
 from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Writable, write_to
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_compatible
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array, layout_with_code
 from gmm._values.whitened import WhitenedMixture
@@ -69,7 +69,7 @@ def to_onnx(
         parameters = fitted_parameters(model)
         mixture, heavy = parameters.whitened(), bool(parameters.tails)
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
-    refuse("heavy tails", {"ONNX": heavy})
+    check_compatible("heavy tails", {"ONNX": heavy})
     for name, value in (("dtype", dtype), ("arithmetic", arithmetic)):
         check_choice(value, name, _FLOATS)
     if (dtype, arithmetic) == ("float64", "float32"):
@@ -85,7 +85,7 @@ def to_onnx(
         "log_likelihood": (kind, [rows]),
     }
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node(*node, **how) for *node, how in _nodes(numbers, kind, inner, noisy=noisy)],
+        [onnx.helper.make_node(*node, **settings) for *node, settings in _nodes(numbers, kind, inner, noisy=noisy)],
         "mixture",
         [onnx.helper.make_tensor_value_info("X", kind, [rows, d])],
         [onnx.helper.make_tensor_value_info(name, *form) for name, form in results.items()],

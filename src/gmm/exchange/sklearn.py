@@ -30,7 +30,7 @@ _OF_POSTERIOR = (
     "weight_concentration_prior_",
     *(f"{name}_" for name in _PRIORS),
 )
-_OF_FIT = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "feature_names_in_")
+_FIT_ATTRIBUTES = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "feature_names_in_")
 _STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 
 
@@ -72,7 +72,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
         del theirs["random_state"]
     estimator.set_params(**theirs)
     of_posterior = _OF_POSTERIOR if hasattr(mixture, "mean_precision_") else ()
-    for name in (*_OF_MIXTURE, *of_posterior, *_OF_FIT):
+    for name in (*_OF_MIXTURE, *of_posterior, *_FIT_ATTRIBUTES):
         if hasattr(mixture, name):
             setattr(estimator, name, deepcopy(getattr(mixture, name)))  # whose arrays can be written to
     return estimator

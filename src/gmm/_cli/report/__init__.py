@@ -206,7 +206,9 @@ def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
     letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
     equal = [what for what, letter in letters.items() if letter == _EQUAL]
     different = [what for what, letter in letters.items() if letter not in (_EQUAL, _IDENTITY)]
-    parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
+    parts = [
+        f"of {settings} {_and(whats)}" for settings, whats in (("equal", equal), ("different", different)) if whats
+    ]
     return f"{long}s {' and '.join(parts)}{axes}"
 
 
