@@ -158,7 +158,7 @@ def test_threads_of_a_compiled_climb_change_no_bit(name, dtype, monkeypatch):
     """Passes of one loop share their time, so a climb that threads share is one loop as well."""
     (parameters, how), rows = LANES[name], blobs(20_000, 4).astype(dtype)
     rows[:50] *= 30
-    shared = noted(monkeypatch, inside.EStep, "begin_beside", lambda e_step, task, n: n)
+    shared = noted(monkeypatch, inside.EStep, "start_in_threads", lambda e_step, task, n: n)
     monkeypatch.setattr(inside.threads, "PASS_WORTH_SHARING", 0.0)
     ends, numbers_of_threads = [], (1, 2, 3, 6)
     for n_threads in numbers_of_threads:
@@ -177,7 +177,7 @@ def test_a_loop_goes_on_alone_and_with_others(monkeypatch):
     monkeypatch.setattr(inside.threads, "PASS_WORTH_THREADS", 0.0)
     for beside in ([0], [1, 1, 0, 0, 1, 2, 1], [2, 0, 1]):
         turns = itertools.cycle(beside)
-        monkeypatch.setattr(inside.EStep, "n_beside", lambda e_step, lanes, turns=turns: next(turns))
+        monkeypatch.setattr(inside.EStep, "n_other_threads", lambda e_step, lanes, turns=turns: next(turns))
         how = {"means_init": rows[:3], "max_iter": 12, "tol": 0, "n_threads": 3}
         ends.append(facts(fit_of(GaussianMixture(3, **how), rows, callback=lambda iteration: False)))
     assert ends[0] == ends[1] == ends[2]

@@ -8,14 +8,24 @@ from sklearn.metrics import adjusted_rand_score
 import inside
 import reference
 from gmm import GaussianMixture, select
-from inside import FULL, PARSIMONIOUS, TIED, Degeneracy, Judge, MixtureParameters, Noise, Resolution, covariance_model
+from inside import (
+    FULL,
+    PARSIMONIOUS,
+    TIED,
+    Degeneracy,
+    DegeneracyRule,
+    MixtureParameters,
+    Noise,
+    Resolution,
+    covariance_model,
+)
 from tables import dense
 
 RIDGE = 1e-6
 
 
 def degenerate_of(parameters, n, ridge, steps=0.0):
-    """Judge the components of a mixture of n rows, whose columns have these steps."""
+    """Check the components of a mixture of n rows, whose columns have these steps."""
     rows = Resolution(float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
     return Degeneracy(parameters.model, rows)(parameters)
 
@@ -73,10 +83,10 @@ def test_causes_are_those_of_the_twin(name):
         if statistics and name in ("EVI", "EVE", "EVV"):
             of_rows = model.layout.per_count(statistics.scatter, statistics.counts)
             free = model.layout.dense(of_rows, K, d) + ridge * np.eye(d)
-        for judge in Judge:
-            judged = Degeneracy(model, Resolution(float(n), steps, ridge), judge)
-            got = judged.causes(parameters, statistics).tolist()
-            assert got == reference.degenerate_causes(parameters, n, steps, ridge, judge.name, free)
+        for rule in DegeneracyRule:
+            degeneracy = Degeneracy(model, Resolution(float(n), steps, ridge), rule)
+            got = degeneracy.causes(parameters, statistics).tolist()
+            assert got == reference.degenerate_causes(parameters, n, steps, ridge, rule.name, free)
             told |= set(got)
     assert told | {1, 2} == {0, 1, 2, 4, 5}
 
@@ -94,9 +104,9 @@ def test_what_a_fit_is_worth_is_that_of_the_twin(name):
         steps = rng.choice([0.0, 0.1, 1.0, 10.0], parameters.n_features)
         weight = np.r_[np.full(n - 1, 2.0), rng.choice([2.0, 40.0 * n])]
         n_copies = weight.sum() / np.exp(np.log(weight).mean())
-        verdict = Resolution(float(n), steps, ridge, weight=weight).verdict(model)
+        check = Resolution(float(n), steps, ridge, weight=weight).check(model)
         noise = np.asarray(parameters.noise.variances) if parameters.noise else None
-        got = verdict.worth(parameters.as_estimate(), noise, 1.0)
+        got = check.worth(parameters.as_estimate(), noise, 1.0)
         lost.append(1 - reference.worth_of_bound(parameters, n, n_copies, steps, ridge, 1.0))
         assert 1 - got == pytest.approx(lost[-1], rel=1e-6, abs=1e-9)
     assert np.isinf(lost).any() or model.common
@@ -111,9 +121,9 @@ def test_values_of_a_rounded_normal_column_are_worth_no_more_as_components_than_
     variance = shares @ (values - shares @ values) ** 2
     parameters = of_diagonals("diag", shares, values[:, None], np.full((len(values), 1), ridge))
     bound = shares @ np.log(shares / np.sqrt(2 * np.pi * ridge))
-    verdict = Resolution(4000.0, np.ones(1), ridge).verdict(parameters.model)
+    check = Resolution(4000.0, np.ones(1), ridge).check(parameters.model)
     as_one = -np.log(2 * np.pi * np.e * variance) / 2
-    assert as_one - 0.01 < verdict.worth(parameters.as_estimate(), None, bound) < as_one + 0.01 < bound - 5
+    assert as_one - 0.01 < check.worth(parameters.as_estimate(), None, bound) < as_one + 0.01 < bound - 5
 
 
 @pytest.mark.parametrize("name", ["VVI", "VEI", "VII", "EEI", "EII", "VVV"])
@@ -135,9 +145,9 @@ def test_what_densities_owe_to_rows_that_repeat_is_that_of_the_twin(name):
         owed = reference.owed_to_ties(parameters, rows, weight)
         limit = np.log1p(6 / np.pi) / 2
         expected = (owed > limit) & (not model.common or parameters.weights[owed > limit].sum() >= 0.5)
-        verdict = Resolution(float(n), np.zeros(d), 1e-6).verdict(model)
+        check = Resolution(float(n), np.zeros(d), 1e-6).check(model)
         flags = np.array([len(np.unique(column)) < n for column in rows.T], np.uint8)
-        got = verdict.ties(parameters.as_estimate(), None, np.zeros(K, np.uint8), rows, weight, flags)
+        got = check.ties(parameters.as_estimate(), None, np.zeros(K, np.uint8), rows, weight, flags)
         if name != "VVV" or not (got > expected * 6).any():  # where it is thinnest, it may owe more
             np.testing.assert_array_equal(got, expected * 6)
         found += got.tolist()
@@ -224,13 +234,13 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     noise = Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else inside.NO_NOISE
     problem = inside.Problem(source, inside.Objective(model, RIDGE, noise=noise), 1)
     in_numbers = Resolution.from_source(source, RIDGE)._replace(source=None)  # without a look at the rows
-    for judge in Judge:
-        degeneracy = Degeneracy.of_fits(problem.objective, source, judge)
+    for rule in DegeneracyRule:
+        degeneracy = Degeneracy.of_fits(problem.objective, source, rule)
         for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
             begin = inside.from_responsibilities(source, start, model.layout)
             with problem.e_step() as e_step:
                 run = problem.prepare_run(e_step, begin, inside.SolverSettings(1e-9, 100)).go(3)
-                alone = Degeneracy(model, in_numbers, judge)(run.result.parameters)
+                alone = Degeneracy(model, in_numbers, rule)(run.result.parameters)
                 assert degeneracy.first(run) == degeneracy.first(run.result)
                 assert degeneracy.first(run, of_mixture=True) == (alone.argmax() if alone.any() else -1)
                 found.add(degeneracy.first(run))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import inside
-from inside import Continuation, Outlook, Run, SolverSettings, best_of, plain_records, short_runs
+from inside import Continuation, Run, SolverSettings, StopTarget, best_of, plain_records, short_runs
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
@@ -46,7 +46,7 @@ def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, targe
     if remaining is not None:
         records[:, 2] = remaining
     still = SimpleNamespace(why_stop=lambda: None)
-    assert Run(still, 99, records=records).is_hopeless(Outlook(target=target, **asked)) is hopeless
+    assert Run(still, 99, records=records).cannot_reach_target(StopTarget(target=target, **asked)) is hopeless
 
 
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():
@@ -95,7 +95,7 @@ def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(acce
     one = problem(rows)
     with one.e_step() as e_step:
         run, whole = (one.prepare_run(e_step, begin, settings) for _ in range(2))
-        assert run.go(6, Outlook(target=1e9, first=4)).n_passes == 4
+        assert run.go(6, StopTarget(target=1e9, first=4)).n_passes == 4
         assert not run.ended
         assert run.go(4).n_passes == 8
         assert run.result.trace.lower_bounds == whole.go(8).result.trace.lower_bounds
@@ -107,11 +107,11 @@ def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(acce
 @pytest.mark.parametrize("accelerated", [True, False])
 @pytest.mark.parametrize("asked", [{}, {"first": 5}, {"safety": 3.0}], ids=str)
 def test_a_run_rests_after_the_same_pass_in_one_loop_and_pass_by_pass(asked, accelerated):
-    rows, outlook = np.random.default_rng(1).normal(size=(500, 3)), Outlook(target=-3.0, **asked)
+    rows, stop_target = np.random.default_rng(1).normal(size=(500, 3)), StopTarget(target=-3.0, **asked)
     one, begin, settings = problem(rows), Continuation(mixture(rows[:4])), SolverSettings(1e-12, 40, accelerated)
     with one.e_step() as e_step:
         runs = [one.prepare_run(e_step, begin, settings, callback=told) for told in (None, lambda iteration: False)]
-        rested = [[run.go(outlook=outlook).n_passes for _ in range(4)] for run in runs]
+        rested = [[run.go(target=stop_target).n_passes for _ in range(4)] for run in runs]
     assert rested[0] == rested[1]
     assert runs[0].result.trace == runs[1].result.trace
     assert rested[0][0] < 40

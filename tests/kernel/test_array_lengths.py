@@ -46,7 +46,7 @@ def a_plan(layout=FULL, moments=None, **changed):
 
 def begun(plan, n_rows=N):
     scratch = _em.Scratch()
-    plan.begin(scratch, n_rows)
+    plan.start(scratch, n_rows)
     return scratch
 
 
@@ -130,13 +130,13 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
     return mstep.halved(statistics, component, into, offset)
 
 
-def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
-    return mstep.Verdict((layout, D, 4.5, 1.0, 6.0, 6.0, False), float(N), steps, 1e-6, 1)
+def a_check(layout=FULL, steps=np.ones(D)):  # noqa: B008
+    return mstep.DegeneracyCheck((layout, D, 4.5, 1.0, 6.0, 6.0, False), float(N), steps, 1e-6, 1)
 
 
-def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
+def check(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
-    found = a_verdict(layout, steps).causes(estimate, noise, of_pass)
+    found = a_check(layout, steps).causes(estimate, noise, of_pass)
     mstep.total_variances(layout, estimate, noise)
     return found
 
@@ -154,19 +154,19 @@ def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
 def an_ascent(layout=FULL, **changed):
     whitening = {"covariances": whiteners(layout), "whiteners": whiteners(layout)}
     ascent = mstep.QuasiNewtonState(family(layout), 1e-3, True)
-    ascent.begin(*an_estimate(**whitening | {"log_determinants": np.zeros(N_FACTORED[layout])} | changed))
+    ascent.start(*an_estimate(**whitening | {"log_determinants": np.zeros(N_FACTORED[layout])} | changed))
     return ascent
 
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, target=-np.inf, **of_loop):
     e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
     ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
-    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(target=target, first=2)).n_passes
+    return _em.Run(ascent, 9, records=records).go(at_most, _em.StopTarget(target=target, first=2)).n_passes
 
 
 def ties(layout=FULL, noise=None, **changed):
     given = {"causes": np.zeros(K, np.uint8), "rows": ROWS, "weight": None, "repeated": np.ones(D, np.uint8)} | changed
-    return a_verdict(layout).ties(an_estimate(), noise, **given)
+    return a_check(layout).ties(an_estimate(), noise, **given)
 
 
 def update(layout=FULL, **changed):
@@ -227,7 +227,7 @@ def clusters(seeds=None, view=None, n_passes=1):
 
 def candidate(seeds=None, view=None, rows=None, run=None, moments=FULL):
     one, scratch = Candidate(family(), layout_with_code(moments)), _em.Scratch()
-    one.begin(scratch, rows or candidate_rows(), clusters(seeds, view))
+    one.initialise(scratch, rows or candidate_rows(), clusters(seeds, view))
     one.run(scratch, run or candidate_rows(), 1)
     return one
 
@@ -270,7 +270,7 @@ def written(**outputs):
 
 def parted(of=None, weights=np.ones(K), means=np.ones((K, D)), precisions=whiteners(FULL)):  # noqa: B008
     state = mstep.QuasiNewtonState(of or family(), 1e-3, True)
-    return state.begin_at(weights, means, precisions)
+    return state.start_at(weights, means, precisions)
 
 
 def prior(mean=np.ones(D), scale=np.ones(4)):  # noqa: B008
@@ -307,7 +307,7 @@ ALL = [
     *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
     *arguments(a_plan, origin=flat(D), reach=flat(D), axes=lengths(SIZES[FULL])),
     *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
-    *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
+    *cases("n_rows", lambda v: a_plan().start(_em.Scratch(), v), [0, -1]),
     *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=lengths(N), scratch=[_em.Scratch()]),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
     *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
@@ -330,8 +330,8 @@ ALL = [
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=lengths(K), second=lengths(SIZES[FULL])),
     *arguments(halved, precisions=lengths(K), offset=lengths(D)),
-    *cases("a verdict of a state", lambda v: a_verdict().first(v, None), [an_ascent()]),
-    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None), [DIAGONAL]),
+    *cases("a check of a state", lambda v: a_check().first(v, None), [an_ascent()]),
+    *cases("a check of another model", lambda v: a_check(v).first(an_ascent(), None), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=lengths(K), tails=lengths(K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),
@@ -407,12 +407,12 @@ ALL = [
     *by_layout("log_offset, rest", lambda layout, v: log_offset(layout, whiteners(layout), v), N_FACTORED),
     *cases("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
     *cases("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
-    # What is kept of a climb, and a verdict on components.
+    # What is kept of a climb, and a check on components.
     *arguments(an_ascent, **OF_ESTIMATES),
     *cases("no means", lambda v: an_ascent(means=v), [None]),
     *arguments(restored, secants=[-1, 6, 10**6], room=[np.ones(3), np.ones(0)]),
-    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
-    *arguments(verdict, tails=lengths(K)),
+    *arguments(check, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
+    *arguments(check, tails=lengths(K)),
 ]
 
 
@@ -424,7 +424,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: a_plan().begin(None, N),
+        lambda: a_plan().start(None, N),
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
@@ -438,8 +438,8 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().collect(None),
         lambda: a_plan().join([None]),
         lambda: a_plan().join([object()]),
-        lambda: _em.LoopCrew(None),
-        lambda: _em.LoopCrew([_em.Scratch(), None]),
+        lambda: _em.LoopWorkers(None),
+        lambda: _em.LoopWorkers([_em.Scratch(), None]),
     ],
 )
 def test_none_is_no_object_of_the_kernel(call):
@@ -464,7 +464,7 @@ def test_right_lengths_are_taken():
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
     assert seeds().shape == (3,)
     restored()
-    refused("hands", _em.LoopCrew([_em.Scratch()]).serve, 1)
+    refused("workers", _em.LoopWorkers([_em.Scratch()]).serve, 1)
     ties()
     assert (observed().n_lanes, of_errors().n_features) == (1, D)
     plan, scratch = walked_patterns(plan=a_plan_of_patterns())

@@ -36,7 +36,7 @@ def table(rows=X, weight=None, centre=None, **how):
 def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_passes=0):
     """Begin from clusters that seeds in a view of the rows lead to, and run for some passes; return the scratch too."""
     one, scratch = inside.Candidate(Objective(model, ridge).family(seeds.shape), model.layout), inside._em.Scratch()
-    one.begin(scratch, rows, inside.Clusters(view, seeds, n_lloyd, scratch))
+    one.initialise(scratch, rows, inside.Clusters(view, seeds, n_lloyd, scratch))
     one.run(scratch, rows, n_passes)
     return one, scratch
 
@@ -210,7 +210,7 @@ def test_a_candidate_makes_the_passes_of_a_fit_beside_noise_and_of_heavy_tails(c
     model = covariance_model(covariance_type)
     objective, (view, Y), scratch = Objective(model, RIDGE, **BESIDE[beside]), a_view(), inside._em.Scratch()
     rows, one = table(X, WEIGHT, single_limit=single), inside.Candidate(objective.family((K, D)), model.layout)
-    one.begin(scratch, rows, inside.Clusters(view, Y[:K], 2, scratch), 0.3)
+    one.initialise(scratch, rows, inside.Clusters(view, Y[:K], 2, scratch), 0.3)
     first = MixtureParameters.from_estimate(one.estimate, objective)
     assert 1 - first.weights.sum() == pytest.approx(0.3 if objective.noise else 0)
     if objective.tails:
@@ -252,7 +252,7 @@ def test_some_rows_are_about_their_own_mean(weight, mass):
         views = rows.views(inside.FULL, K)
         scratch = inside._em.Scratch()
         one = inside.Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), inside.FULL)
-        one.begin(scratch, rows, inside.Clusters(views[0], views[0].coordinates[:K], 3, scratch))
+        one.initialise(scratch, rows, inside.Clusters(views[0], views[0].coordinates[:K], 3, scratch))
         one.run(scratch, rows, 2)
         found.append(one.statistics)
     np.testing.assert_allclose(found[0].means, found[1].means, rtol=1e-9)
@@ -342,8 +342,8 @@ def test_the_last_passes_see_all_rows():
 def race(fewest_rows=None, seeds=1):
     rows, rules = table(), (inside.FULL.code, D, fewest_rows, 0.0, D * (D + 3) / 2, 1.0, False)
     judged = fewest_rows is not None
-    verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.ONE_NUMBER) if judged else None
-    how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
+    check = inside.DegeneracyCheck(rules, N, np.zeros(D), 0, inside.DegeneracyRule.ONE_NUMBER) if judged else None
+    how = {"n_seeding": N, "n_candidates": 2, "degeneracy": check}
     return inside.Race([], inside.FULL, [], [rows], rows, np.zeros((seeds, 1)), **how)
 
 
@@ -364,7 +364,7 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
     assert race(0).ranked(field) == [light, sound, failed]
     assert race(between).ranked(field) == [sound, light, failed]
     assert race().ranked(field) == [light, sound, failed]
-    refused("verdict of another model", race(0).ranked, [candidate("diag", n_passes=1)[0]])
+    refused("check of another model", race(0).ranked, [candidate("diag", n_passes=1)[0]])
 
 
 def test_candidates_advance_in_several_threads():

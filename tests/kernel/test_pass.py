@@ -130,7 +130,7 @@ def test_rows_without_weights_count_once_after_rows_with_weights(form):
     plan, scratch = EStep(ArraySource(rows), FULL, form=form).plan(mixture), _em.Scratch()
     lane = plan.lane_rows
     rows, weight = rows[: 2 * lane], np.random.default_rng(0).uniform(1, 2, lane)
-    plan.begin(scratch, 2 * lane)
+    plan.start(scratch, 2 * lane)
     plan.walk(scratch, _em.RowTable(rows[:lane], weight), 0, 1)
     plan.walk(scratch, _em.RowTable(rows[lane:], first_lane=1), 0, 1)
     twin = Twin(rows, mixture, np.append(weight, np.ones(lane)))

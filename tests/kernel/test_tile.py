@@ -16,7 +16,7 @@ from inside import tiles
 
 LEVELS = tiles.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many
-PANEL = 128  # bytes of results that few.h computes together
+PANEL = 128  # bytes of results that few_rows.h computes together
 GUARD = 64  # bytes before, behind and between two features: the widest vector
 SIZES = (*range(1, 9), 11, 12, 13, 23)
 GROUPS = (1, 2, 3)
@@ -336,7 +336,7 @@ def few_rows(size, n):
 
 
 def in_panels(call, matrix, terms=None):
-    """(results, terms, …) as few.h reads it: by panels of results, term by term; NaN where it must not read."""
+    """(results, terms, …) as few_rows.h reads it: by panels of results, term by term; NaN where it must not read."""
     width = PANEL // call.item
     panels = []
     for first in range(0, len(matrix), width):

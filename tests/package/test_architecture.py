@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "gmm"
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-CYTHON = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
+CYTHON = sorted(path for path in PACKAGE.rglob("*.p*") if path.suffix in {".pyx", ".pxd", ".pxi"})
 SOURCES = PYTHON + CYTHON
 
 # Rooms from the top to the bottom, and in each room its modules likewise; "|" separates levels. A module imports what
@@ -20,11 +20,14 @@ ROOMS = {
     **dict.fromkeys(("gmm", "em", "plotting"), ""),
     "_plotting": "animation | curves planes | scene | _plotting style",
     **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
-    "_selection": "_selection | classifier options | resampling search | loop standard | result | solutions | request",
+    "_selection": """
+        _selection | classifier options | resampling search | loop standard | result | progress solutions | request
+    """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture | fitted | conditional summary | criteria outcome scorer | contract
+        steps | bayesian regressor | mixture | fitted | conditional saved summary | criteria outcome scorer
+        | classes request | attributes | contract
     """,
     "_frozen_mixture": "",
     "_persistence": "values | _persistence",
@@ -38,16 +41,16 @@ ROOMS = {
     "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
     **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
-        coordinates objective | completion priors | parameters | whitened | covariance errors noise
-        statistics tails weights | layouts
+        coordinates objective | completion priors | parameters | whitened | covariance noise row_data
+        statistics tails | layouts
     """,
     "_blas": "",
     "_kernel": """
-        loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
-        | state | crew patterns update | lanes | arrays objective workspace spare prepared ratio
-        | constraint deconvolve degenerate diagnostics far few low_rank observed sums | tails
-        | block factors moments neighbours orientation plan seeding volumes whitener within
-        | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
+        loop | mstep tiles | candidate quasi_newton | merging state_conversions | factor_frame frame | joint
+        | solver_state | workers patterns update | lanes | arrays objective workspace memory_pool prepared ratio
+        | constraint deconvolve degenerate diagnostics overflow few_rows low_rank observed sums | tails
+        | block factors moments neighbours orientation plan seeding volumes whitener within_clusters
+        | axes variational estimate family leaves linear rows triangles | cholesky layout twin | blas checks
     """,
     "_text": "frames table | html | words",
     **dict.fromkeys(("_log", "_exceptions", "_lazy"), ""),
@@ -89,6 +92,8 @@ EXTRAS = {
 
 def module_of(path):
     """Return the name of a source file's module below the package; "gmm" for the package itself."""
+    if path.suffix == ".pxi":
+        return "_em"  # which includes them all
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__") or "gmm"
 
@@ -143,7 +148,7 @@ def python_imports(path, *, nested=True):
 
 
 def cython_imports(path):
-    """Yield (line, dotted name) of the cimports and imports of a .pyx or .pxd file."""
+    """Yield (line, dotted name) of the cimports and imports of a .pyx, .pxd or .pxi file."""
     pattern = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\b([\w., ]*)")
     for number, line in enumerate(code_without_text(path), 1):
         if found := pattern.match(line):

@@ -5,7 +5,7 @@ import pytest
 
 import gmm
 import inside
-from inside import FULL, ArraySource, Judge, Problem, loop
+from inside import FULL, ArraySource, DegeneracyRule, Problem, loop
 from tables import reloaded
 
 RNG = np.random.default_rng(1)
@@ -85,7 +85,7 @@ def test_a_cell_with_a_component_on_ties_is_degenerate(name):
     rows = np.random.default_rng(0).normal(size=(400, 3))
     rows[:200, 2] = 0.5
     of_rows = Problem(ArraySource(rows), inside.Objective(inside.covariance_model(name), 1e-6), 1)
-    degeneracy = inside.Degeneracy.of_fits(of_rows.objective, of_rows.rows, Judge.CRITERION)
+    degeneracy = inside.Degeneracy.of_fits(of_rows.objective, of_rows.rows, DegeneracyRule.CRITERION)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         one = inside.from_responsibilities(of_rows.rows, shares, FULL).reduced(of_rows.objective.model.layout)
         (result,) = inside.short_runs(of_rows, [one], 5)

@@ -93,7 +93,7 @@ def is_degenerate(mixture, rows, **of_rows):
         return alone
     parameters = inside.fitted_parameters(mixture)
     resolution = inside.Resolution.from_source(ArraySource(rows), mixture.reg_covar)
-    return inside.Degeneracy(parameters.model, resolution, inside.Judge.CRITERION)(parameters).any()
+    return inside.Degeneracy(parameters.model, resolution, inside.DegeneracyRule.CRITERION)(parameters).any()
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge:gmm.ConvergenceWarning")
@@ -402,10 +402,10 @@ def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
     """Whatever the error: the other cells stand, and the status or a warning tells what it was."""
     climb = loop.Cell.climb
 
-    def failing(cell, run, outlook):
+    def failing(cell, run, stop_target):
         if cell.key.name == "tied" and (first or cell.end is not None):
             raise error
-        climb(cell, run, outlook)
+        climb(cell, run, stop_target)
 
     monkeypatch.setattr(loop.Cell, "climb", failing)
     with pytest.warns(RuntimeWarning, match=f"components of tied: {type(error).__name__}"):
@@ -418,11 +418,11 @@ def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
 def test_a_cell_whose_first_fit_fails_is_fitted_from_other_mixtures(monkeypatch):
     climb, failed = loop.Cell.climb, set()
 
-    def failing_once(cell, run, outlook):
+    def failing_once(cell, run, stop_target):
         if cell.key.name == "tied" and cell.key not in failed:
             failed.add(cell.key)
             raise ValueError("a covariance is singular")
-        climb(cell, run, outlook)
+        climb(cell, run, stop_target)
 
     monkeypatch.setattr(loop.Cell, "climb", failing_once)
     found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0)

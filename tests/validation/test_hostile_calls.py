@@ -268,7 +268,7 @@ def answer(call, *given, **named):
         except (ValueError, TypeError) as error:
             ANSWERED.append(False)
             place = traceback.extract_tb(error.__traceback__)[-1]
-            said = place.filename.endswith(".pyx") or place.line.startswith("raise ")
+            said = place.filename.endswith((".pyx", ".pxi")) or place.line.startswith("raise ")
             if len(str(error)) < 10 or not said:
                 raise AssertionError(f"a {type(error).__name__} that is not said in words of this package") from error
             return None

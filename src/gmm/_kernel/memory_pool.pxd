@@ -1,4 +1,4 @@
-"""Memory that waits in places for its next use, from which threads without a common lock may take it at once.
+"""A pool of memory for the next use, from which threads without a common lock may borrow at once.
 
 Its size in bytes lies before it.
 """
@@ -9,7 +9,7 @@ cdef extern from "swap.h" nogil:
 
 
 cdef inline double* borrow(void** places, int n_places, size_t size) noexcept:
-    """Return room for so many bytes, to be taken back; NULL if there is no memory."""
+    """Return memory of so many bytes, for `give_back`; NULL if there is none."""
     cdef double* found = NULL
     cdef int i
     for i in range(n_places):
@@ -27,22 +27,22 @@ cdef inline double* borrow(void** places, int n_places, size_t size) noexcept:
     return found + 1
 
 
-cdef inline void take_back(void** places, int n_places, size_t most, double* borrowed) noexcept:
-    """Let room of at most so many bytes wait, the larger rather than the smaller, and free the other; NULL is none."""
-    cdef void* room
+cdef inline void give_back(void** places, int n_places, size_t most, double* borrowed) noexcept:
+    """Keep memory of at most `most` bytes for the next use, the larger rather than the smaller; free the other."""
+    cdef void* memory
     cdef void* other
     cdef double size
     cdef int i
     if borrowed == NULL:
         return
-    room = borrowed - 1
-    size = (<double*>room)[0]
+    memory = borrowed - 1
+    size = (<double*>memory)[0]
     if size <= most:
         for i in range(n_places):
-            other = swap_pointer(places + i, room)     # from here on, the room may be another thread's
+            other = swap_pointer(places + i, memory)   # from here on, the memory may be another thread's
             if other != NULL and (<double*>other)[0] > size:
                 other = swap_pointer(places + i, other)
             if other == NULL:
                 return
-            room, size = other, (<double*>other)[0]
-    PyMem_RawFree(room)
+            memory, size = other, (<double*>other)[0]
+    PyMem_RawFree(memory)

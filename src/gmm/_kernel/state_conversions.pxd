@@ -1,4 +1,4 @@
-"""What the accelerated solver asks of states, whatever the layout: from mixtures and passes, and back to mixtures."""
+"""Conversions of states of the accelerated solver, for any layout: from mixtures and passes, and back to mixtures."""
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate
@@ -13,11 +13,11 @@ from gmm._kernel.frame cimport follow, from_moments, moments_of_mixture, state_o
 from gmm._kernel.layout cimport is_low_rank
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows
-from gmm._kernel.state cimport State, n_free_tails
+from gmm._kernel.solver_state cimport State, n_free_tails
 from gmm._kernel.update cimport most_likely
 
 
-cdef inline void begin_at(State* state, const Estimate* mixture) noexcept nogil:
+cdef inline void start_at(State* state, const Estimate* mixture) noexcept nogil:
     """Make a mixture the accepted state, and its own frame."""
     if is_low_rank(state.family.layout):
         state_of_factors(state, mixture, state.here)
@@ -77,7 +77,7 @@ cdef inline bint updated(State* state, const Moments* moments, Estimate* out) no
 cdef inline const Moments* model_moments(State* state, const Moments* moments, const Estimate* update) noexcept nogil:
     """Return the moments that the update after a pass stands for, with the objective's own rows.
 
-    They are the pass's own where nothing changes them, else in the trial's room.
+    They are the pass's own where nothing changes them, else they are stored as those of the trial.
     """
     if not is_constrained(&state.family) and not adds_rows(&state.family.objective):
         return moments

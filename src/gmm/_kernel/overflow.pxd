@@ -1,7 +1,7 @@
 """Rows so far from every component that the squares of their distances overflow.
 
 A block cuts squares off at 1e300 (`leaves.pxd`), where all components tie.  Here such rows get squared distances of any
-size, and the nearest component takes all of the row, as it does in the limit.
+size, and the nearest component gets all of the row, as it does in the limit.
 """
 from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, fabs, ilogb, isfinite, scalbn
@@ -70,7 +70,7 @@ cdef inline void resolve_overflowed_rows(
             highest = max(highest, tile[k * ld + r])
         if highest > -0.49 * 1e300:
             continue
-        if plan.own != NULL:                       # which have no whitener: all components take the row
+        if plan.own != NULL:                       # which have no whitener: all components share the row
             for k in range(K):
                 tile[k * ld + r] = -INFINITY if tile[k * ld + r] == -INFINITY else -DBL_MAX
             continue

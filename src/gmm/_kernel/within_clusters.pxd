@@ -1,6 +1,6 @@
 """The metric within clusters, before any cluster is known: from pairs of rows that are near each other in it.
 
-Clusters are round in it (Art, Gnanadesikan & Kettenring 1982).  It begins as the metric of all rows; the share
+Clusters are round in it (Art, Gnanadesikan & Kettenring 1982).  It starts as the metric of all rows; the share
 1 / (2 K) of pairs that are nearest in it lie within clusters for the most part, and the scatter of their differences is
 the next metric, and so on.  With weights w and 1 for a near pair in N, that scatter is
 Σ_k w_k (D_k y_k − C_k) y_kᵀ, C = Y diag(w) N and D = wᵀ N.
@@ -18,9 +18,9 @@ cdef enum:
     ROWS_OF_MANY = 2          # … for each again
     N_METRICS = 5             # one after the other, …
     ROUGH = 3                 # … of which so many are of some blocks, as many at least
-    COUNTED = 256             # pairs that tell how near the nearest are
+    COUNTED = 256             # pairs that show how near the nearest are
     ROUNDING = 1000000        # times that of a square
-    NARROWEST = 1000000       # times less variance than in all columns is not told apart in a direction
+    NARROWEST = 1000000       # times less variance than in all columns is not distinguished in a direction
 
 
 cdef struct Pairs:
@@ -47,8 +47,8 @@ cdef inline Py_ssize_t pairs_size(Pairs* p, Py_ssize_t n, Py_ssize_t d, Py_ssize
     return (3 * d + 2) * p.ld + p.n_blocks * p.block * p.block + 2 * p.block * (d + 2) + 2 * COUNTED + d * d + line
 
 
-cdef inline void lay_out_pairs(Pairs* p, double* room) noexcept nogil:       # zeros, on 64 bytes
-    p.square = room
+cdef inline void lay_out_pairs(Pairs* p, double* buffer) noexcept nogil:     # zeros, on 64 bytes
+    p.square = buffer
     p.y = p.square + p.n_blocks * p.block * p.block
     p.weighted = p.y + p.d * p.ld
     p.sums = p.weighted + (p.d + 1) * p.ld

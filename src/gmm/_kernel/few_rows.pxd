@@ -1,7 +1,8 @@
 """The density of fewer rows than a group of vectors: results run along vectors, where a block's rows do.
 
-A row costs as much as it has multiplications, not as much as a whole group, and has the same bits (`few.h`).  A plan is
-prepared for it apart from `prepare`, as it is worth a copy of the coefficients only where mixtures score many times.
+A row costs as much as it has multiplications, not as much as a whole group, and has the same bits (`few_rows.h`).  A
+plan is prepared for it apart from `prepare`, as it is worth a copy of the coefficients only where mixtures score many
+times.
 """
 from libc.string cimport memset
 
@@ -61,20 +62,20 @@ cdef inline Py_ssize_t few_panels_size(const PassPlan* plan) noexcept nogil:
 
 cdef inline void prepare_few(
     PassPlan* plan,                                # IN prepared, OUT what few rows need: see `has_panels`
-    double* room,                                  # OUT what the plan points into, at a multiple of 64 bytes
+    double* storage,                               # OUT what the plan points into, at a multiple of 64 bytes
 ) noexcept nogil:
     """Let up to half a group of rows be scored by panels."""
-    lay_out_few(plan, room)
+    lay_out_few(plan, storage)
     fill_few(plan)
 
 
 cdef inline void lay_out_few(
     PassPlan* plan,                                # IN laid out, OUT what few rows need
-    double* room,
+    double* storage,
 ) noexcept nogil:
     if has_panels(plan):
-        plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
-        plan.common_panels = <char*>room + size_of_panels(plan) * item_size(plan)
+        plan.few_rows, plan.panels = pad(item_size(plan)) // 2, storage
+        plan.common_panels = <char*>storage + size_of_panels(plan) * item_size(plan)
 
 
 cdef inline void fill_few(const PassPlan* plan) noexcept nogil:

@@ -74,7 +74,7 @@ cdef struct State:
     bint stuck                  # an update needs help
 
 
-# --------------------------------------------------------------------------------------------- room
+# ------------------------------------------------------------------------------------------- buffer
 
 cdef inline Py_ssize_t n_free_tails(const Family* family) noexcept nogil:
     """Degrees of freedom that are estimated."""
@@ -89,13 +89,13 @@ cdef inline Py_ssize_t state_size(const Family* family) noexcept nogil:
 
 
 cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Room for one matrix of second moments, and for a product of it or of first moments; in low rank, a `Change`."""
+    """Doubles for a matrix of second moments, and for a product of it or of first moments; in low rank, a `Change`."""
     cdef Py_ssize_t size = matrix_size(layout, d), q = n_factors(layout)
     return size + max(size, d) + (d + q * (3 * q + 2) if is_low_rank(layout) else 0)
 
 
 cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:
-    """Doubles of the mixtures and moments, with which the room begins."""
+    """Doubles of the mixtures and moments, with which the buffer starts."""
     cdef Py_ssize_t K = family.K, d = family.d
     return 3 * estimate_size(family.layout, K, d) + 2 * moments_size(family.layout, K, d)
 
@@ -114,31 +114,31 @@ cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update
             + matrices_workspace_size(family.layout, d) + K * d + update)
 
 
-cdef inline void lay_out(State* state, double* room) noexcept nogil:
-    """Point into the room; where, depends on layouts and shape alone, as pickles need."""
+cdef inline void lay_out(State* state, double* buffer) noexcept nogil:
+    """Point into the buffer, at places that depend on layouts and shape alone, as pickles need."""
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(&state.family)
     cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(layout, K, d)
     state.size = size
-    state.best = estimate_in(room, layout, K, d)
-    state.plain = estimate_in(room + estimate, layout, K, d)
-    state.trial = estimate_in(room + 2 * estimate, layout, K, d)
-    room += 3 * estimate
-    state.held = moments_in(room, K, d)
-    state.tried = moments_in(room + moments, K, d)
-    state.frame.weights = room + 2 * moments
+    state.best = estimate_in(buffer, layout, K, d)
+    state.plain = estimate_in(buffer + estimate, layout, K, d)
+    state.trial = estimate_in(buffer + 2 * estimate, layout, K, d)
+    buffer += 3 * estimate
+    state.held = moments_in(buffer, K, d)
+    state.tried = moments_in(buffer + moments, K, d)
+    state.frame.weights = buffer + 2 * moments
     state.frame.means = state.frame.weights + K
     state.frame.whiteners = state.frame.means + K * d
     state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
     state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
     state.frame.tails = state.frame.log_determinants + n_matrices(layout, K)
-    room = state.frame.tails + K
-    state.direction = room
-    state.work = room + size
-    state.here = room + 2 * size
-    state.residual = room + 3 * size
-    state.move = room + 4 * size
-    state.secants = room + 5 * size
+    buffer = state.frame.tails + K
+    state.direction = buffer
+    state.work = buffer + size
+    state.here = buffer + 2 * size
+    state.residual = buffer + 3 * size
+    state.move = buffer + 4 * size
+    state.secants = buffer + 5 * size
     state.matrices = state.secants + 2 * MEMORY * size
     state.shifts = state.matrices + matrices_workspace_size(layout, d)
     state.scratch = state.shifts + K * d
@@ -149,9 +149,9 @@ cdef inline Py_ssize_t remembered(Py_ssize_t n_pairs) noexcept nogil:
     return 3 + 2 * n_pairs
 
 
-cdef inline Py_ssize_t pickled_size(const State* state, const double* room, Py_ssize_t n_pairs) noexcept nogil:
+cdef inline Py_ssize_t pickled_size(const State* state, const double* buffer, Py_ssize_t n_pairs) noexcept nogil:
     """Doubles of what lies before the scratch, given the number of secants: a pickle holds no more."""
-    return state.here - room + remembered(n_pairs) * state.size
+    return state.here - buffer + remembered(n_pairs) * state.size
 
 
 cdef inline double* step(const State* state, Py_ssize_t i) noexcept nogil:
@@ -180,5 +180,5 @@ cdef inline double count_of(const State* state, const double* vector, Py_ssize_t
 
 
 cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
-    """What the next pass measures."""
+    """Return the mixture that the next pass measures."""
     return &state.trial if state.trying or state.n_passes == 0 else &state.plain
