@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, select
-from inside import COVARIANCE_TYPES, ArraySource, Scorer, Totals, criteria
+from inside import PARSIMONIOUS, ArraySource, Scorer, Totals, criteria
 
 draws = np.random.default_rng(0)
 TABLE = np.concatenate([draws.normal(-1.5, 1, (120, 3)), draws.normal(1.5, [0.5, 1, 2], (80, 3))])
@@ -36,7 +36,7 @@ def entropy(mixture, rows, weights):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_the_methods_are_the_formulas(name, dtype):
     rows = TABLE.astype(dtype)
     mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(rows, sample_weight=COUNTS)

@@ -10,7 +10,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import COVARIANCE_TYPES, load_state, record_of, save_state
+from inside import PARSIMONIOUS, load_state, record_of, save_state
 from tables import assert_same, copies, parameters, refused, reloaded, warned
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -39,7 +39,7 @@ def fully(covariance_type="full", rows=X, **parameters):
     return GaussianMixture(K, **how, **parameters).fit(rows)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 def test_an_optimum_stays_where_it_is(covariance_type):
     mixture = fully(covariance_type, reg_covar=0)
     score, before = mixture.score(X), parameters(mixture)
@@ -69,7 +69,7 @@ def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("prior", [None, "conjugate"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prior):
     mixture = begun(covariance_type, prior=prior)
     copied = [*copies(mixture), copy.deepcopy(mixture)]
@@ -155,7 +155,7 @@ def test_a_prior_is_estimated_once():
         (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6),
     ],
 )
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 @pytest.mark.filterwarnings("ignore:Some components lost all rows")  # whose weight goes to 0
 def test_a_prior_and_a_ridge_count_once_in_a_fit_that_goes_on(covariance_type, prior, ridge):
     fitted = fully(covariance_type, prior=prior, reg_covar=ridge)

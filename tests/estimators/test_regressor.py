@@ -7,7 +7,7 @@ from scipy.stats import t
 from sklearn.metrics import r2_score
 
 from gmm import GaussianMixture, InvalidParameterError, MixtureRegressor, open_rows
-from inside import CLASSIC, PARSIMONIOUS
+from inside import PARSIMONIOUS
 from tables import refused, warned
 
 RNG = np.random.default_rng(5)
@@ -35,7 +35,7 @@ def test_one_component_is_least_squares(targets, weights):
     np.testing.assert_allclose(got, ends.reshape(got.shape), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", [*CLASSIC, *PARSIMONIOUS])
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_predictions_are_those_of_the_mixture_of_all_columns(name):
     how = {"n_components": 3, "covariance_type": name, "random_state": 0, "tol": 1e-2}
     fit = MixtureRegressor(**how).fit(X, Y)

@@ -66,7 +66,7 @@ def a_mixture(model, ridge, n, rng):
     return parameters, statistics
 
 
-@pytest.mark.parametrize("name", [*inside.COVARIANCE_TYPES, *reference.OF_FACTORS, "few factors"])
+@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
 def test_causes_are_those_of_the_twin(name):
     rng, told = np.random.default_rng(0), set()
     model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
@@ -91,7 +91,7 @@ def test_causes_are_those_of_the_twin(name):
     assert told | {1, 2} == {0, 1, 2, 4, 5}
 
 
-@pytest.mark.parametrize("name", [*inside.COVARIANCE_TYPES, *reference.OF_FACTORS, "few factors"])
+@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
 def test_what_a_fit_is_worth_is_that_of_the_twin(name):
     rng, lost = np.random.default_rng(0), []
     model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)

@@ -9,7 +9,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.analysis import anomaly_threshold, drift
-from inside import COVARIANCE_TYPES, STATISTICS
+from inside import PARSIMONIOUS, STATISTICS
 from tables import refused
 
 MEANS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
@@ -38,7 +38,7 @@ def test_false_alarms_come_at_the_stated_rate_also_under_heavy_tails(n, n_refere
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [*((GaussianMixture, name) for name in COVARIANCE_TYPES), (BayesianGaussianMixture, "full")]
+    ("kind", "name"), [*((GaussianMixture, name) for name in PARSIMONIOUS), (BayesianGaussianMixture, "full")]
 )
 def test_what_changed_is_named(kind, name):
     fit = kind(n_components=3, covariance_type=name, random_state=0).fit(REFERENCE)

@@ -12,7 +12,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from gmm.analysis import column_overlap, distance, match, overlap
-from inside import COVARIANCE_TYPES
+from inside import PARSIMONIOUS
 from tables import IRIS, refused
 from tables import parameters as dense
 
@@ -50,7 +50,7 @@ def test_it_is_what_pot_computes():
     assert (found.standard_error, found.low, found.high) == (0, found.value, found.value)
 
 
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_of_every_type_it_is_the_twin_s(name):
     a, b = (GaussianMixture(K, covariance_type=name, random_state=0).fit(X + K) for K in (3, 2))
     found = distance(a, b)
@@ -150,7 +150,7 @@ def test_it_prints_itself():
     assert float(distance(A, B)) == distance(A, B).value
 
 
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_components_of_a_refit_find_theirs(name):
     fit, order = GaussianMixture(3, covariance_type=name, random_state=0).fit(X), np.array([2, 0, 1])
     w, m, S = dense(fit)
@@ -251,7 +251,7 @@ def test_iris_by_species_overlaps_as_in_mixsim():
     assert found[0].max() < 1e-5
 
 
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_the_common_area_in_a_column_is_that_of_quadrature(name):
     mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
     found = column_overlap(mixture).areas
