@@ -182,7 +182,7 @@ def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead,
 
 
 def pairs_named(function):
-    """Yield the pairs that a function names in calls of `check_compatible`, with a dict in place or one called `others`."""
+    """Yield the pairs that a function names in calls of `check_compatible`, in a dict or one called `others`."""
     nodes = list(ast.walk(function))
     named = [each for each in nodes if isinstance(each, ast.Assign) and getattr(each.targets[0], "id", "") == "others"]
     for call in nodes:
