@@ -15,19 +15,22 @@ import nox
 from nox.project import dependency_groups, load_toml
 
 KERNEL_TESTS = [
-    *sorted(glob.glob("tests/test_kernel*.py")),
-    *(f"tests/test_{name}.py" for name in ("lengths", "update", "equal_bits", "quasi_newton", "initialization")),
+    *(f"tests/kernel/test_{name}.py" for name in ("pass", "log_sum_exp", "array_lengths", "update", "quasi_newton")),
+    "tests/fits/test_starts.py",
+    "tests/test_reproducibility.py",
 ]
 
 # Under valgrind, some fifty times slower.
-MEMCHECK_TESTS = [f"tests/test_{name}.py" for name in ("leaves", "kernel_tile", "lengths")]
+MEMCHECK_TESTS = [f"tests/kernel/test_{name}.py" for name in ("tile", "log_sum_exp", "array_lengths")]
 
 # Under qemu, some twenty times slower; no test here starts a process.
 EMULATED_TESTS = [
-    f"tests/test_{name}.py" for name in ("kernel", "kernel_tile", "leaves", "frozen", "persistence", "saved_files")
+    *(f"tests/kernel/test_{name}.py" for name in ("pass", "log_sum_exp", "tile")),
+    "tests/uses/test_frozen.py",
+    *(f"tests/files/test_{name}.py" for name in ("persistence", "saved_files")),
 ]
 
-FUZZED = "tests/test_hostile_calls.py"
+FUZZED = "tests/validation/test_hostile_calls.py"
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
 FREE_THREADED = ("3.14t", "3.15t")
 # Packages of the tests without wheels for an interpreter: one without the GIL loads none of the stable ABI.
@@ -39,17 +42,10 @@ NO_WHEELS = {
 PINNED = ("--require-hashes", "-r", ".github/requirements/tools.txt", "-r", ".github/requirements/build.txt")
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
 WHEEL_TESTS = [
-    f"tests/test_{name}.py"
-    for name in (
-        "kernel",
-        "kernel_tile",
-        "leaves",
-        "update",
-        "equal_bits",
-        "lengths",
-        "persistence",
-        "shared_by_threads",
-    )
+    *(f"tests/kernel/test_{name}.py" for name in ("pass", "log_sum_exp", "tile", "update", "array_lengths")),
+    "tests/files/test_persistence.py",
+    "tests/package/test_threads.py",
+    "tests/test_reproducibility.py",
 ]
 
 # zig's targets: the suffix of extensions there or, for Windows, the machine's name for `tools/windows_python.py`.

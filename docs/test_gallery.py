@@ -155,7 +155,7 @@ def old_faithful(page):
 def iris(page):
     assert (page.found.best.n_components, page.three.n_components) == (2, 3)
     assert np.diff(page.table["bic"].iloc[page.found.ranked()[:2]]) < 1
-    assert page.largest[page.strays].mean() < page.largest.mean()
+    assert page.largest[page.misplaced].mean() < page.largest.mean()
 
 
 def colours(page):

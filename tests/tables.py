@@ -5,16 +5,40 @@ import pickle
 import subprocess
 import sys
 import warnings
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gmm
+import inside
 import reference
 from fuzz_files import saved
 from gmm import GaussianMixture
 
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
+PACKAGE = files("gmm")
+LAYOUTS = {"full": inside.FULL, "tied": inside.TIED, "diag": inside.DIAGONAL, "spherical": inside.SPHERICAL}
+NAMES = {layout: name for name, layout in LAYOUTS.items()}
 PARAMETERS = "weights_", "means_", "covariances_"
+
+
+def numbers_of(path):
+    return np.genfromtxt(path, delimiter=",", skip_header=1)
+
+
+APPLES = numbers_of(DATA / "apples_with_gaps.csv")
+BLOBS = np.load(DATA / "blobs.npy")
+FAITHFUL = numbers_of(PACKAGE / "data" / "faithful.csv")
+IRIS = numbers_of(DATA / "iris.csv")
+IRIS_BIC = {
+    "full": [829.9782, 574.0178, 580.8389, 621.75],
+    "tied": [829.9782, 688.0972, 632.9633, 591.41],
+    "diag": [1522.1202, 857.5515, 744.6317, 705.07],
+    "spherical": [1804.0854, 1012.2352, 853.8090, 783.82],
+}
 
 
 def groups(n=200, d=3, K=3, seed=0, apart=2.0):
@@ -50,6 +74,17 @@ def with_gaps(X, share=0.2, seed=0):
     return np.where(gaps, np.nan, X)
 
 
+def groups_with_gaps(n=120, d=4, share=0.3, seed=0):
+    """Rows of two groups, values missing at random, one at least left in each row."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 * (rng.uniform(size=(n, 1)) < 0.4)
+    return with_gaps(X, share, seed + 1)
+
+
+def incomplete(X, weight=None):
+    return inside.IncompleteSource.from_rows(inside.ArraySource(X, weight))
+
+
 def a_mixture(covariance_type="full", K=4, d=4, seed=0, apart=4.0, shift=0.0):
     """A mixture of a classic type, of random parameters."""
     rng = np.random.default_rng(seed)
@@ -57,6 +92,19 @@ def a_mixture(covariance_type="full", K=4, d=4, seed=0, apart=4.0, shift=0.0):
     covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
     weights, means = rng.dirichlet(np.full(K, 3.0)), rng.normal(scale=apart, size=(K, d)) + shift
     return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=covariance_type)
+
+
+def rows_and_mixture(name, K=3, d=2, n=500, dtype=np.float64, seed=0, offset=0.0):
+    """Rows around K overlapping centres, and a mixture near them."""
+    rng = np.random.default_rng(seed)
+    centres = 2 * rng.normal(size=(K, d)) + offset
+    rows = centres[rng.integers(K, size=n)] + 1.5 * rng.normal(size=(n, d))
+    log_offset = np.log(rng.dirichlet(np.full(K, 5.0))) - d / 2 * np.log(2 * np.pi)
+    layout = LAYOUTS[name]
+    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
+    if name in ("full", "tied"):
+        whiteners = np.tril(0.2 * whiteners - 0.1) / np.sqrt(d) + np.eye(d) * 0.7
+    return rows.astype(dtype), inside.WhitenedMixture(layout, log_offset, centres, whiteners)
 
 
 def dense(mixture):

@@ -9,8 +9,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, analysis, em, inference, select
 from inside import main, resampling
-from tables import noted, warned
-from test_published import IRIS
+from tables import IRIS, noted, warned
 
 MODELS = ["VVV", "EEE", "VVI", "EEI"]
 SCALES = [np.full(3, 1e-9), np.array([1e-9, 1, 1e9])]

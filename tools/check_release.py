@@ -42,7 +42,7 @@ def faults(tag: str, repository: str = "") -> list[str]:
         *([] if tag == f"v{version}" else [f"the tag is {tag}, expected v{version} of pyproject.toml"]),
         *([] if dates else [f"CHANGELOG.md gives {version} no date"]),
         *([f"README.md says {UNPUBLISHED!r}"] if dates and UNPUBLISHED in text("README.md") else []),
-        *([] if (ROOT / SAVED / version).is_dir() else [f"{SAVED} has none of {version}: tests/test_saved_files.py"]),
+        *([] if (ROOT / SAVED / version).is_dir() else [f"{SAVED} has none of {version}: RELEASING.md, step 2"]),
         *(
             f"{file} does not say {line.strip()!r}, as pyproject.toml and CHANGELOG.md do"
             for file, lines in expected.items()

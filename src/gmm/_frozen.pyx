@@ -2,7 +2,7 @@
 
 A mixture is prepared once in every form that rows may need (`plan.pxd`).  A call measures how far its rows reach, which
 chooses the form as an estimator's call would, so the results have the same bits; nothing is written but the results and
-the caller's scratch.  Calls from Python borrow scratch from the mixture, which keeps some for the next ones.
+the caller's scratch.  Calls from Python borrow scratch from the mixture, which stores some for the next ones.
 """
 cimport cython
 from cpython.buffer cimport (
@@ -20,13 +20,13 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
+from gmm._kernel.checks cimport expect
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
-from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within
+from gmm._kernel.memory_pool cimport borrow, give_back
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
-from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
@@ -51,8 +51,8 @@ cdef extern from "../include/gmm_api.h":
                                   void*) noexcept nogil
 
 cdef enum:
-    N_SPARE = 4                 # scratch that a mixture keeps, each for a thread,
-    SPARE_BYTES = 1048576       # … of so many bytes at most
+    N_POOLED = 4                # scratch that a mixture stores, each for a thread,
+    POOL_BYTES = 1048576        # … of so many bytes at most
     SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
 
 cdef enum Output:
@@ -121,7 +121,7 @@ cdef void mark_broken(const data* x, const Rows* rows, Py_ssize_t d, Py_ssize_t 
 
 
 cdef PassPlan plan_for(
-    const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is asked for
+    const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is needed
     const double* reach,                           # IN (d,)
 ) noexcept nogil:
     """Return the plan that an estimator would make for rows that reach so far."""
@@ -303,7 +303,7 @@ def check_place(out, X, *, Py_ssize_t n_columns=0, bint labels=False):
 cdef int check_out(out, const Py_buffer* view, Output kind, const Py_buffer* x, Py_ssize_t K) except -1:
     cdef tuple shape = shape_of(kind, x, K)
     if not (holds(view, b"lqni", sizeof(Py_ssize_t)) if kind == LABELS else holds(view, x.format, x.itemsize)):
-        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X asks for, aligned and in this "
+        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X requires, aligned and in this "
                         f"machine's byte order, got {described(out)}")
     if view.ndim != len(shape) or view.shape[0] != x.shape[0] or (view.ndim == 2 and view.shape[1] != K):
         raise ValueError(f"expected out of shape {shape}, got {described(out)}")
@@ -429,9 +429,9 @@ def prepare(
     expect("tails", tails.shape[0], K)
     size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0],
                    <double*>&mixture)
-    room = np.zeros(size + 8)                      # so that gaps are the same in every file
-    start = -room.ctypes.data % 64 // 8
-    prepared = room[start:start + size]
+    buffer = np.zeros(size + 8)                    # so that gaps are the same in every file
+    start = -buffer.ctypes.data % 64 // 8
+    prepared = buffer[start:start + size]
     given = [np.ravel(each) for each in (log_offset, centres, whiteners, origin)]
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
@@ -451,14 +451,14 @@ cdef class CompiledMixture:
         Code of the layout of the whiteners.
     n_components, n_features : int
     numbers : array of float64
-        What `prepare` returned; the mixture looks at it and copies nothing.
+        The array that `prepare` returned; the mixture reads it and copies nothing.
     log_noise : float
     tails : array of shape (K,)
     """
 
     cdef Mixture mixture
     cdef const double[::1] numbers, tails
-    cdef void* spare[N_SPARE]             # scratch that no call has
+    cdef void* pool[N_POOLED]             # scratch that no call has
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
@@ -482,18 +482,18 @@ cdef class CompiledMixture:
         self.numbers = numbers
 
     def __dealloc__(self):
-        for place in range(N_SPARE):
-            PyMem_RawFree(self.spare[place])
+        for place in range(N_POOLED):
+            PyMem_RawFree(self.pool[place])
 
     cdef double* scratch_for(self, Py_ssize_t n_rows) except NULL:
         """Return scratch for so many rows, to be returned."""
-        cdef double* scratch = borrow(self.spare, N_SPARE, scratch_size(<const gmm_mixture*>&self.mixture, n_rows))
+        cdef double* scratch = borrow(self.pool, N_POOLED, scratch_size(<const gmm_mixture*>&self.mixture, n_rows))
         if scratch == NULL:
             raise MemoryError
         return scratch
 
     cdef void return_scratch(self, double* scratch) noexcept:
-        take_back(self.spare, N_SPARE, SPARE_BYTES, scratch)
+        give_back(self.pool, N_POOLED, POOL_BYTES, scratch)
 
     @property
     def n_components(self):
@@ -550,7 +550,7 @@ cdef class CompiledMixture:
         Returns
         -------
         ndarray of shape (n, K)
-            Of X's dtype. Rows sum to 1, less the probability of noise; NaN for a row with NaN or infinity.
+            In X's dtype. Rows sum to 1, less the probability of noise; NaN for a row with NaN or infinity.
         """
         return self.score_into(X, RESPONSIBILITIES, out, n_threads)
 

@@ -32,7 +32,7 @@ class FrozenMixture(CompiledMixture):
     """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
-    starts threads only if `n_threads` asks for them, and writes to `out`. Rows may have any strides. A row with NaN or
+    starts threads only if `n_threads` requires them, and writes to `out`. Rows may have any strides. A row with NaN or
     infinity gets NaN and the label −1, which is that of noise too. All threads may share it. C and Cython open it by
     ``gmm_api.h`` and ``gmm/api.pxd``.
 
@@ -94,7 +94,7 @@ class FrozenMixture(CompiledMixture):
         Raises
         ------
         TypeError, ValueError
-            If `metadata` holds something that JSON has no form for; the message says where.
+            If `metadata` holds something that JSON has no form for; the message states where.
         """
         layout, *arrays, tails = self.arrays
         header = {"class": FrozenMixture.__name__, "layout": layout}
@@ -112,7 +112,7 @@ class FrozenMixture(CompiledMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
             Finite rows.
         path : str or os.PathLike
-            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv.
+            Its suffix selects the format: .parquet, .arrow, .feather, .csv or .tsv.
         responsibilities : bool, default=True
             Whether to write them.
         """
@@ -140,7 +140,7 @@ class FrozenMixture(CompiledMixture):
         Raises
         ------
         ValueError
-            If the file is not a saved frozen mixture, or does not hold a valid one; the message says what is wrong.
+            If the file is not a saved frozen mixture, or does not hold a valid one; the message states what is wrong.
             Loading runs no code from the file.
         """
         maker = cls.from_mapped if check_boolean(mmap, "mmap") else cls.from_state
@@ -169,7 +169,7 @@ class FrozenMixture(CompiledMixture):
 
     @classmethod
     def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        """Make the mixture whose prepared numbers lie in a file; the sizes of its centres say how."""
+        """Make the mixture whose prepared numbers lie in a file; the sizes of its centres give their layout."""
         anew = "load it with mmap=False, and save that with prepared=True"
         if "prepared" not in arrays:
             raise ValueError(f"expected the array 'prepared' for mmap=True: {anew}")
@@ -202,8 +202,8 @@ class FrozenMixture(CompiledMixture):
     ) -> Self:
         """Prepare a mixture: see `arrays`."""
         K, d = np.shape(centres)
-        how = log_noise, tails
-        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin, *how), *how)
+        numbers = prepare(code, log_offset, centres, whiteners, origin, log_noise, tails)
+        return cls(code, K, d, numbers, log_noise, tails)
 
 
 def _layout_in(header: dict[str, Any]) -> int:

@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import FittedMixture, from_state
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.regressor import MixtureRegressor
+from gmm._estimators.saved import from_state
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Readable, load_object
 from gmm._selection import MixtureClassifier, Selection

@@ -3,7 +3,7 @@
 Beside them the tables that results print, and what a search remarks.
 """
 
-from gmm._estimators.fitted import MixtureSummary
+from gmm._estimators.summary import MixtureSummary
 from gmm._selection.classifier import ClassifierSummary
 from gmm._selection.result import Remarks
 from gmm._text.table import Cell, Column, Table

@@ -1,4 +1,4 @@
-"""Score rows under a `FrozenMixture` from Cython, without the GIL; `gmm_api.h` says what each function does.
+"""Score rows under a `FrozenMixture` from Cython, without the GIL; `gmm_api.h` describes each function.
 
 Add `gmm.get_include()` to the extension's include_dirs, and call `gmm_import()` once in the module.
 """

@@ -54,7 +54,8 @@ print(f"alarm below a log density of {threshold:.2f}")
 
 # %%
 # Does the rate hold? New normal readings raise alarms at about that rate. The
-# 95 % confidence interval of the rate says how precisely these rows measure it.
+# 95 % confidence interval of the rate shows how precisely these rows measure
+# it.
 
 alarms = int((pump.score_samples(fresh) < threshold).sum())
 interval = binomtest(alarms, len(fresh)).proportion_ci(0.95)
@@ -89,8 +90,7 @@ for name, rows in faults.items():
 # %%
 # The picture shows why. The lines enclose the smallest regions that contain 99
 # % of the mixture: if the mixture is right, one normal reading in a hundred
-# lies outside. The faults, in red, lie in the empty space between and beside
-# the modes.
+# lies outside. The faults, in red, lie in the empty space around the modes.
 
 ax = plot_density(pump, fresh, content=0.99)
 ax.set_title("99 % of normal readings are within the lines")

@@ -3,8 +3,8 @@ Colours of a photograph
 =======================
 
 A photograph is a table with a row for each pixel and the columns red, green and
-blue. A mixture of five components finds five ranges of colour, and says for
-each pixel how certain its assignment is.
+blue. A mixture of five components finds five ranges of colour, and the
+certainty of each pixel's assignment.
 """
 
 import matplotlib.pyplot as plt

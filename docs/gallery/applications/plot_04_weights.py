@@ -46,7 +46,7 @@ apart = np.abs(by_counts.means_ - by_rows.means_).max()
 print(f"largest difference of the means: {apart:.1e}")
 
 # %%
-# Scores take weights in the same way: BIC of the table equals BIC of the
+# Scores use weights in the same way: BIC of the table equals BIC of the
 # million rows.
 
 weighted = by_counts.bic(X, sample_weight=table["count"])
@@ -78,7 +78,7 @@ plot_clusters(by_counts, repeated)
 #
 # - Weights need not be counts. They can be inverse sampling probabilities,
 #   degrees of trust, or a decay with age.
-# - `gmm.select` takes ``sample_weight`` too. Its criteria use the sum of the
+# - `gmm.select` has ``sample_weight`` too. Its criteria use the sum of the
 #   weights as the number of rows.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

@@ -37,8 +37,8 @@ for i, minutes in enumerate(waited["waiting"]):
 
 # %%
 # The prediction bends where one component gives way to another. Between them,
-# before 67 minutes, it is an average of short and long eruptions, which nobody
-# saw. The interval shows this: it is more than twice as long as elsewhere.
+# before 67 minutes, it is an average of short and long eruptions, which never
+# occurs. The interval shows this: it is more than twice as long as elsewhere.
 # The mixture itself, from ``condition``, has two peaks.
 
 minutes = np.linspace(43, 96, 200)
@@ -53,9 +53,9 @@ between = mixture.condition({"waiting": 67})
 print(between)
 
 # %%
-# A fair test needs rows that the fit has not seen. Here are five folds, with a
-# straight line and a random forest for comparison. BIC chooses each mixture
-# from its training rows alone.
+# A fair test needs held-out rows. Here are five folds, with a straight line
+# and a random forest for comparison. BIC chooses each mixture from its
+# training rows alone.
 
 
 def compared(table, target, n_folds, **search):
@@ -88,11 +88,11 @@ print({name: f"{error:.3f} minutes" for name, error in rmse.items()})
 print(f"inside 90 % intervals: {inside:.1%}")
 
 # %%
-# Here the mixture predicts best, and nine in ten new rows are in its intervals.
-# The first need not be so. For 13 columns of 178 wines, a mixture has many
-# parameters, and it predicts the alcohol worse than a line or a forest. Its
-# intervals hold nine in ten there too: they know from how few rows each
-# component's line is.
+# Here the mixture predicts best, and nine in ten new rows are in its
+# intervals. The first need not be so. For 13 columns of 178 wines, a mixture
+# has many parameters, and it predicts the alcohol worse than a line or a
+# forest. Its intervals contain nine in ten there too: their width depends on
+# the number of rows behind each component's line.
 
 wine = load_wine(as_frame=True).data
 wine = (wine - wine.mean()) / wine.std()

@@ -4,7 +4,7 @@ Find groups in clutter
 
 Some rows belong to no group: faulty readings, background, outliers. A plain
 mixture has to explain them too, with components that are too broad or useless.
-``noise=True`` gives them a uniform density of their own, as in mclust.
+``noise=True`` adds a uniform density for them, as in mclust.
 """
 
 import numpy as np
@@ -52,8 +52,8 @@ ax.set_title(f"{plain.n_components} components, without")
 # %%
 # How close are the labels to the truth? The adjusted Rand index is 1 for the
 # same partition and about 0 for a random one. scikit-learn's HDBSCAN also
-# leaves rows out. It assumes no shape of the groups, but merges groups that
-# touch.
+# marks rows as noise. It assumes no shape of the groups, but merges groups
+# that touch.
 
 found = {
     "mixture with noise": noisy.predict(rows),
@@ -72,8 +72,8 @@ print(f"weight of the noise: {noisy.noise_weight_:.0%}")
 # of them.
 
 moons, of_moon = make_moons(400, noise=0.06, random_state=0)
-strays = rng.uniform([-1.5, -1.0], [2.5, 1.5], (100, 2))
-X = np.concatenate([moons, strays])
+outliers = rng.uniform([-1.5, -1.0], [2.5, 1.5], (100, 2))
+X = np.concatenate([moons, outliers])
 crescents = np.concatenate([of_moon, np.full(100, -1)])
 curved = select(X, range(5, 10), noise=True, random_state=0).best
 by_density = HDBSCAN(min_cluster_size=20, copy=True).fit_predict(X)

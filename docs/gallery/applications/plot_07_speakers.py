@@ -4,8 +4,8 @@ Recognise speakers by adapted mixtures
 
 Voices say all kinds of sounds, so compare them sound by sound. Fit one large
 mixture to many voices: its components are sounds. Then adapt it to a few
-seconds of one voice. Components of sounds that were heard move, and the others
-stay.
+seconds of one voice. Components of sounds that were heard move; the others do
+not.
 """
 
 import matplotlib.pyplot as plt

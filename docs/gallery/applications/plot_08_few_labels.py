@@ -121,9 +121,9 @@ fig.legend(
 #
 # - ``MixtureClassifier()`` chooses one of the 14 covariance models by BIC;
 #   ``MixtureClassifier(range(1, 5))`` also a number of components per class.
-# - ``fit(X, labels=...)`` of a mixture with more components than classes leaves
-#   room for unnamed groups.
-# - Before you trust unlabelled rows, keep some labelled rows for a test.
+# - ``fit(X, labels=...)`` of a mixture with more components than classes also
+#   finds unnamed groups.
+# - Before you trust unlabelled rows, test on some labelled rows.
 #
 # Used here: `gmm.MixtureClassifier`, `gmm.GaussianMixture` with ``labels``,
 # `gmm.plotting.plot_clusters`.

@@ -3,7 +3,7 @@ Fit a table with gaps
 =====================
 
 Real tables have missing values. With ``missing="em"``, EM integrates them out:
-it drops no row and makes up no value. This page compares it with the usual
+it drops no row and imputes no value. This page compares it with the usual
 methods, on data with simulated gaps.
 """
 
@@ -30,7 +30,7 @@ def with_gaps(X, share, seed):
 
 # %%
 # The fits do not see the three species of iris. How well do they find them
-# (adjusted Rand index: 1 is perfect, 0 is chance)? And how near are filled
+# (adjusted Rand index: 1 is perfect, 0 is chance)? And how near are imputed
 # values to the true ones, in standard deviations?
 
 X, species = load_iris(return_X_y=True)
@@ -49,16 +49,16 @@ for s, share in enumerate(shares):
         fit = GaussianMixture(3, missing="em", **how).fit(holed)
         results = [(fit.predict(holed), fit.impute(holed))]
         for imputer in imputers.values():
-            filled = imputer.fit_transform(holed)
-            fit = GaussianMixture(3, **how).fit(filled)
-            results.append((fit.predict(filled), filled))
-        for n, (labels, filled) in enumerate(results):
-            away = ((filled - X) / X.std(axis=0))[gaps]
+            imputed = imputer.fit_transform(holed)
+            fit = GaussianMixture(3, **how).fit(imputed)
+            results.append((fit.predict(imputed), imputed))
+        for n, (labels, imputed) in enumerate(results):
+            away = ((imputed - X) / X.std(axis=0))[gaps]
             index[n, s] += adjusted_rand_score(species, labels) / 4
             error[n, s] += np.sqrt(np.mean(away**2)) / 4
 
 fig, axes = plt.subplots(2, 1, figsize=(5, 6), layout="constrained")
-titles = ["How well are species found?", "Error of filled values"]
+titles = ["How well are species found?", "Error of imputed values"]
 units = ["adjusted Rand index", "standard deviations"]
 for ax, values, title, unit in zip(
     axes, (index, error), titles, units, strict=True
@@ -74,12 +74,11 @@ for name, line in zip(names, index, strict=True):
 
 # %%
 # Regressions on the other columns are as good if little is missing. With more
-# gaps, it hurts that made-up values count as much as measured ones: a table
-# filled with means has groups that do not exist. EM does not treat a gap as a
-# measurement.
-# A picture needs complete rows. `gmm.GaussianMixture.impute` fills gaps with
-# conditional means or, with ``draw=True``, with random draws, which vary as
-# much as real values do.
+# gaps, it hurts that imputed values count as much as measured ones: a table
+# imputed by means has groups that do not exist. EM does not treat a gap as a
+# measurement. A picture needs complete rows. `gmm.GaussianMixture.impute`
+# replaces missing values by conditional means or, with ``draw=True``, by
+# random draws, which vary as much as real values do.
 
 holed, gaps = with_gaps(X, 0.2, seed=0)
 fit = GaussianMixture(3, missing="em", **how).fit(holed)
@@ -120,13 +119,13 @@ for reason, gone in reasons.items():
 wine = load_wine().data
 wine = wine / wine.std(axis=0)
 holed, gaps = with_gaps(wine, 0.2, seed=1)
-filled_wine = {name: imputers[name].fit_transform(holed) for name in imputers}
+imputed_wine = {name: imputers[name].fit_transform(holed) for name in imputers}
 for kind in ("full", "tied"):
     fit = GaussianMixture(3, covariance_type=kind, missing="em", tol=0.01)
-    filled_wine[kind] = fit.fit(holed).impute(holed)
+    imputed_wine[kind] = fit.fit(holed).impute(holed)
 errors_of_wine = {
-    name: np.sqrt(np.mean((filled - wine)[gaps] ** 2))
-    for name, filled in filled_wine.items()
+    name: np.sqrt(np.mean((imputed - wine)[gaps] ** 2))
+    for name, imputed in imputed_wine.items()
 }
 for name, value in errors_of_wine.items():
     print(f"{name:13} {value:.2f}")
@@ -137,7 +136,7 @@ for name, value in errors_of_wine.items():
 # - ``select(X, missing="em")`` chooses the model by the likelihood of the
 #   observed values; ``gmm fit FILE --missing em`` does so in a terminal.
 # - Rows with the same observed columns share their work. If nearly every row
-#   has a different set of them, passes take longer, and a warning says so.
+#   has a different set of them, passes take longer, and a warning is issued.
 #
 # Used here: `gmm.GaussianMixture` with ``missing``, its method ``impute``, and
 # `gmm.plotting.plot_clusters`.

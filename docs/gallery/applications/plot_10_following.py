@@ -4,7 +4,7 @@ Follow objects that move
 
 A scanner or a video yields a cloud of points for each frame: several for each
 object, and clutter. `gmm.tracking.Tracker` follows the objects from frame to
-frame. It keeps a component for each object, moves it by its velocity, and
+frame. It has a component for each object, moves it by its velocity, and
 corrects it by the points of the next frame.
 """
 
@@ -108,7 +108,7 @@ print(pd.DataFrame(scores, index=columns).T.round(2))
 #
 # The tracker has limits. If an object shows fewer points than ``min_rows``, it
 # is missed; with a smaller ``min_rows``, more clutter is followed. If only
-# every third frame is available, objects move further than ``motion`` says
+# every third frame is available, objects move further than ``motion`` states
 # before their velocity is known:
 
 slow, places = video(1, every=3)

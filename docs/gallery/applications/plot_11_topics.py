@@ -43,8 +43,8 @@ print(pd.DataFrame({"name": name, "subpackage": subpackage})[::400])
 
 # %%
 # Latent semantic analysis turns texts into rows: it weights counts of words by
-# how rare each word is, and keeps the first 200 principal axes. Rows of unit
-# length hide the length of a text.
+# how rare each word is, and computes the first 200 principal axes. Rows of
+# unit length hide the length of a text.
 
 words = TfidfVectorizer(
     sublinear_tf=True,
@@ -63,7 +63,7 @@ print(f"{counts.shape[1]} words, {rows.shape[1]} columns")
 # Full covariances would have 20,100 parameters for each topic, which has only
 # about 64 texts. Five factors and the noise have 1190. Even that is a lot, so
 # the fit shrinks the noise and the means. It does so by default if rows are
-# few, and its print says so.
+# few, and its output states it.
 
 topics = GaussianMixture(
     25, covariance_type="factor", n_factors=5, random_state=4
@@ -98,8 +98,8 @@ table = pd.DataFrame([told(k) for k in range(25)])
 print(table.to_string())
 
 # %%
-# Factors say how the texts of a topic differ among themselves. At one end of
-# its first factor a topic has some words, at the other end others:
+# Factors show how the texts of a topic differ. The two ends of its first
+# factor have different words:
 
 for k in table.index[table["texts"] > 60]:
     ends = (topics.loadings_[k, :, 0] @ axes.components_).argsort()
@@ -159,7 +159,7 @@ for text in between:
 # ----------------
 # - Use any embedding as rows. ``gmm fit rows.npy --components 25
 #   --covariance factor --n-factors 5`` does the same in a terminal.
-# - :doc:`/factors` says when factors are worth it, and when not.
+# - :doc:`/factors` describes when to use factors.
 # - `gmm.analysis.combine_components` merges topics that share texts.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

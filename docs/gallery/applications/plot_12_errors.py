@@ -81,8 +81,8 @@ within = np.mean(np.abs(gaps) < 1.645)
 print(f"{within:.0%} of the true values lie in their 90 % intervals")
 
 # %%
-# ``predict_proba`` and densities take errors too: the same colours say less
-# about a star if their errors are large.
+# ``predict_proba`` and densities accept errors too: the same colours are weaker
+# evidence about a star if their errors are large.
 
 colours = np.array([[0.95, 0.5]] * 3)
 errors = np.array([[0.02], [0.1], [0.3]]) ** 2 * np.ones(2)
@@ -94,7 +94,7 @@ print("largest probability:", *shares.max(axis=1).round(2))
 # ----------------
 # - ``missing="em"`` works with errors too: a gap is a value with an infinite
 #   error.
-# - If errors are unknown, leave them out. The rows cannot tell errors from
+# - If errors are unknown, omit them. The rows do not separate errors from
 #   spread.
 #
 # Used here: `gmm.GaussianMixture` with ``error_covariance``,

@@ -2,9 +2,10 @@
 How many components?
 ====================
 
-The likelihood rises with every added component, so it cannot say how many there
-are. BIC and AIC add a penalty for each parameter: AIC adds 2, BIC adds the
-logarithm of the number of rows. The model with the smallest value is chosen.
+The likelihood rises with every added component, so it does not determine how
+many there are. BIC and AIC add a penalty for each parameter: AIC adds 2, BIC
+adds the logarithm of the number of rows. The model with the smallest value is
+chosen.
 """
 
 from itertools import pairwise
@@ -50,11 +51,11 @@ for one, two in pairwise(by_em):
     print(f"K={K:2}  gain {gain:6.1f}   BIC {bic:7.1f}   AIC {aic:7.1f}")
 
 # %%
-# So far AIC chose the right number only because of poor fits. EM from one start
-# does not find the best mixture of eight components. `gmm.select` starts each
-# model from the solutions of others and finds better fits, so superfluous
+# So far AIC chose the right number only because of poor fits. EM from one
+# start does not find the best mixture of eight components. `gmm.select` starts
+# each model from the solutions of others and finds better fits, so superfluous
 # components gain more. The gain of a fifth component now lies between the two
-# costs. AIC takes it, and more; BIC still chooses four. BIC is the stricter
+# costs. AIC accepts it, and more; BIC still chooses four. BIC is the stricter
 # criterion, and both need good fits.
 
 found = select(
@@ -71,10 +72,10 @@ by_bic, by_aic = (
 print(f"BIC chooses {by_bic}, AIC {by_aic}")
 
 # %%
-# Neither is wrong. BIC asks which model is most probable; with enough rows it
-# finds the true one, if that is among those tried. AIC asks which model
-# predicts new rows best, and for a density one component too many does little
-# harm.
+# Neither is wrong. BIC estimates which model is most probable; with enough
+# rows it finds the true one, if that is among those tried. AIC estimates which
+# model predicts new rows best, and for a density one component too many does
+# little harm.
 
 # %%
 # What to try next

@@ -3,8 +3,8 @@ Iris: 14 models compared with the species
 =========================================
 
 The iris data have 150 flowers of three species, with four measurements each.
-The search sees only the measurements. The species are used afterwards, to judge
-the result.
+The search sees only the measurements. The species are used afterwards, to
+evaluate the result.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ print(table.iloc[found.ranked()[:8]].round(3).to_string(index=False))
 
 # %%
 # Two groups and three are almost equally good: their BIC differs by less than
-# one. The measurements alone cannot tell whether versicolor and virginica are
+# one. The measurements alone do not show whether versicolor and virginica are
 # one group or two; a botanist knows that they are two. The picture shows the
 # second-best fit in the plane in which its components differ most:
 
@@ -80,14 +80,14 @@ print(
 
 largest = three.predict_proba(flowers).max(axis=1)
 component = three.predict(flowers)
-strays = [
+misplaced = [
     i
     for i in range(len(flowers))
     if (species[component == component[i]] == species[i]).mean() < 0.5
 ]
 print(f"mean certainty of all flowers: {largest.mean():.3f}")
-print(f"of those {len(strays)}: {largest[strays].mean():.3f}")
-print(f"each of those: {np.sort(largest[strays]).round(2)}")
+print(f"of those {len(misplaced)}: {largest[misplaced].mean():.3f}")
+print(f"each of those: {np.sort(largest[misplaced]).round(2)}")
 
 # %%
 # What to try next

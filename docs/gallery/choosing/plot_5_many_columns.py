@@ -42,7 +42,7 @@ print(table.iloc[found.ranked()[:6]].round(3).to_string(index=False))
 # The three components are the three cultivars, without a single error. Four
 # VVE components have 185 parameters for 178 wines: one component fits its few
 # wines no better than chance allows where the axes that all share turn for it.
-# So that cell is degenerate, and not chosen.
+# So that fit is degenerate, and not chosen.
 
 cultivar = wine.target_names[wine.target]
 print(
@@ -99,7 +99,7 @@ for name, labels in partitions.items():
 plot_clusters(three, wine.data, view=("flavanoids", "color_intensity"))
 
 # %%
-# The handwritten digits have 64 columns; we keep their first twenty principal
+# The handwritten digits have 64 columns; we use their first twenty principal
 # components. The fit has ten components, full covariances, and a prior that
 # keeps them from collapsing. Numbers in the picture are components; the rows
 # are digits.

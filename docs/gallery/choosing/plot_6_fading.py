@@ -19,17 +19,18 @@ X = centres[rng.integers(4, size=600)] + rng.normal(size=(600, 2))
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# The film begins with ten random rows, each with the rows nearest to it. Every
-# frame is a pass of coordinate ascent, the updates that scikit-learn makes too.
-# Components without rows go back to the prior: the wide ellipse of all rows.
+# The film starts with ten random rows, each with the rows nearest to it. Every
+# frame is a pass of coordinate ascent, the updates that scikit-learn makes
+# too. Components without rows go back to the prior: the wide ellipse of all
+# rows.
 
 film = animate_fit(X, 10, bayesian=True, init_params="random_from_data")
 # sphinx_gallery_defer_figures
 film
 
 # %%
-# The estimator itself begins from k-means, takes quasi-Newton steps, and merges
-# two components if that raises the bound. So it needs fewer passes.
+# The estimator itself starts from k-means, makes quasi-Newton steps, and
+# merges two components if that raises the bound. So it needs fewer passes.
 # ``n_effective_components_`` counts the components that expect at least one
 # row.
 
@@ -46,7 +47,7 @@ plot_clusters(mixture, X)
 plot_convergence(mixture)
 
 # %%
-# The posterior says how well the parameters are known.
+# The posterior shows how well the parameters are known.
 
 held = mixture.credible_intervals(0.95)
 for k in range(mixture.n_effective_components_):

@@ -4,7 +4,7 @@ Fewer dimensions that keep the groups
 
 Principal components keep variance, whether it separates groups or not.
 `gmm.analysis.directions` keeps the differences between the components of a
-fitted mixture, in means and in covariances (Scrucca 2010), and says how many
+fitted mixture, in means and in covariances (Scrucca 2010), and shows how many
 directions they need.
 """
 
@@ -87,7 +87,7 @@ print("adjusted Rand index of the labels in few directions")
 print(table.round(3).to_string(index=False))
 
 # %%
-# Pictures take directions as a ``view``, and ``matrix * scales`` shows the
+# Pictures accept directions as a ``view``, and ``matrix * scales`` shows the
 # weight of each column.
 
 telling = directions(three, wine.data)

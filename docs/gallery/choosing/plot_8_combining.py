@@ -41,7 +41,7 @@ print(f"{found.best.n_components} components, {found.best.covariance_type}")
 plot_clusters(found.best, rows)
 
 # %%
-# Merging begins with six clusters and ends with one. The components of a
+# Merging starts with six clusters and ends with one. The components of a
 # cluster share its colour and keep their ellipses.
 
 combined = combine_components(found.best, rows)
@@ -91,8 +91,8 @@ plot_clusters(combined.at(2), rows)
 # %%
 # Another method can be better: curved clusters need many Gaussians. The
 # hierarchy merges them again, but the bend suggests three clusters instead of
-# two. HDBSCAN looks for gaps and needs no number. If noise fills the gap and
-# you know the number, the hierarchy is better.
+# two. HDBSCAN looks for gaps and needs no number. If there is noise in the gap
+# and you know the number, the hierarchy is better.
 
 for noise in (0.06, 0.12):
     moons, moon = make_moons(600, noise=noise, random_state=0)

@@ -112,10 +112,10 @@ print(pd.DataFrame(covered).round(2))
 # %%
 # Trust these errors if groups are apart. If groups overlap strongly, both
 # methods give errors that are too small: the fit is biased then, and refits
-# that begin at it have the same bias. The errors also ignore that the number of
-# groups was chosen from the same rows. To include this, repeat the whole search
-# with `gmm.select` on resampled rows, or test with
-# `gmm.inference.bootstrap_lrt`. With few rows, begin with a prior or with
+# that start at it have the same bias. The errors also ignore that the number
+# of groups was chosen from the same rows. To include this, repeat the whole
+# search with `gmm.select` on resampled rows, or test with
+# `gmm.inference.bootstrap_lrt`. With few rows, use a prior or
 # `gmm.BayesianGaussianMixture`, but the intervals of a variational posterior
 # are too narrow too.
 

@@ -2,8 +2,8 @@
 Soft assignments
 ================
 
-A mixture says which component a row most probably belongs to, and how probable
-that is. A row between two components is shared between them. Each share is a
+A mixture returns the most probable component of a row, and how probable it is.
+A row between two components is shared between them. Each share is a
 responsibility: the probability of the component given the row.
 """
 

@@ -44,8 +44,8 @@ plot_decision_boundaries(full, X)
 # %%
 # Full covariances have more parameters. BIC weighs the log-likelihood against
 # the number of parameters; smaller is better. The true groups are known here,
-# so the adjusted Rand index can say how well they were found: 1 is perfect, 0
-# is chance.
+# so the adjusted Rand index shows how well they were found: 1 is perfect, 0 is
+# chance.
 
 for mixture in spherical, full:
     found = adjusted_rand_score(group, mixture.predict(X))

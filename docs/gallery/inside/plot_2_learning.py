@@ -4,8 +4,7 @@ EM as an animation
 
 The animation shows textbook EM on the stretched blobs. It starts badly on
 purpose, so that there is something to see: four random rows as means, and the
-covariance of all rows for each component. The curve beside it is the
-log-likelihood.
+covariance of all rows for each component. The curve is the log-likelihood.
 """
 
 import numpy as np

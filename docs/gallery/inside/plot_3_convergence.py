@@ -21,8 +21,8 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 
 # %%
 # Each line is textbook EM from one of eight random starts. The best is in
-# colour, and the title says why it stopped. Some starts end lower than others:
-# in a local optimum, or at a pass that gains so little that EM stops.
+# colour, and the title states why it stopped. Some starts end lower than
+# others: in a local optimum, or at a pass that gains so little that EM stops.
 
 settings = {
     "init_params": "random_from_data",
@@ -35,8 +35,8 @@ em = GaussianMixture(4, acceleration=None, **settings).fit(X)
 plot_convergence(em)
 
 # %%
-# The accelerated solver, the default, begins from the same starts. It uses the
-# last passes to choose its next step, needs a fraction of EM's passes, and
+# The accelerated solver, the default, starts from the same mixtures. It uses
+# the last passes to choose its next step, needs a fraction of EM's passes, and
 # stops when the estimated remaining gain is small. One line is flat where EM
 # stopped, and then rises to the best optimum. A cross is a rejected step: it
 # would have lowered the objective.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import fitted
+from gmm._estimators.attributes import fitted_parameters, source_of, with_mixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
@@ -21,12 +21,11 @@ from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import counted, form_of, omissions, percent
-from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
-from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
+from gmm._validation.given import DIRICHLET_PROCESS
+from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm._values.completion import Completion
-from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import SPHERICAL, Array
-from gmm._values.objective import Objective
 from gmm._values.priors import MixturePosterior
 from gmm._values.whitened import WhitenedMixture
 
@@ -337,7 +336,6 @@ class BayesianGaussianMixture(FittedMixture):
     """
 
     _variational: ClassVar[bool] = True
-    _bound_name: ClassVar[str] = "lower bound of the log evidence"
     _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
 
     _: KW_ONLY
@@ -388,7 +386,7 @@ class BayesianGaussianMixture(FittedMixture):
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out, density=density)
-        source = fitted.source_of(self, X, error_covariance=error_covariance)
+        source = source_of(self, X, error_covariance=error_covariance)
         values = self._log_density(source, density, place(out, source))
         return values if out is None else out
 
@@ -417,7 +415,7 @@ class BayesianGaussianMixture(FittedMixture):
         float
             In nats per unit weight.
         """
-        source = fitted.source_of(self, X, sample_weight, error_covariance=error_covariance)
+        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
         if check_density(density) == "predictive":
             return mean_of(self._log_density(source, density), source.sample_weight)
         return self._scorer_of(density).score(source)
@@ -473,7 +471,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        return fitted.with_mixture(self, GaussianMixture, posterior_of(self).plugged_in())
+        return with_mixture(self, GaussianMixture, posterior_of(self).plugged_in())
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
@@ -546,14 +544,6 @@ class BayesianGaussianMixture(FittedMixture):
     def _scorer_of(self, density: str) -> Scorer:
         """Return what scores rows by a density that is one of components."""
         return self._scorer() if density == "variational" else Scorer(posterior_of(self).plugged_in(), self.n_threads)
-
-    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        check_has_posterior(model, type(self).__name__)
-        fitted.check_features(self, source)
-        mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        values = {name: getattr(self, name) for name in options_with("posterior")}
-        prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior, fitted.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -14,26 +14,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, fitted
+from gmm._estimators import attributes, criteria, request
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.contract import as_dtype, names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs, with_remarks
+from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.outcome import ill_defined, warn_of_repairs, with_remarks
 from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
-from gmm._text.frames import frame_of
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
+from gmm._validation.given import check_limits, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_choice, check_real
 from gmm._values import covariance
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.objective import Objective, log_likelihood
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart, Prior
+from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ class GaussianMixture(FittedMixture):
         if degrees_of_freedom is not None:
             degrees = check_real(degrees_of_freedom, "degrees_of_freedom", f"[{LEAST_DEGREES}, {MOST_DEGREES}]")
             parameters = parameters.with_other(tails=check_tails("t", degrees))
-        return fitted.estimator_of(cls, parameters, names, covariance_type=covariance_type)
+        return attributes.estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     @with_remarks
     def partial_fit(
@@ -403,18 +403,18 @@ class GaussianMixture(FittedMixture):
         from gmm._rows.incomplete import IncompleteSource
 
         decay = check_real(decay, "decay", "[0, 1)")
-        record = fitted.record_of(self)
+        record = attributes.record_of(self)
         refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
         if record.parameters is None:
-            source = fitted.source_to_fit(self, X, sample_weight)
+            source = request.source_to_fit(self, X, sample_weight)
             names = source.feature_names
         else:
-            source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
+            source, names = attributes.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
             check_any(source)
-            model = fitted.model_of(self)
-            fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
+            model = attributes.model_of(self)
+            request.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
             _check_near(record.parameters.means, source)
-        model = fitted.model_of(self, source.n_features)
+        model = attributes.model_of(self, source.n_features)
         bounds, seconds, repaired = list[float](), list[float](), list[int]()
         try:
             stream = self._stream_so_far(source, model, record)
@@ -430,9 +430,9 @@ class GaussianMixture(FittedMixture):
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
         trace = Trace(plain_records(bounds, seconds), _ENDED, False)
-        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
-        of_fit = fit_attributes(trace, bounds[-1], (trace,))
-        fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
+        record = attributes.FitRecord(stream.parameters, trace, stream=stream, prior_parts=request.prior_parts(self))
+        of_fit = attributes.fit_attributes(trace, bounds[-1], (trace,))
+        attributes.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
         warn_of_repairs(tuple(repaired))
         return self
 
@@ -454,14 +454,14 @@ class GaussianMixture(FittedMixture):
         float
             On the scale of −2 log-likelihood: a difference of 2 is one nat.
         """
-        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = attributes.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def aic(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
     ) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = attributes.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
     def criteria(
@@ -498,7 +498,7 @@ class GaussianMixture(FittedMixture):
         >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
-        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = attributes.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         limits, totals = check_limits(self, scorer.parameters.model, 1), scorer.totals(source)
         one = scorer.log_likelihood_of_one(source, self.reg_covar, **limits)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
@@ -567,7 +567,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = fitted.checked_for(self, "condition")
+        parameters = attributes.checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, names_of_features(self))
         source = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -618,7 +618,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters, weight = fitted.checked_for(self, "predict_from"), fitted.record_of(self).weight
+        parameters, weight = attributes.checked_for(self, "predict_from"), attributes.record_of(self).weight
         source = as_source(X, estimator=self, missing=self.missing)
         of_fit, names = names_of_features(self), source.feature_names
         columns, targets = check_known_columns(names if known is None else known, target, of_fit)
@@ -659,7 +659,7 @@ class GaussianMixture(FittedMixture):
         array([[2.  ],
                [0.33]])
         """
-        source = fitted.source_of(self, X)
+        source = attributes.source_of(self, X)
         mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
         responsibilities = self._scorer().responsibilities(source)
         factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[bytes, NDArray[Any]]()
@@ -678,6 +678,8 @@ class GaussianMixture(FittedMixture):
         container = vars(self).get(_OUTPUT, {}).get("transform", common)
         if container == "default":
             return factors
+        from gmm._text.frames import frame_of
+
         names = self.get_feature_names_out().tolist()
         framed: Any = frame_of(container, factors, names, X)  # of pandas, with the index of X
         return framed
@@ -733,49 +735,32 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        is_same = fitted.model_of(self) is parameters.model
+        is_same = attributes.model_of(self) is parameters.model
         how = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
-        return fitted.with_mixture(self, type(self), parameters, columns, **how)
+        return attributes.with_mixture(self, type(self), parameters, columns, **how)
 
-    def _stream_so_far(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
+    def _stream_so_far(self, source: Source, model: CovarianceModel, record: attributes.FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
         from gmm._passes.stepwise import Stream
 
         if record.stream is not None:
-            if record.prior_parts not in ((), fitted.prior_parts(self)):
+            if record.prior_parts not in ((), request.prior_parts(self)):
                 raise ValueError(
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
                     "differ. Clone the estimator to start over."
                 )
             parts = model, self.reg_covar, record.stream.objective.prior, record.stream.objective.noise
-            return record.stream._replace(objective=Objective(*parts, **self._restrictions(source, model)))
+            return record.stream._replace(objective=Objective(*parts, **request.restrictions_of(self, source, model)))
         if record.parameters is not None:
-            prior, noise = self._prior(source, model), record.parameters.noise
-            objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(source, model))
+            prior, noise = request.prior_of(self, source, model), record.parameters.noise
+            objective = Objective(model, self.reg_covar, prior, noise, **request.restrictions_of(self, source, model))
             return Stream.from_mixture(record.parameters.whole(), record.weight, objective)
-        settings = fitted.fit_settings(self, source, model)
-        start, prior = fitting.fit.first_mixture(source, settings, *fitted.seeds_of(self)), settings.objective.prior
+        settings = request.fit_settings(self, source, model)
+        start, prior = fitting.fit.first_mixture(source, settings, *request.seeds_of(self)), settings.objective.prior
         if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             size = f"{source.survey.n_used} rows for {start.n_parameters} free parameters"
             warn("few rows", f"The first block has {size}, so that the start fits these rows alone.")
         return Stream.from_mixture(start, 0.0, settings.objective)
-
-    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        restrictions = self._restrictions(source, model)
-        if not (restrictions or model.n_factors or self.degrees_of_freedom):
-            return log_likelihood(model, self.reg_covar)
-        noise, tails = fitted.noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
-        return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
-
-    def _prior(self, source: Source, model: CovarianceModel) -> Prior:
-        accelerated, K = self.acceleration is not None, int(self.n_components)
-        return fitting.moments.prior_of(self.prior, model, K, source, self.n_threads, accelerated=accelerated)
-
-    def _restrictions(self, source: Source, model: CovarianceModel) -> dict[str, Any]:
-        """Return what the parameters fix and limit, as arguments of an `Objective`; none of a fit without features."""
-        fixed = check_fixed(self.fixed, self.n_components, model)
-        has_features = fitted.check_features(self, source, fixed)
-        return {"fixed": fixed} | check_limits(self, model, int(self.n_components)) if has_features else {}
 
 
 def _check_near(means: Array, source: Source) -> None:

@@ -7,28 +7,31 @@ from functools import partial, wraps
 from itertools import pairwise
 from math import ceil, inf, log, nan
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._em import LOWERED
+from gmm._estimators.attributes import FitRecord, MixtureEstimator, fit_attributes, record_of, set_mixture
 from gmm._estimators.contract import Estimator, names_of_features
-from gmm._exceptions import FOUND, WARNINGS, ConvergenceWarning, DegenerateWarning, issue, warn
-from gmm._kernel.mstep import QuasiNewtonState
+from gmm._estimators.request import prior_parts
+from gmm._exceptions import FOUND, WARNINGS, ConvergenceWarning, DegenerateWarning, LostClusterError, issue, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration, SolverResult, Trace
+from gmm._rows.entrance import Names
 from gmm._rows.sources import Source, some_rows
 from gmm._text.words import counted, duration, listed, percent, printable
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import ConjugatePrior
 from gmm._values.tails import LEAST_DEGREES, MOST_ESTIMATED
 
 if TYPE_CHECKING:
-    from gmm._passes.stepwise import Stream
+    pass
 
 _Fit = TypeVar("_Fit", bound=Callable[..., Any])
 
@@ -267,76 +270,10 @@ def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[
     )
 
 
-def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
-    """Return the attributes that describe how a fit went."""
-    bounds = trace.records[:, 0].tolist()
-    return {
-        "history_": trace,
-        "histories_": traces,
-        "converged_": trace.converged,
-        "n_iter_": len(bounds),
-        "lower_bound_": lower_bound,
-        "lower_bounds_": bounds,
-        "remarks_": {},
-    }
-
-
 SHRUNK = {  # what a fit maximises, by what gave it a prior that was not asked for
     "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
     "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
 }
-
-
-class FitRecord(NamedTuple):
-    """What a fit leaves for one that continues it.
-
-    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters, optional
-        The mixture that the fit found; if the estimator holds another one, this record does not count.
-    trace : Trace, optional
-        Its passes.
-    weight : float
-        Of the rows; 0 where unknown.
-    steps : array of shape (d,), optional
-        Those of the columns of the rows: `Survey.steps`.
-    causes : array of uint8, shape (K,), optional
-        Why components are degenerate: `Degeneracy.causes`.
-    beside_errors : bool
-        Whether the rows had errors, so that the mixture is of true values.
-    solver_state : QuasiNewtonState, optional
-        Where an accelerated fit can continue.
-    problem : tuple
-        What `solver_state` maximises.
-    stream : Stream, optional
-        What is remembered of rows that came block by block, or with a prior.
-    prior_parts : tuple
-        Prior and noise of `stream`; empty once it was loaded.
-    shrunk : {"", "rows", "errors"}
-        What gave the fit a prior that was not asked for: rows that are few, or have errors.
-    shrunk_by : array of shape (1 + d,), optional
-        Beside errors: how many rows that prior is worth, and their standard deviations.
-    """
-
-    parameters: MixtureParameters | None = None
-    trace: Trace | None = None
-    weight: float = 0.0
-    steps: Array | None = None
-    causes: NDArray[np.uint8] | None = None
-    beside_errors: bool = False
-    solver_state: QuasiNewtonState | None = None
-    problem: tuple[object, ...] = ()
-    stream: Stream | None = None
-    prior_parts: tuple[object, ...] = ()
-    shrunk: str = ""
-    shrunk_by: NDArray[np.float64] | None = None
-
-    @property
-    def bounds(self) -> tuple[float, ...]:
-        """The lower bound after each pass."""
-        return self.trace.lower_bounds if self.trace else ()
 
 
 _QUIET = 10.0  # seconds without a line, at most
@@ -452,3 +389,60 @@ def remaining_passes(remaining: float, before: float, tol: float, most: int) -> 
     if tol > 0 and remaining < before < inf:
         return min(most, ceil(log(tol / remaining) / log(remaining / before)))
     return nan
+
+
+def set_fitted(
+    mixture: MixtureEstimator,
+    result: SolverResult,
+    source: Source,
+    names: Names,
+    objective: Objective,
+    *,
+    traces: tuple[Trace, ...] = (),
+    problem: tuple[object, ...] | None = None,
+    causes: NDArray[np.uint8] | None = None,
+) -> FitRecord:
+    """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it, which is returned.
+
+    A `problem` to be continued keeps its bounds and the state of the accelerated solver. `causes` are those of
+    degenerate components, where they are known.
+    """
+    parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
+    degeneracy = fitting.degenerate.Degeneracy.of_fits(objective, source)
+    # A prior sees to it that components are sound.
+    if prior:
+        causes = None
+    elif causes is None:
+        causes = degeneracy.causes(parameters, result.statistics)
+    record = FitRecord(parameters, None, weight, degeneracy.rows.steps, causes, bool(source.errors))
+    if problem is not None:
+        trace = result.trace or record_of(mixture).trace
+        record = record._replace(trace=trace, solver_state=result.state, problem=problem)
+    if prior and not prior.variational:
+        if parameters.model.stored_whole and not source.errors:
+            from gmm._passes.stepwise import Stream
+
+            stream = Stream.from_mixture(parameters, weight, objective)
+            record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
+        if getattr(mixture, "prior", None) is None:
+            shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
+            record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
+    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
+    return record
+
+
+def lost_cluster(
+    mixture: MixtureEstimator, loss: LostClusterError, printer: ProgressPrinter, names: Names
+) -> LostClusterError:
+    """Return the error that tells how far the fit had come."""
+    if (latest := printer.latest) is None:
+        return loss
+    report = LostClusterError(
+        f"{loss}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+        f"{latest.lower_bound:.6g} {printer.unit}, whose parameters the attribute `mixture` has; "
+        "mixture.set_params(warm_start=True).fit(X) continues from there"
+    )
+    report.mixture = type(mixture)(**mixture.get_params())
+    set_mixture(report.mixture, latest.parameters, names, np.dtype(np.float64))
+    return report

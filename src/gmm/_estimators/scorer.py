@@ -24,8 +24,8 @@ from gmm._values.covariance import same_as
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.row_data import weights_of
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 
 if TYPE_CHECKING:

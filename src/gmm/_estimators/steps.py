@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators import fitted
+from gmm._estimators import attributes
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
+from gmm._estimators.request import fit_settings, seeds_of, source_to_fit
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import invalid
 from gmm._fitting.fit import SteppedPass, iter_passes
@@ -203,14 +205,14 @@ def prepare_stepped_fit(
             raise invalid(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    resident = as_one_array(fitted.source_to_fit(estimator, X, sample_weight), caller)
+    resident = as_one_array(source_to_fit(estimator, X, sample_weight), caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = fitted.fit_settings(estimator, source)
+    settings = fit_settings(estimator, source)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    return SteppedFit(source, settings, *fitted.seeds_of(estimator))
+    return SteppedFit(source, settings, *seeds_of(estimator))
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
@@ -262,8 +264,8 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     >>> both.counts.sum().round(6), round(abs(both.mean_log_evidence - mixture.score(X)), 12)
     (np.float64(1000.0), 0.0)
     """
-    source = fitted.source_of(model, X, sample_weight)
-    return Scorer(fitted.checked_for(model, "e_step"), model.n_threads).statistics(source)
+    source = attributes.source_of(model, X, sample_weight)
+    return Scorer(attributes.checked_for(model, "e_step"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -303,14 +305,14 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
-    fitted.check_is_mixture(model)
+    attributes.check_is_mixture(model)
     check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     refuse("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
-    covariance = fitted.model_of(model, d)
+    covariance = attributes.model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.layout)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
@@ -323,7 +325,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     except SingularMatrixError as error:
         raise ill_defined(error, covariance) from None
     names, dtype = vars(model).get("feature_names_in_"), np.dtype(np.float64) if before is None else model.means_.dtype
-    return fitted.estimator_of(type(model), parameters, names, dtype, **model.get_params())
+    return attributes.estimator_of(type(model), parameters, names, dtype, **model.get_params())
 
 
 e_step.__module__ = m_step.__module__ = "gmm.em"

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from dataclasses import dataclass
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.criteria import aic, bic, surplus, title
-from gmm._estimators.outcome import SHRUNK, FitRecord, doubt_of_ridge, doubt_of_shapes
+from gmm._estimators.attributes import FitRecord, MixtureEstimator, fitted_parameters, record_of
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.criteria import aic, bic, evaluate, surplus, title
+from gmm._estimators.outcome import SHRUNK, doubt_of_ridge, doubt_of_shapes
+from gmm._estimators.scorer import Scorer
+from gmm._kernel.mstep import cached_property
+from gmm._lazy import reduced_at_home
+from gmm._rows.sources import Source
+from gmm._text.frames import data_frame
 from gmm._text.html import Html, escaped, line, sparkline
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import amount, counted, listed, noise_of_weight, omissions, percent, plus_minus
@@ -22,6 +30,7 @@ from gmm._values.priors import MixturePosterior
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
+_BOUNDS = {False: "mean log-likelihood", True: "lower bound of the log evidence"}  # by whether it is a posterior
 
 
 class Figures(NamedTuple):
@@ -129,14 +138,13 @@ class Summary(NamedTuple):
         parameters: MixtureParameters,
         record: FitRecord,
         feature_names: Sequence[str],
-        bound_name: str,
         figures: Figures | None,
     ) -> Summary:
         """Summarise a mixture by the attributes of its estimator, with figures of rows where there are any."""
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
-        objective = SHRUNK.get(record.shrunk, bound_name)
+        objective = SHRUNK.get(record.shrunk, _BOUNDS[isinstance(parameters, MixturePosterior)])
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = omissions(component=K - n_rows, feature=d - n_columns)
         notes += [_noise_share(parameters, n_rows, ridge), meaning]
@@ -241,3 +249,186 @@ def _columns(
     weights = np.concatenate([each.weights for each in mixtures])[:n_rows]
     columns = [Column("weight", [Cell(f"{weight:.4f}", bar=weight if has_bars else None) for weight in weights])]
     return columns + [Column(name, plus_minus(means[:, j], spreads[:, j])[:n_rows]) for j, name in enumerate(names)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureSummary:
+    """A fitted mixture with rows: how well it describes them, and how many belong to each component.
+
+    Attributes
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        The mixture.
+    n_rows : int or None
+        Number of rows; None of a fit, which does not remember it.
+    total_weight : float
+        Sum of their weights; without weights, their number.
+    log_likelihood : float
+        Of all rows, in nats; NaN where a mixture remembers none.
+    criteria : dict of str to float
+        "bic", "icl" and "aic", of a fit "bic" and "aic"; smaller is better. Empty for a `BayesianGaussianMixture`.
+    counts : ndarray of int, shape (K,), or None
+        Rows of each component, by the most probable one; None of a fit.
+    n_noise : int or None
+        Rows that are noise; None of a fit.
+    degenerate : dict of int to str
+        Components that have collapsed, and why; their likelihood means nothing.
+    """
+
+    model: MixtureEstimator
+    n_rows: int | None
+    total_weight: float
+    log_likelihood: float
+    criteria: dict[str, float]
+    counts: NDArray[np.int64] | None
+    n_noise: int | None
+    degenerate: dict[int, str]
+    __reduce_ex__ = reduced_at_home
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, (d,): those of the fit, or x0, x1, … if they had none."""
+        return names_of_features(self.model)
+
+    @property
+    def standard_deviations(self) -> NDArray[np.float64]:
+        """Of each component and column, (K, d); under heavy tails, their scales."""
+        return np.sqrt(fitted_parameters(self.model).column_variances)
+
+    @property
+    def covariances(self) -> NDArray[Any] | None:
+        """The mixture's `covariances_`; None where factors and noise stand for them, of many columns."""
+        return self.model.covariances_ if fitted_parameters(self.model).model.stored_whole else None
+
+    @property
+    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
+        """Of each component: two columns and their correlation; None where no columns are correlated."""
+        parameters, spreads = fitted_parameters(self.model), self.standard_deviations
+        layout, (K, d) = parameters.model.whole.layout, spreads.shape  # as `covariances_` are written out
+        if layout.axis_aligned:
+            return [None] * K
+        dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
+        strongest = list[tuple[int, int, float] | None]()
+        for covariance, spread in zip(dense, spreads, strict=False):
+            correlations = covariance / np.outer(spread, spread)
+            size = np.abs(np.triu(correlations, k=1))
+            i, j = divmod(int(size.argmax()), d)
+            strongest.append((i, j, float(correlations[i, j])) if size.any() else None)
+        return strongest * (K // len(strongest))  # a common covariance is one
+
+    @property
+    def covariance_model(self) -> str:
+        """The covariance model, as it is printed."""
+        mixture = fitted_parameters(self.model)
+        return mixture.model.printed(mixture.n_features)
+
+    @property
+    def tails(self) -> str:
+        """How heavy the tails of the components are; empty if they are normal."""
+        return fitted_parameters(self.model).tails.text
+
+    @property
+    def ending(self) -> str:
+        """How the fit ended, such as ``converged after 12 passes``."""
+        if not hasattr(self.model, "history_"):
+            return "parameters given, not fitted"
+        few = record_of(self.model).shrunk == "rows"
+        shrunk = ", noise and means shrunk (few rows for each component)" if few else ""
+        heavy = f", Student-t components with {self.tails}, ± their scale" if self.tails else ""
+        return f"{self.model.history_.ending}{shrunk}{heavy}"
+
+    @property
+    def figures(self) -> str:
+        """The number of rows, their log-likelihood and the criteria in one line; empty where no rows are known."""
+        return "" if self._figures is None else self._figures.line
+
+    @property
+    def verdict(self) -> str:
+        """Which components are degenerate, and why; empty if none is and nobody asked."""
+        return "" if self._figures is None else self._figures.verdict
+
+    def to_frame(self) -> Any:
+        """Return one row for each component.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``rows`` (but of a fit), ``weight``, ``degenerate`` (why; empty if it is not) and,
+            for each feature, its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy
+            tails ``waiting scale`` in place of the latter.
+        """
+        mixture, spreads = fitted_parameters(self.model), self.standard_deviations
+        K = mixture.n_components
+        spread = "scale" if mixture.tails else "sd"
+        rows = {} if self.counts is None else {"rows": self.counts}
+        columns = {"component": np.arange(K), **rows, "weight": mixture.weights}
+        columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)
+        for j, name in enumerate(self.feature_names):
+            columns |= {f"{name} mean": mixture.means[:, j], f"{name} {spread}": spreads[:, j]}
+        return data_frame(columns)
+
+    def __repr__(self) -> str:
+        """Return the summary as lines of text."""
+        return str(self._summary)
+
+    def _repr_html_(self) -> str:
+        from gmm._text.html import block
+
+        return block(*self._summary.html())
+
+    @cached_property
+    def _figures(self) -> Figures | None:
+        if self.n_rows is None:
+            return _figures_of_fit(self.model)
+        numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
+        n_noise = self.n_noise if fitted_parameters(self.model).noise else None
+        return Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
+
+    @property
+    def _summary(self) -> Summary:
+        return summary_of(self.model, self._figures)
+
+
+def _figures_of_fit(mixture: MixtureEstimator) -> Figures | None:
+    """Return what a mixture remembers of the rows of its fit; None if it does not, or with a prior."""
+    if vars(mixture).get("prior") is not None:
+        return None
+    own, of_fit = vars(mixture), (fitted_parameters(mixture), record_of(mixture))
+    return Figures.of_fit(*of_fit, own.get("lower_bound_"), own["reg_covar"], names_of_features(mixture))
+
+
+def summary_of_fit(mixture: MixtureEstimator) -> MixtureSummary:
+    """Return the summary of the rows of its fit that a mixture remembers."""
+    told, (loglik, scores, reasons) = _figures_of_fit(mixture), (nan, dict[str, float](), dict[int, str]())
+    if told is not None:
+        loglik, scores, reasons = told.loglik, dict(told.criteria), dict(told.degenerate)
+    return MixtureSummary(mixture, None, record_of(mixture).weight, loglik, scores, None, None, reasons)
+
+
+def summary_of_rows(mixture: MixtureEstimator, source: Source) -> MixtureSummary:
+    """Return the summary of rows under a mixture."""
+    scorer = Scorer(fitted_parameters(mixture), mixture.n_threads)
+    parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
+    scores = evaluate(totals, parameters.n_parameters, weight, None)
+    shown = () if isinstance(parameters, MixturePosterior) else ("bic", "icl", "aic")
+    counts = np.zeros(parameters.n_components + 1, np.int64)
+    for _, results in scorer.blocks(source, labels=True):
+        assert results.labels is not None  # they were requested
+        counts += np.bincount(results.labels + 1, minlength=len(counts))
+    is_plain = not (source.errors or getattr(mixture, "prior", None))
+    of_pass = scorer.statistics(source) if is_plain and parameters.model.depends_on_moments else None
+    rows = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar)
+    causes = fitting.degenerate.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
+    reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(mixture))
+    numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
+    return MixtureSummary(mixture, *numbers, counts[1:], int(counts[0]), reasons)
+
+
+def summary_of(mixture: MixtureEstimator, figures: Figures | None = None) -> Summary:
+    """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
+    figures = _figures_of_fit(mixture) if figures is None else figures
+    of_mixture = fitted_parameters(mixture), record_of(mixture), names_of_features(mixture)
+    return Summary.of(vars(mixture), *of_mixture, figures)
+
+
+MixtureSummary.__module__ = "gmm.analysis"

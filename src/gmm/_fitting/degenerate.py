@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._kernel.mstep import Verdict
+from gmm._kernel.mstep import DegeneracyCheck
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source
@@ -40,8 +40,8 @@ _COUNTED = 100_000  # rows, of which the distinct ones are counted
 _OfMixture = tuple[Estimate, Array | None]
 
 
-class Judge(IntEnum):
-    """What mixtures are compared by, which tells how much chance may give to a component."""
+class DegeneracyRule(IntEnum):
+    """What mixtures are compared by, which decides how much chance may give to a component."""
 
     # As `_kernel/degenerate.pxd` has them.
     ONE_NUMBER = 0  # the likelihood, of as many components
@@ -72,13 +72,15 @@ class Resolution(NamedTuple):
         weight = merged.sample_weight if merged.n_rows == n_distinct else None
         return cls(n_distinct, steps, ridge, None if source.errors or array is None else source, weight)
 
-    def verdict(self, model: CovarianceModel, judge: Judge = Judge.ONE_NUMBER) -> Verdict:
-        """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.steps, self.ridge, judge, self.weight)
+    def check(self, model: CovarianceModel, rule: DegeneracyRule = DegeneracyRule.ONE_NUMBER) -> DegeneracyCheck:
+        """Return the compiled check of mixtures of a model."""
+        return DegeneracyCheck(
+            _of_model(model, len(self.steps)), self.n_distinct, self.steps, self.ridge, rule, self.weight
+        )
 
 
 class Degeneracy:
-    """Tells which components of mixtures of a model are degenerate.
+    """Reports which components of mixtures of a model are degenerate.
 
     A degenerate component is worth no more, as what the mixture would lose without it, than chance gives to so many
     distinct rows (`least_worth`), or has fewer than the likelihood needs to have a bound. Or it is thin: its
@@ -93,18 +95,22 @@ class Degeneracy:
     volume, they tell the covariances before, of which some may be narrow.
     """
 
-    def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.ONE_NUMBER) -> None:
-        self._verdict, self._fixed, self.rows = rows.verdict(model, judge), NOTHING_FIXED, rows
+    def __init__(
+        self, model: CovarianceModel, rows: Resolution, rule: DegeneracyRule = DegeneracyRule.ONE_NUMBER
+    ) -> None:
+        self._check, self._fixed, self.rows = rows.check(model, rule), NOTHING_FIXED, rows
         self._of_moments = rows.ridge > 0 and model.depends_on_moments
 
     @classmethod
-    def of_fits(cls, objective: Objective, source: Source, judge: Judge = Judge.ONE_NUMBER) -> Degeneracy:
-        """Return what judges fits to rows; a fixed covariance says nothing of them, nor statistics beside a prior."""
-        judged = cls(objective.model, Resolution.from_source(source, objective.ridge), judge)
+    def of_fits(
+        cls, objective: Objective, source: Source, rule: DegeneracyRule = DegeneracyRule.ONE_NUMBER
+    ) -> Degeneracy:
+        """Return the check of fits to rows; fixed covariances are left out, and statistics where there is a prior."""
+        degeneracy = cls(objective.model, Resolution.from_source(source, objective.ridge), rule)
         if objective.prior:  # which leaves ties a spread of its own
-            judged.rows, judged._of_moments = judged.rows._replace(source=None), False
-        judged._fixed = objective.fixed
-        return judged
+            degeneracy.rows, degeneracy._of_moments = degeneracy.rows._replace(source=None), False
+        degeneracy._fixed = objective.fixed
+        return degeneracy
 
     def causes(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
@@ -120,7 +126,7 @@ class Degeneracy:
         self, parameters: MixtureParameters, of_mixture: _OfMixture, statistics: SufficientStatistics | None
     ) -> NDArray[np.uint8]:
         """Return the causes that the mixture tells, without a look at the rows."""
-        causes = self._verdict.causes(*of_mixture, statistics)
+        causes = self._check.causes(*of_mixture, statistics)
         if fixed := self._fixed or parameters.fixed:
             causes[fixed.covariances] = 0
         return causes
@@ -143,12 +149,12 @@ class Degeneracy:
     def _ties(self, of_mixture: _OfMixture, causes: NDArray[np.uint8], array: ArraySource, n: int) -> NDArray[np.uint8]:
         """Return the causes with those that at most n of the rows tell."""
         weight = None if array.sample_weight is None else _some(array.sample_weight, n)
-        return self._verdict.ties(*of_mixture, causes, array.look(_some, n), weight, array.look(_repeats))
+        return self._check.ties(*of_mixture, causes, array.look(_some, n), weight, array.look(_repeats))
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
     ) -> NDArray[np.bool_]:
-        """Tell which components are degenerate, (K,)."""
+        """Return whether components are degenerate, (K,)."""
         return self.causes(parameters, statistics) > 0
 
     def worth(self, result: SolverResult) -> tuple[bool, float]:
@@ -159,7 +165,7 @@ class Degeneracy:
         parameters, bound = result.parameters, result.lower_bound
         if isinstance(parameters, MixturePosterior) or (self._fixed and self._fixed.covariances.any()):
             return True, bound
-        worth = self._verdict.worth(*_of_mixture(parameters), bound)
+        worth = self._check.worth(*_of_mixture(parameters), bound)
         return (True, worth) if worth > -np.inf else (False, bound)
 
     def first(self, fit: SolverRun | SolverResult, *, of_mixture: bool = False) -> int:
@@ -169,7 +175,7 @@ class Degeneracy:
         """
         is_told, is_sound = of_mixture or not self._of_moments, False
         if is_told and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
-            first = self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
+            first = self._check.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
             if of_mixture or first >= 0 or self.rows.source is None:
                 return first
             is_sound = True
@@ -188,7 +194,7 @@ class Degeneracy:
 
 
 def _some(numbers: NDArray[Any], n: int) -> Array:
-    """Return at most n of the numbers of rows, evenly among all, as `Verdict.ties` reads them."""
+    """Return at most n of the numbers of rows, evenly among all, as `DegeneracyCheck.ties` reads them."""
     return np.ascontiguousarray(numbers[:: -(-len(numbers) // n)], np.float64)
 
 
@@ -203,7 +209,7 @@ def reasons_of(
 ) -> dict[int, str]:
     """Return in words why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    of_rounding = np.asarray(rows.verdict(parameters.model).variances)
+    of_rounding = np.asarray(rows.check(parameters.model).variances)
     for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
         narrow = np.flatnonzero(parameters.column_variances[k] <= of_rounding).tolist()
         names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
@@ -227,7 +233,7 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
 
 @lru_cache
 def _of_model(model: CovarianceModel, d: int) -> tuple[int, int, float, float, float, float, bool]:
-    """Return what the rules need to know of a model, as `Verdict` takes it."""
+    """Return what the rules need to know of a model, as `DegeneracyCheck` requires it."""
     of_one, of_two = (number * (d + 1) - 1 + model.n_parameters(number, d) for number in (1, 2))
     none, directions = float(model.unbounded_rows(d)), float(model.thin_directions(d))
     return model.layout.code, d, none, directions, of_one, of_two - of_one, model.common
@@ -239,5 +245,5 @@ def total_variances(parameters: MixtureParameters) -> Array:
 
 
 def _of_mixture(parameters: MixtureParameters) -> _OfMixture:
-    """Return a mixture, and the variances of its noise, as a `Verdict` takes them."""
+    """Return a mixture, and the variances of its noise, as a `DegeneracyCheck` requires them."""
     return parameters.as_estimate(), np.asarray(parameters.noise.variances) if parameters.noise else None

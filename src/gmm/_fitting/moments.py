@@ -21,13 +21,12 @@ from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.errors import NO_ERRORS
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, has_variances
+from gmm._values.row_data import ALL_UNKNOWN, NO_ERRORS
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted

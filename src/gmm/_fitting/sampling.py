@@ -15,9 +15,8 @@ from gmm._kernel.mstep import distinct_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import is_whole
-from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import KnownClasses
+from gmm._values.row_data import NO_ERRORS, KnownClasses, RowErrors
 
 Rng = np.random.RandomState | np.random.Generator
 

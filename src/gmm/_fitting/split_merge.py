@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._em import ANYWHERE, OFFSET, STOPPED, Outlook, split_axes, split_gains, split_step
+from gmm._em import NO_TARGET, OFFSET, STOPPED, StopTarget, split_axes, split_gains, split_step
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sample_size, sampled
 from gmm._fitting.starts import FitSettings
@@ -222,9 +222,9 @@ class _Search:
         number, listener, settings = self._runs, self._callback, self._solver._replace(max_iter=passes)
         told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
         run = where.problem.prepare_run(where.e_step, begin, settings, start=self._start, callback=told)
-        outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
-        while not run.ended and not run.is_hopeless(outlook):
-            run.go(_CHECKED - run.n_passes % _CHECKED, outlook)
+        stop_target = NO_TARGET if target is None else StopTarget(target=target, first=_FIRST_JUDGED)
+        while not run.ended and not run.cannot_reach_target(stop_target):
+            run.go(_CHECKED - run.n_passes % _CHECKED, stop_target)
             is_checked = target is not None and run.n_passes % _CHECKED == 0
             if is_checked and self._degenerate.first(run, of_mixture=True) >= 0:
                 break

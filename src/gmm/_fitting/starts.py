@@ -42,7 +42,7 @@ from gmm._fitting.sampling import (
     sampled,
     seeding_uniforms,
 )
-from gmm._kernel.mstep import Unguarded
+from gmm._kernel.mstep import NullContext
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import NO_NOISE_YET, Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
@@ -52,8 +52,8 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.row_data import ALL_UNKNOWN, KnownClasses, weighed, weights_of
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, weighed, weights_of
 from gmm._values.whitened import WhitenedMixture
 
 Clusterings = dict[tuple[Any, ...], list[Clusters]]
@@ -277,7 +277,7 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
     if part.n_rows < n:
         whole = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
     resolution = Resolution.from_source(sample, objective.ridge)
-    with problem.e_step() if n >= _WORTH_SCRATCH else Unguarded() as e_step:
+    with problem.e_step() if n >= _WORTH_SCRATCH else NullContext() as e_step:
         race = Race(
             list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
             model.layout,
@@ -290,7 +290,7 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
             shares=[max(noise.share, 1 - share) for share in (1.0, *dense)] if mixed else (0.0,),
             seeds=_class_seeds(part, [slice(None), *dense.values()], views, how, rng) if classes else None,
             clusters=clusters,
-            verdict=None if objective.prior.variational else resolution.verdict(model),
+            degeneracy=None if objective.prior.variational else resolution.check(model),
             noise=np.asarray(noise.variances) if noise else None,
             spread=None if e_step is None else partial(e_step.share_out, product=problem.family(K).work),
         )

@@ -1,1 +1,1 @@
-"""The compiled code beneath `gmm._em`, and the code that runs beside its passes (`mstep`)."""
+"""The compiled code beneath `gmm._em`, and the code that runs between its passes (`mstep`)."""

@@ -2,10 +2,10 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
+from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Constraint, Family
 from gmm._kernel.layout cimport Layout, is_low_rank, is_pooled, n_matrices, total_size
-from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in
 
 
@@ -22,7 +22,7 @@ cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Con
     if not max_ratio >= 1:
         raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
     if max_ratio < INFINITY and (joint or of_factors):
-        raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
+        raise ValueError(f"expected free covariances of {K} components with a ratio of eigenvalues, got {layout}")
 
 
 cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssize_t d) except *:
@@ -44,10 +44,10 @@ cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssi
     return view
 
 
-cdef inline copied(double[::1] room, const double* values):
+cdef inline copied(double[::1] out, const double* values):
     """Return an array with a copy of so many numbers; that of a pointer's view takes several times as long."""
-    memcpy(&room[0], values, room.shape[0] * sizeof(double))
-    return room.base
+    memcpy(&out[0], values, out.shape[0] * sizeof(double))
+    return out.base
 
 
 cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -66,15 +66,15 @@ cdef inline moments_arrays(buffer, layout, Py_ssize_t K, Py_ssize_t d, const Mom
             buffer[first + n:].reshape(layout.shape(K, d)), moments.log_evidence, moments.weight, buffer[n + K:first])
 
 
-cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):
-    """Copy `SufficientStatistics` into room for moments."""
+cdef inline copy_statistics(statistics, const Family* family, double[::1] storage, Moments* out):
+    """Copy `SufficientStatistics` into storage for moments."""
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
     cdef const double[::1] precision = statistics.precisions
     cdef Py_ssize_t K = family.K, d = family.d
     expect("counts", counts.shape[0], K)
     expect("precision", precision.shape[0], K)
     expect("second", second.shape[0], total_size(family.layout, K, d))
-    out[0] = moments_in(&room[0], K, d)
+    out[0] = moments_in(&storage[0], K, d)
     copy_rows("origins", statistics.origins, K, d, out.origins)
     memcpy(out.counts, &counts[0], K * sizeof(double))
     copy_rows("first", statistics.first, K, d, out.first)

@@ -111,19 +111,19 @@ cdef inline Py_ssize_t axes_workspace_size(Py_ssize_t d) noexcept nogil:
 cdef inline bint principal_axes(
     double* matrix, Py_ssize_t d,                  # IN symmetric, OUT its eigenvectors, one a row
     double* values,                                # OUT (d,), ascending
-    double* room,                                  # scratch: see `axes_workspace_size`
+    double* workspace,                             # scratch: see `axes_workspace_size`
 ) noexcept nogil:
     """Return whether that converged; Jacobi's method always does."""
     cdef Py_ssize_t j
     if d > WIDEST_BY_HAND:
-        return eigenvectors(matrix, values, d, room)
+        return eigenvectors(matrix, values, d, workspace)
     if d > WIDEST_BY_JACOBI:
-        return tridiagonal_axes(matrix, d, values, room)
-    memcpy(room, matrix, d * d * sizeof(double))
+        return tridiagonal_axes(matrix, d, values, workspace)
+    memcpy(workspace, matrix, d * d * sizeof(double))
     identity(matrix, d)
-    diagonalise(room, d, matrix)
+    diagonalise(workspace, d, matrix)
     for j in range(d):
-        values[j] = room[j * d + j]
+        values[j] = workspace[j * d + j]
     sort_axes(values, matrix, d)
     return True
 
@@ -157,7 +157,7 @@ cdef inline void diagonalise(
 
 cdef inline bint tridiagonal_axes(
     double* matrix, Py_ssize_t d, double* values,  # IN symmetric, OUT eigenvectors; OUT (d,), ascending
-    double* room,                                  # scratch (3, d)
+    double* workspace,                             # scratch (3, d)
 ) noexcept nogil:
     """Return whether QL converged, on a tridiagonal form."""
     cdef double most = magnitude(matrix, d * d)
@@ -165,8 +165,8 @@ cdef inline bint tridiagonal_axes(
     if not most < INFINITY:
         return False
     rescale(matrix, d * d, -exponent)              # a power of two: squares do not overflow, and nothing is rounded
-    tridiagonalise(matrix, d, values, room, room + d)
-    if not turn_to_diagonal(matrix, d, values, room):
+    tridiagonalise(matrix, d, values, workspace, workspace + d)
+    if not turn_to_diagonal(matrix, d, values, workspace):
         return False
     rescale(values, d, exponent)
     sort_axes(values, matrix, d)
@@ -175,22 +175,22 @@ cdef inline bint tridiagonal_axes(
 
 cdef inline void tridiagonalise(
     double* matrix, Py_ssize_t d,                  # IN symmetric A, OUT Q with Q A Qᵀ = T
-    double* diagonal, double* beside,              # OUT of T, (d,) and (d − 1,)
-    double* room,                                  # scratch (2, d)
+    double* diagonal, double* off_diagonal,        # OUT of T, (d,) and (d − 1,)
+    double* workspace,                             # scratch (2, d)
 ) noexcept nogil:
     """Householder's reflections I − f v vᵀ, v behind the diagonal of a row and f on it (Golub & Van Loan, 8.3.1)."""
     cdef Py_ssize_t i, j, k, n
     cdef double length, factor, x
     cdef double* v
     cdef double* rest                              # of the matrix, behind row and column k
-    cdef double* product = room + d
+    cdef double* product = workspace + d
     for k in range(d - 1):
         n, v, rest = d - k - 1, matrix + k * d + k + 1, matrix + (k + 1) * d + k + 1
         length = sqrt(inner(v, v, n))
-        diagonal[k], beside[k] = matrix[k * d + k], -length if v[0] > 0 else length
+        diagonal[k], off_diagonal[k] = matrix[k * d + k], -length if v[0] > 0 else length
         x = length * (length + fabs(v[0]))
         factor = matrix[k * d + k] = 1 / x if x > 1e-280 else 0
-        v[0] -= beside[k]
+        v[0] -= off_diagonal[k]
         add_rows(rest, d, v, factor, n, product)
         add(-factor / 2 * inner(product, v, n), v, n, product)
         for i in range(n):
@@ -199,7 +199,7 @@ cdef inline void tridiagonalise(
     diagonal[d - 1] = matrix[d * d - 1]
     matrix[d * d - 1] = 1
     for k in range(d - 2, -1, -1):                 # Qᵀ, from its end
-        n, v, rest = d - k - 1, room, matrix + (k + 1) * d + k + 1
+        n, v, rest = d - k - 1, workspace, matrix + (k + 1) * d + k + 1
         factor = matrix[k * d + k]
         memcpy(v, matrix + k * d + k + 1, n * sizeof(double))
         matrix[k * d + k] = 1
@@ -217,7 +217,7 @@ cdef inline void tridiagonalise(
 
 cdef inline bint turn_to_diagonal(
     double* axes, Py_ssize_t d,                    # IN, OUT turned with it
-    double* diagonal, double* beside,              # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
+    double* diagonal, double* off_diagonal,        # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
 ) noexcept nogil:
     """QL with implicit shifts (Golub & Van Loan, 8.3.5), of entries up to 1; return whether it converged."""
     cdef Py_ssize_t first, last, i, n_sweeps
@@ -226,19 +226,19 @@ cdef inline bint turn_to_diagonal(
         n_sweeps = 0
         while True:
             last = first
-            while last < d - 1 and not fabs(beside[last]) <= DBL_EPSILON / 2:
+            while last < d - 1 and not fabs(off_diagonal[last]) <= DBL_EPSILON / 2:
                 last += 1
             if last == first:
                 break
             n_sweeps += 1
             if n_sweeps > MOST_SWEEPS:
                 return False
-            g = (diagonal[first + 1] - diagonal[first]) / (2 * beside[first])
-            g = diagonal[last] - diagonal[first] + beside[first] / (g + (1 if g >= 0 else -1) * sqrt(g * g + 1))
+            g = (diagonal[first + 1] - diagonal[first]) / (2 * off_diagonal[first])
+            g = diagonal[last] - diagonal[first] + off_diagonal[first] / (g + (1 if g >= 0 else -1) * sqrt(g * g + 1))
             c, s, p = 1, 1, 0
             for i in range(last - 1, first - 1, -1):
-                f, r = s * beside[i], c * beside[i]
-                beside[i + 1] = length = sqrt(f * f + g * g)
+                f, r = s * off_diagonal[i], c * off_diagonal[i]
+                off_diagonal[i + 1] = length = sqrt(f * f + g * g)
                 s, c = f / length if length > 0 else 0, g / length if length > 0 else 1
                 f = diagonal[i + 1] - p
                 g = (diagonal[i] - f) * s + 2 * c * r
@@ -247,7 +247,7 @@ cdef inline bint turn_to_diagonal(
                 g = c * g - r
                 turn_rows(axes + (i + 1) * d, axes + i * d, d, c, s)
             diagonal[first] -= p
-            beside[first], beside[last] = g, 0
+            off_diagonal[first], off_diagonal[last] = g, 0
     return True
 
 
@@ -312,15 +312,15 @@ cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, d
 cdef inline void from_axes(
     const double* axes, const double* values, Py_ssize_t n, Py_ssize_t d,      # IN (n, d), (n,)
     double* out,                                   # OUT (d, d) Dᵀ diag(values) D, lower
-    double* room,                                  # scratch (n, d)
+    double* workspace,                             # scratch (n, d)
 ) noexcept nogil:
     cdef Py_ssize_t i, j, m
     cdef double x
     if d > WIDEST_PRODUCT:
         for m in range(n):
             for j in range(d):
-                room[m * d + j] = values[m] * axes[m * d + j]
-        multiply_first_transposed(axes, d, room, d, out, d, d, d, n)
+                workspace[m * d + j] = values[m] * axes[m * d + j]
+        multiply_first_transposed(axes, d, workspace, d, out, d, d, d, n)
         return
     memset(out, 0, d * d * sizeof(double))
     for m in range(n):

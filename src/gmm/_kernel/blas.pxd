@@ -100,9 +100,10 @@ cdef inline bint eigenvectors(
     double* matrix,                      # IN (m, m), symmetric, OUT a unit eigenvector in each row
     double* values,                      # OUT (m,), ascending
     Py_ssize_t m,
-    double* room,                        # scratch: see `eigenvectors_workspace_size`
+    double* workspace,                   # scratch: see `eigenvectors_workspace_size`
 ) noexcept nogil:
     """Return whether LAPACK converged."""
-    cdef int order = <int>m, n_room = 1 + 6 * order + 2 * order * order, n_integers = 3 + 5 * order, info = 0
-    dsyevd(b"V", b"U", &order, matrix, &order, values, room, &n_room, <int*>(room + n_room), &n_integers, &info)
+    cdef int order = <int>m, n_doubles = 1 + 6 * order + 2 * order * order, n_integers = 3 + 5 * order, info = 0
+    dsyevd(b"V", b"U", &order, matrix, &order, values, workspace, &n_doubles, <int*>(workspace + n_doubles),
+           &n_integers, &info)
     return info == 0

@@ -6,8 +6,8 @@ from libc.math cimport INFINITY, exp, fabs, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.leaves cimport Kernel, padded_row, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
+from gmm._kernel.leaves cimport Kernel, padded_row, times
 from gmm._kernel.rows cimport data
 
 cdef extern from "compiler.h" nogil:
@@ -244,7 +244,7 @@ cdef inline void prefer_noise(
 cdef inline double share_of_noise(
     const real* tile, Py_ssize_t r, Py_ssize_t n_components, Py_ssize_t ld,        # IN responsibilities (K, n)
 ) noexcept nogil:
-    """What the components leave of a row."""
+    """Return the part of a row that is not the components'."""
     cdef Py_ssize_t k
     cdef double rest = 1
     for k in range(n_components):
@@ -281,7 +281,7 @@ cdef inline void write_components(
 cdef inline void write_rows(
     const real* tile, const real* log_evidence, const real* best,          # IN
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld, bint noisy,
-    double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not asked
+    double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not needed
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     if evidence != NULL:

@@ -1,4 +1,4 @@
-"""Candidates for a start: how clusters in a view of the rows begin them, what they split and what they drop.
+"""Candidates for a start: how they start from clusters in a view of the rows, what they split and what they drop.
 
 A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1.
 """
@@ -92,42 +92,43 @@ cdef inline void scaled_metric(
 
 # ----------------------------------------------------------------------------------- more components
 
-cdef inline Py_ssize_t axes_room(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Numbers in the room of `find_axes`."""
+cdef inline Py_ssize_t find_axes_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Numbers in the workspace of `find_axes`."""
     return axes_workspace_size(d) + d + 3 * d * d if is_dense(layout) else 0
 
 
 cdef inline Py_ssize_t splits_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Numbers in the room of splits."""
-    return total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(layout, d) + axes_room(layout, d)
+    """Numbers in the buffer of splits."""
+    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(layout, d)
+            + find_axes_workspace_size(layout, d))
 
 
 cdef struct Splits:
-    # What tells which components to split.
+    # Measurements that decide which components to split.
     double* axes                # whiteners along the principal axes, as the layout stores them
     double* powers              # (K, N_POWERS, d) of the coordinates along them
     double* gains               # (K,) in nats per unit weight
     double* steps               # (K, d) from the mean to that of a half
     double* product             # scratch, one matrix of moments
-    double* room                # of `find_axes`
+    double* workspace           # of `find_axes`
 
 
 cdef inline void lay_out_splits(
-    Splits* splits, double* room, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    Splits* splits, double* buffer, Layout layout, Py_ssize_t K, Py_ssize_t d,
 ) noexcept nogil:
-    splits.axes = room
+    splits.axes = buffer
     splits.powers = splits.axes + total_size(layout, K, d)
     splits.gains = splits.powers + K * N_POWERS * d
     splits.steps = splits.gains + K
     splits.product = splits.steps + K * d
-    splits.room = splits.product + matrix_size(layout, d)
+    splits.workspace = splits.product + matrix_size(layout, d)
 
 
 cdef inline bint find_axes(
     Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* means, const double* covariances,         # IN of a mixture
     double* axes,                                  # OUT as the layout stores covariances
-    double* room,                                  # scratch of `axes_room`
+    double* workspace,                             # scratch: see `find_axes_workspace_size`
 ) noexcept nogil:
     """Find the principal axes of all covariances, and return whether that converged.
 
@@ -135,7 +136,7 @@ cdef inline bint find_axes(
     those of the means there. Coordinates along each axis have variance 1.
     """
     cdef Py_ssize_t n = n_matrices(layout, K), size = matrix_size(layout, d), i, j, k
-    cdef double* within = room
+    cdef double* within = workspace
     cdef double* spread = within + d * d
     cdef double* product = spread + d * d
     cdef double* values = product + d * d
@@ -191,7 +192,7 @@ cdef inline void scatter_of_means(
 cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axis, double count) noexcept nogil:
     """Estimate what a row gains by a split of its component: by its cumulants, to leading order.
 
-    They tell nothing of a column of one value, which only the ridge makes wide.
+    They mean nothing for a column of one value, which only the ridge makes wide.
     """
     cdef double second = powers[axis] / count, third = powers[d + axis] / count, fourth = powers[2 * d + axis] / count
     cdef double wide = max(second - 1, 0), heavy = fourth - 3 * second * second
@@ -317,7 +318,7 @@ cdef inline double loss_of_rows(const Drops* drops, Py_ssize_t component) noexce
 cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
     """Return which component costs least to drop, Σ w [log(1 − π_k) − log(1 − r_k)]: of equals the first.
 
-    What was known before a drop is a lower bound, so few losses are computed anew.
+    A loss before a drop is a lower bound of that after it, so few losses are computed anew.
     """
     cdef double total = 0, cost, least
     cdef Py_ssize_t best = -1, k
@@ -334,7 +335,7 @@ cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
         drops.losses[best], drops.known[best], best = loss_of_rows(drops, best), True, -1
 
 
-cdef inline void take_components(
+cdef inline void select_components(
     Layout layout, Py_ssize_t d, const Estimate* mixture,
     const double* shares, Py_ssize_t K,            # IN (K,) 0 for components that are left out
     Estimate* out,

@@ -1,4 +1,4 @@
-/* What compilers have different words for: tile.h. */
+/* What compilers spell differently, for tile.h. */
 #ifndef GMM_COMPILER_H
 #define GMM_COMPILER_H
 
@@ -23,7 +23,7 @@
 #else
 #define TILE_ROUND(product) __asm__("" : "+m"(product))
 #endif
-#if defined(__GNUC__) || defined(__clang__) /* clang-cl says no __GNUC__ */
+#if defined(__GNUC__) || defined(__clang__) /* clang-cl does not define __GNUC__ */
 #define TILE_VECTORS
 #define TILE_LEAF static inline __attribute__((always_inline))
 #define tile_prefetch(address) __builtin_prefetch(address, 0, 1) /* into the second cache */

@@ -45,24 +45,24 @@ cdef inline double work_of_constraint(
 
 cdef inline bint constrain(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
-    Py_ssize_t n_factors, double least,            # IN factors, and the least variance beside them
+    Py_ssize_t n_factors, double least,            # IN factors, and the least variance of noise
     const NoisePrior* prior,                       # IN of these variances
     const double* counts,                          # IN (K,)
     const double* previous,                        # IN what an earlier call wrote, or NULL
     double* covariances,                           # IN free, OUT under the constraint
-    double* room,                                  # scratch: see `constraint_workspace_size`
+    double* workspace,                             # scratch: see `constraint_workspace_size`
 ) noexcept nogil:
     """Return whether there is a solution; without one, `covariances` are undefined.
 
-    An iteration begins at `previous`, and its result is at least as likely.
+    An iteration starts at `previous`, and its result is at least as likely.
     """
     cdef Py_ssize_t n = 0, k
-    cdef double* weights = room
+    cdef double* weights = workspace
     cdef double total = 0
     cdef int exponent
     cdef bint solved
     if constraint.solve_each != NULL:
-        return constrain_each(constraint, K, d, n_factors, least, prior, counts, previous, covariances, room + K)
+        return constrain_each(constraint, K, d, n_factors, least, prior, counts, previous, covariances, workspace + K)
     if K == 1 or (d == 1 and constraint.volumes_vary):
         return True
     n = total_size(constraint.layout, K, d)
@@ -79,7 +79,7 @@ cdef inline bint constrain(
     if d == 1:
         solved = pool(K, 1, weights, covariances)
     else:
-        solved = constraint.solve(K, d, weights, previous, covariances, room + K)
+        solved = constraint.solve(K, d, weights, previous, covariances, workspace + K)
     if not solved:
         return False
     rescale(covariances, n, exponent)
@@ -88,12 +88,13 @@ cdef inline bint constrain(
 
 cdef inline bint constrain_each(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors, double least,
-    const NoisePrior* prior, const double* counts, const double* previous, double* covariances, double* room,
+    const NoisePrior* prior, const double* counts, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
     cdef Py_ssize_t size = matrix_size(constrained_layout(constraint, n_factors), d), k
     for k in range(K):
         if not constraint.solve_each(constraint.isotropic, d, n_factors, least, counts[k], prior,
-                                     NULL if previous == NULL else previous + k * size, covariances + k * size, room):
+                                     NULL if previous == NULL else previous + k * size, covariances + k * size,
+                                     workspace):
             return False
     return True
 
@@ -130,7 +131,7 @@ cdef inline bint common_volume(
     Py_ssize_t K, Py_ssize_t d, const double* weights,
     double* variances,                             # IN, OUT (K, d)
 ) noexcept nogil:
-    """Give all components the mean volume; each keeps its shape."""
+    """Give all components the mean volume, without a change of their shapes."""
     cdef Py_ssize_t j, k
     cdef double volume = 0, factor
     for k in range(K):
@@ -148,19 +149,19 @@ cdef inline bint common_volume(
 cdef inline bint common_volume_dense(
     Py_ssize_t K, Py_ssize_t d, const double* weights,
     double* covariances,                           # IN, OUT (K, d, d)
-    double* room,                                  # scratch (K + d²,)
+    double* workspace,                             # scratch (K + d²,)
 ) noexcept nogil:
     cdef Py_ssize_t j, k
     cdef double volume = 0, factor
-    cdef double* factors = room + K
+    cdef double* factors = workspace + K
     for k in range(K):
         memcpy(factors, covariances + k * d * d, d * d * sizeof(double))
-        room[k] = -2 * invert_dense(factors, d) / d
-        if not isfinite(room[k]):
+        workspace[k] = -2 * invert_dense(factors, d) / d
+        if not isfinite(workspace[k]):
             return False
-        volume += weights[k] * exp(room[k])
+        volume += weights[k] * exp(workspace[k])
     for k in range(K):
-        factor = volume * exp(-room[k])
+        factor = volume * exp(-workspace[k])
         for j in range(d * d):
             covariances[k * d * d + j] *= factor
     return True
@@ -169,12 +170,12 @@ cdef inline bint common_volume_dense(
 cdef inline bint own_axes(
     bint volumes_vary, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
     double* covariances,                           # IN, OUT (K, d, d)
-    double* room,
+    double* workspace,
 ) noexcept nogil:
     """Give all components one shape, each in the axes of its own covariance, ordered by variance."""
     cdef Py_ssize_t j, k
-    cdef double* values = room
-    cdef double* product = room + K * d
+    cdef double* values = workspace
+    cdef double* product = workspace + K * d
     cdef bint solved
     for k in range(K):
         if not principal_axes(covariances + k * d * d, d, values + k * d, product):
@@ -195,11 +196,11 @@ cdef inline bint own_axes(
 cdef inline bint one_orientation(
     bint equal_volumes, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
     double* covariances,                           # IN, OUT (K, d, d)
-    double* room,
+    double* workspace,
 ) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double* values = room
-    cdef double* axes = room + K * d
+    cdef double* values = workspace
+    cdef double* axes = workspace + K * d
     if not common_axes(equal_volumes, K, d, weights, previous, covariances, values, axes, axes + d * d):
         return False
     if equal_volumes and not common_volume(K, d, weights, values):
@@ -225,60 +226,60 @@ cdef inline Py_ssize_t dense_workspace(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_
 
 
 cdef inline bint solve_eii(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
     return pool(K, 1, weights, covariances)
 
 
 cdef inline bint solve_eei(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
     return pool(K, d, weights, covariances)
 
 
 cdef inline bint solve_vei(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return common_shape(DIAGONAL, DIAGONAL, K, d, weights, previous, covariances, room)
+    return common_shape(DIAGONAL, DIAGONAL, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_evi(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
     return common_volume(K, d, weights, covariances)
 
 
 cdef inline bint solve_vee(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return common_shape(FULL, FULL, K, d, weights, previous, covariances, room)
+    return common_shape(FULL, FULL, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_eve(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return one_orientation(True, K, d, weights, previous, covariances, room)
+    return one_orientation(True, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_vve(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return one_orientation(False, K, d, weights, previous, covariances, room)
+    return one_orientation(False, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_eev(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return own_axes(False, K, d, weights, previous, covariances, room)
+    return own_axes(False, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_vev(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return own_axes(True, K, d, weights, previous, covariances, room)
+    return own_axes(True, K, d, weights, previous, covariances, workspace)
 
 
 cdef inline bint solve_evv(
-    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* workspace,
 ) noexcept nogil:
-    return common_volume_dense(K, d, weights, covariances, room)
+    return common_volume_dense(K, d, weights, covariances, workspace)

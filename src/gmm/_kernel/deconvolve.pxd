@@ -15,7 +15,7 @@ cdef inline Py_ssize_t n_scores(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t own_size(const PassPlan* plan) noexcept nogil:
-    """Doubles of the room of both functions below."""
+    """Doubles of the workspace of both functions below."""
     cdef Py_ssize_t d = plan.n_features, p = n_triangle(plan.layout, d), K = plan.n_components
     if plan.own == NULL:
         return 0
@@ -53,11 +53,11 @@ cdef inline void gather(
 
 cdef inline void log_density_own(
     const PassPlan* plan, const int* code, const double* block, Py_ssize_t n, Py_ssize_t padded, Py_ssize_t ld,  # IN
-    double* room,                                  # scratch
+    double* workspace,                             # scratch
     double* tile,                                  # OUT (K, n)
 ) noexcept nogil:
     cdef Py_ssize_t d = plan.n_features, p = n_triangle(plan.layout, d), start = 0, k
-    cdef double* x = room
+    cdef double* x = workspace
     cdef double* s = x + ERRORS_ROWS * d
     cdef double* out = s + ERRORS_ROWS * p
     while start < padded:
@@ -74,13 +74,13 @@ cdef inline void order_by_component(
     Py_ssize_t* starts,                            # scratch (K,)
     Py_ssize_t* order,                             # OUT (n,) rows of one component in order
 ) noexcept nogil:
-    cdef Py_ssize_t r, k, begin = 0, count
+    cdef Py_ssize_t r, k, start = 0, count
     memset(starts, 0, K * sizeof(Py_ssize_t))
     for r in range(n):
         starts[max(<Py_ssize_t>best[r], 0)] += 1
     for k in range(K):
-        count, starts[k] = starts[k], begin
-        begin += count
+        count, starts[k] = starts[k], start
+        start += count
     for r in range(n):
         k = max(<Py_ssize_t>best[r], 0)
         order[starts[k]] = r
@@ -90,13 +90,13 @@ cdef inline void order_by_component(
 cdef inline void accumulate_own(
     const PassPlan* plan, const int* code, const double* block, const double* best, const double* mass,    # IN
     const double* tile, Py_ssize_t n, Py_ssize_t ld,   # IN (K, n) mass × responsibilities
-    double* room,                                  # scratch
+    double* workspace,                             # scratch
     double* sums,                                  # IN, OUT as of moments in the centred form
 ) noexcept nogil:
     """Add the scores of a block; rows are taken by component, so that vectors of rows lack as many as they can."""
     cdef Py_ssize_t d = plan.n_features, p = n_triangle(plan.layout, d), K = plan.n_components, q = n_scores(plan)
     cdef Py_ssize_t first = 0, k, j, at, i, row = plan.n_row
-    cdef double* x = room
+    cdef double* x = workspace
     cdef double* s = x + ERRORS_ROWS * d
     cdef double* shares = s + ERRORS_ROWS * p
     cdef double* work = shares + ERRORS_ROWS

@@ -1,4 +1,4 @@
-"""Diagnostics of components beside the moments: what dropping one costs, and its higher moments along given axes.
+"""Diagnostics of components, with the moments: what dropping one costs, and its higher moments along given axes.
 
 For a whitened mixture, axes A_k (their rows) and every component k
 
@@ -10,8 +10,8 @@ in float64 arithmetic alone.
 from libc.math cimport INFINITY, exp, log1p
 
 from gmm._kernel.block cimport share_with_noise
-from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
+from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.plan cimport BUFFERS, N_POWERS, PassPlan, n_diagnostics
 
 
@@ -68,7 +68,7 @@ cdef inline void add_powers(
     const double* responsibilities,                # IN mass × r (K, n)
     Py_ssize_t n, Py_ssize_t ld,
     double* y,                                     # scratch (`diagnostic_rows`, ld)
-    double* block_sums,                            # scratch, as `add_products` asks for
+    double* block_sums,                            # scratch, as `add_products` requires
     double* sums,                                  # IN, OUT a node of the merge tree
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k

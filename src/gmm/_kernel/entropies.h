@@ -1,6 +1,6 @@
 /* The part of tile.h for the sums of criteria, included once for each set and type. */
 
-/* Of the shares of each row, which log rho give: log_evidence, log sum of rho; excess, by how much that is more than the
+/* For the shares of each row, from log rho: log_evidence, log sum of rho; excess, by how much that is more than the
  * largest log rho; and entropy, log sum - sum of shares x log rho, from sums about the largest, which do not cancel. */
 static void TILE_NAME(entropies)(const TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                  TILE_REAL *restrict log_evidence, TILE_REAL *restrict excess,

@@ -6,8 +6,8 @@ is the gradient here too.  In the frame of a mixture, with p = u and e = Ψ^-½ 
     n = Σ r,   Σ r e,   Σ r (e² − 1),   Σ r p eᵀ,   Σ r p,   Σ r (p pᵀ − I),
 
 in units that make the metric a sum of products.  A state determines a and R = h hᵀ as well, though its mixture has
-factors v ~ N(0, I): u = a + h v brings what a pass says of v back to the state's own factors, and what one frame says
-to the next.
+factors v ~ N(0, I): u = a + h v brings the moments of v in a pass back to the state's own factors, and those of one
+frame to the next.
 
 A prior's rows of the means are added as in `frame.pxd`; those of the noise, ν with scatter l, are in the metric alone:
 a mixture stands for Σ r e² less (l − ν ψ) / ψ.  So is the least noise: a mixture stands for the ψ that it has.
@@ -34,7 +34,7 @@ from gmm._kernel.layout cimport matrix_size
 from gmm._kernel.low_rank cimport bound_noise, product
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport log_offsets, normalise_weights
-from gmm._kernel.state cimport State, packed_of, remembered
+from gmm._kernel.solver_state cimport State, packed_of, remembered
 from gmm._kernel.whitener cimport first_singular, whiten
 
 

@@ -8,8 +8,8 @@ left to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
     log|Σ| + tr Σ⁻¹C = Σ_j log ψ_j + Σ_{i ≤ q, m_i < 1} (1 − log m_i) + Σ_{other i} 1/m_i.
 
 The inverse of C has the eigenvalues of the residual on top, where they are exact however small ψ_j is.  Where C is
-nearly singular beside Ψ, the largest m_i is so large that its rounding is more than the small ones, the factors; then
-the 1/m_i are computed instead, as eigenvalues of Ψ^-½ C Ψ^-½, in which factors are on top (`evaluate`).
+nearly singular relative to Ψ, the largest m_i is so large that its rounding is more than the small ones, the factors;
+then the 1/m_i are computed instead, as eigenvalues of Ψ^-½ C Ψ^-½, in which factors are on top (`evaluate`).
 
 The likelihood may have several maxima, and may rise until a ψ_j is 0; so each has a least value, without a ridge a
 share of C_jj.
@@ -52,7 +52,7 @@ cdef struct Analysis:
     double* other               # (d,) log ψ of another minimum; scratch
     double* curvature           # (d, d) scratch
     double* summand             # (d, d) scratch
-    double* room
+    double* workspace
 
 
 cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
@@ -60,14 +60,15 @@ cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssi
     return 4 * d * d + 10 * d + max(axes_workspace_size(d), d * d)
 
 
-cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
+cdef inline Analysis analysis_in(double* buffer, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     cdef Analysis a
     a.d, a.q, a.n_top = d, q, 0
-    a.precision, a.axes, a.curvature, a.summand = room, room + d * d, room + 2 * d * d, room + 3 * d * d
-    room += 4 * d * d
-    a.lowest, a.logs, a.gradient, a.variances, a.step = room, room + d, room + 2 * d, room + 3 * d, room + 4 * d
-    a.before, a.slopes, a.roots, a.other = room + 5 * d, room + 6 * d, room + 7 * d, room + 8 * d
-    a.weights, a.room = room + 9 * d, room + 10 * d
+    a.precision, a.axes, a.curvature, a.summand = buffer, buffer + d * d, buffer + 2 * d * d, buffer + 3 * d * d
+    buffer += 4 * d * d
+    a.lowest, a.logs, a.gradient, a.variances = buffer, buffer + d, buffer + 2 * d, buffer + 3 * d
+    a.step, a.before, a.slopes = buffer + 4 * d, buffer + 5 * d, buffer + 6 * d
+    a.roots, a.other = buffer + 7 * d, buffer + 8 * d
+    a.weights, a.workspace = buffer + 9 * d, buffer + 10 * d
     return a
 
 
@@ -84,7 +85,7 @@ cdef inline bint relative_precisions(Analysis* a) noexcept nogil:
         for i in range(d):
             for j in range(d):
                 a.axes[i * d + j] = a.roots[i] * a.precision[i * d + j] * a.roots[j]
-        if not principal_axes(a.axes, d, a.variances, a.room):
+        if not principal_axes(a.axes, d, a.variances, a.workspace):
             return False
         for i in range(d):
             a.variances[i] = max(a.variances[i], DBL_EPSILON)      # rounding may make it negative
@@ -92,7 +93,7 @@ cdef inline bint relative_precisions(Analysis* a) noexcept nogil:
     for i in range(d):
         for j in range(d):
             a.axes[i * d + j] = a.covariance[i * d + j] / a.roots[i] / a.roots[j]
-    if not principal_axes(a.axes, d, a.variances, a.room):
+    if not principal_axes(a.axes, d, a.variances, a.workspace):
         return False
     for i in range(d):
         a.variances[i] = 1 / a.variances[i] if a.variances[i] > 0 else INFINITY
@@ -143,8 +144,8 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
     cdef const double* u
     for r in range(n):
         a.weights[r] = 1
-    from_axes(others, a.weights, n, d, a.curvature, a.room)
-    from_axes(others, a.variances + a.n_top, n, d, a.summand, a.room)
+    from_axes(others, a.weights, n, d, a.curvature, a.workspace)
+    from_axes(others, a.variances + a.n_top, n, d, a.summand, a.workspace)
     for j in range(d):
         for k in range(j + 1):
             a.curvature[j * d + k] *= a.summand[j * d + k]
@@ -153,7 +154,7 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
         for r in range(n):
             y = a.variances[a.n_top + r]
             a.weights[r] = (x + y) * (1 - y) / (x - y) if y < x else 0         # equal ones turn freely
-        from_axes(others, a.weights, n, d, a.summand, a.room)
+        from_axes(others, a.weights, n, d, a.summand, a.workspace)
         for j in range(d):
             for k in range(j + 1):
                 a.curvature[j * d + k] += u[j] * u[k] * a.summand[j * d + k]
@@ -250,20 +251,20 @@ cdef inline double descend(
             tried = evaluate(a)
             if not gain > 1e-6:
                 return tried
-        # A step that keeps little of its promise is too long for its curvature, along directions that hardly have any.
+        # A step that gains little of its promise is too long for its curvature, along directions that hardly have any.
         damping = max(10 * damping, 0.01) if gain > 1e-6 and objective - tried < gain / 100 else damping / 10
         objective = tried
     return objective
 
 
-# ------------------------------------------------------------------------------------------ where it begins
+# ------------------------------------------------------------------------------------------ where it starts
 
 cdef inline double set_target(
     Analysis* a, const double* covariance,         # IN (d, d) C
 ) noexcept nogil:
     """Take in C and C⁻¹; return log|C|, infinite where C is not positive definite.
 
-    Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches begin.
+    Where it is not, to its rounding, searches start from the inverse, of larger variances.
     """
     cdef Py_ssize_t d = a.d, r, _
     cdef double total, more = 0
@@ -281,7 +282,7 @@ cdef inline double set_target(
     a.covariance, a.definite = covariance, more == 0
     for r in range(d):
         a.weights[r] = 1
-    from_axes(factor, a.weights, d, d, a.precision, a.room)
+    from_axes(factor, a.weights, d, d, a.precision, a.workspace)
     mirror(a.precision, d)
     return total if a.definite else INFINITY
 
@@ -296,7 +297,7 @@ cdef inline void set_least(
 
 
 cdef inline void first_noise(Analysis* a) noexcept nogil:
-    """Begin with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
+    """Start with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
     cdef Py_ssize_t d = a.d, j
     cdef double factor = 0
     for j in range(d):
@@ -309,7 +310,7 @@ cdef inline void first_noise(Analysis* a) noexcept nogil:
 
 
 cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
-    """Begin with other shares, as far down as a thousandth."""
+    """Start with other shares, as far down as a thousandth."""
     cdef Py_ssize_t d = a.d, j
     for j in range(d):
         state[0] = 1664525u * state[0] + 1013904223u               # Numerical Recipes' generator
@@ -317,14 +318,14 @@ cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
 
 
 cdef inline double rounding_of(const Analysis* a) noexcept nogil:
-    """Bound that of the objective where a ψ is tiny beside its feature's variance."""
+    """Bound that of the objective where a ψ is tiny relative to its feature's variance."""
     return 8 * DBL_EPSILON * a.d * a.variances[0]
 
 
 cdef inline double take_apart(
     Analysis* a, const double* covariance,         # IN (d, d) of the model
 ) noexcept nogil:
-    """Find its Ψ: the minimum is known, so begin anew until it is there.
+    """Find its Ψ: the minimum is known, so start anew until it is there.
 
     Return by how much it is missed, at most 0 where it is there; infinite where the matrix is not definite.
     """
@@ -435,9 +436,9 @@ cdef inline bint solve_factor(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
-    double* room,
+    double* workspace,
 ) noexcept nogil:
-    cdef Analysis a = analysis_in(room, d, q)
+    cdef Analysis a = analysis_in(workspace, d, q)
     cdef const double* best
     cdef double before = INFINITY if previous == NULL else objective_of(&a, previous, covariance)
     if not analyse(&a, least, previous, covariance):
@@ -454,13 +455,13 @@ cdef inline bint solve_ppca(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
-    double* room,
+    double* workspace,
 ) noexcept nogil:
-    cdef Analysis a = analysis_in(room, d, q)
+    cdef Analysis a = analysis_in(workspace, d, q)
     cdef Py_ssize_t j
     cdef double noise = 0
     memcpy(a.axes, covariance, d * d * sizeof(double))
-    if not principal_axes(a.axes, d, a.variances, a.room):
+    if not principal_axes(a.axes, d, a.variances, a.workspace):
         return False
     for j in range(d - q):
         noise += a.variances[j] / (d - q)
@@ -469,7 +470,7 @@ cdef inline bint solve_ppca(
     noise = max(noise, least)
     for j in range(d - q, d):
         a.variances[j] = max(a.variances[j] - noise, 0)
-    from_axes(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.room)
+    from_axes(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.workspace)
     for j in range(d):
         covariance[j * d + j] += noise
     mirror(covariance, d)

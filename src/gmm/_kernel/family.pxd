@@ -4,7 +4,7 @@ from libc.math cimport INFINITY
 from gmm._kernel.layout cimport Layout
 
 cdef struct NoisePrior:
-    # Inverse-gamma density of each variance ψ beside factors, ∝ exp −½ (rows log ψ + scale / ψ).
+    # Inverse-gamma density of each variance ψ of the noise of factors, ∝ exp −½ (rows log ψ + scale / ψ).
     double rows                 # 0: there is none
     const double* scale         # (d,)
 
@@ -15,11 +15,11 @@ cdef struct Constraint:
     bint volumes_vary           # which makes it none for one feature
     Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil       # in doubles
     # Replaces free covariances by the most likely ones, with weights (K,) that sum to 1. Returns whether there are any.
-    # A search begins at `previous`, which an earlier call wrote, or is NULL.
+    # A search starts at `previous`, which an earlier call wrote, or is NULL.
     bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
                   double* workspace) noexcept nogil
     # Instead, one covariance by itself, also where there is one component.
-    bint isotropic              # its noise beside factors
+    bint isotropic              # its noise, where there are factors
     bint (*solve_each)(bint isotropic, Py_ssize_t d, Py_ssize_t n_factors, double least, double count,
                        const NoisePrior* prior, const double* previous, double* covariance,
                        double* workspace) noexcept nogil
@@ -50,7 +50,7 @@ cdef struct Objective:
     double concentration        # of the prior of the weights, in rows
     bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
     double weight               # n, of all rows
-    NoisePrior factor_noise     # of noise beside factors
+    NoisePrior factor_noise     # of the noise where there are factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
     const double* tails         # (K,) given, as an `Estimate` has them; NULL: normal, or estimated
     FreeTails free_tails
@@ -70,7 +70,7 @@ cdef inline Objective likelihood() noexcept nogil:
 
 
 cdef enum Part:
-    # Of a mixture, in the order in which a table says what is fixed.
+    # The parts of a mixture, in the order of a table of what is fixed.
     WEIGHTS = 0
     MEANS = 1
     COVARIANCES = 2
@@ -83,11 +83,11 @@ cdef struct Family:
     double max_ratio            # of the eigenvalues of all covariances, in place of the constraint; ∞ for none
     Py_ssize_t K
     Py_ssize_t d
-    double ridge                # on the covariances' diagonals, before they are constrained; least noise beside factors
+    double ridge                # on the covariances' diagonals, before they are constrained; least noise of factors
     Py_ssize_t n_factors        # of each covariance; 0 where the constraint has none
     const int* owners           # (K,) classes of the components, equal ones side by side; NULL where rows have none
     Objective objective
-    const unsigned char* fixed      # (3, K) whether an update keeps a weight, mean or covariance; NULL for none
+    const unsigned char* fixed      # (3, K) whether a weight, mean or covariance is fixed; NULL for none
 
 
 cdef inline Family unconstrained(Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge) noexcept nogil:
@@ -108,7 +108,7 @@ cdef inline bint has_noise(const Objective* objective) noexcept nogil:
 
 
 cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noexcept nogil:
-    """What the components leave to noise, of weights or counts."""
+    """Return the part of weights or counts that is not the components' but noise's."""
     cdef Py_ssize_t k
     for k in range(K):
         whole -= shares[k]

@@ -8,7 +8,7 @@ each for all components in turn, H packed: lower triangles (one for all componen
 diagonals, or means of the diagonal.  In a frame the metric of the complete data's Fisher information is
 Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  Numbers are stored in units in which it is a
 plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the frame in
-some component, what the state and the secants say of that component is carried into the frame of the new one.
+some component, the numbers of that component in the state and the secants are carried into the frame of the new one.
 
 Where the degrees of freedom ν of Student-t components are estimated, a last number, or one for each component, is
 Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u
@@ -47,7 +47,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
-from gmm._kernel.state cimport State, count_of, n_free_tails, packed_of, remembered, tails_of
+from gmm._kernel.solver_state cimport State, count_of, n_free_tails, packed_of, remembered, tails_of
 from gmm._kernel.tails cimport expected_precision, least_degrees, most_degrees, precision_information
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 
@@ -174,7 +174,7 @@ cdef inline void transform(
     bint difference,                               # IN of two states
     double* vector,                                # IN, OUT counts, and first moments without units
 ) noexcept nogil:
-    """Bring the components of matrix m, as `load` leaves them, into other coordinates."""
+    """Bring the components of matrix m, as `load` writes them, into other coordinates."""
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k
     cdef double* second = state.matrices
@@ -218,7 +218,7 @@ cdef inline bint is_near(
 ) noexcept nogil:
     """Return whether the components of matrix m have hardly left the frame; their steps are in `shifts`.
 
-    The divergence of a component from its frame, ½(‖W W_frame⁻¹‖² − d + ‖step‖²) − log|W W_frame⁻¹|, knows no axes.
+    The divergence of a component from its frame, ½(‖W W_frame⁻¹‖² − d + ‖step‖²) − log|W W_frame⁻¹|, has no axes.
     """
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), k
@@ -288,7 +288,7 @@ cdef inline void store_precision(
 
 
 cdef inline void load_precision(
-    const State* state, double* vector, double weight,     # IN a state as `load` leaves it
+    const State* state, double* vector, double weight,     # IN a state as `load` writes it
     double* precision,                             # OUT (K,) that of all in the first, where components share ν
 ) noexcept nogil:
     cdef double degrees

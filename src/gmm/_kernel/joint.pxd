@@ -1,6 +1,6 @@
 """One component of a state of factors, in the state itself, and how it goes into other coordinates.
 
-`factor_frame.pxd` says what the numbers are.
+`factor_frame.pxd` describes the numbers.
 """
 from libc.math cimport M_SQRT2, isfinite, sqrt
 from libc.string cimport memcpy
@@ -8,12 +8,12 @@ from libc.string cimport memcpy
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
 from gmm._kernel.low_rank cimport product
-from gmm._kernel.state cimport State, packed_of
+from gmm._kernel.solver_state cimport State, packed_of
 from gmm._kernel.triangles cimport invert_triangle
 
 
 cdef struct Joint:
-    # What a state says of one component, in the state itself: it and, without units, its rows.
+    # The numbers of one component in a state: it and, without units, its rows.
     double count
     double* features            # (d,) Σ r e
     double* squares             # (d,) Σ r e²
@@ -31,7 +31,7 @@ cdef struct Change:
     double* step                # (d,)
     double* row                 # (d,) scratch
     double* rows                # (q, d) scratch
-    # Of a state: the mean a of its factors, and h and h⁻¹ of their covariance h hᵀ.
+    # From a state: the mean a of its factors, and h and h⁻¹ of their covariance h hᵀ.
     double* mean                # (q,)
     double* root                # (q, q)
     double* inverse             # (q, q)
@@ -82,7 +82,7 @@ cdef inline void store_joint(
     const State* state, Py_ssize_t k, double weight,       # IN of the frame that has it
     bint difference, Joint* joint, double* vector,
 ) noexcept nogil:
-    """Undo `load_joint`; where noise is the same in all features, only the sum of the squares says something."""
+    """Undo `load_joint`; where noise is the same in all features, only the sum of the squares matters."""
     cdef Py_ssize_t d = state.family.d, j
     cdef double mean = 0
     vector[k] = joint.count

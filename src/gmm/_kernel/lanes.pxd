@@ -24,8 +24,8 @@ from gmm._kernel.block cimport (
 )
 from gmm._kernel.deconvolve cimport accumulate_own, log_density_own
 from gmm._kernel.diagnostics cimport add_log_rest, add_powers
-from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
-from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
+from gmm._kernel.few_rows cimport few_features, few_stride, load_few, log_density_few
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.leaves cimport (
     add_axis_moments,
     add_products,
@@ -45,8 +45,8 @@ from gmm._kernel.leaves cimport (
     share_by_powers,
     weigh_by_precision,
 )
-from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
+from gmm._kernel.overflow cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
 from gmm._kernel.plan cimport (
     PassPlan,
     crosses,
@@ -58,7 +58,7 @@ from gmm._kernel.plan cimport (
     tail_sums,
 )
 from gmm._kernel.rows cimport Rows, data
-from gmm._kernel.workspace cimport Workspace, take_block
+from gmm._kernel.workspace cimport Workspace, use_block
 
 
 cdef enum:
@@ -108,7 +108,7 @@ cdef inline double responsibilities(
     double* sums,                                  # IN, OUT of tails, NULL where rows are written instead
     real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities for soft moments
 ) noexcept nogil:
-    """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
+    """Normalise the tile as the plan requires; return Σ w log evidence of the block."""
     cdef bint rows_only = sums == NULL
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
     cdef real* evidence = <real*>workspace.evidence
@@ -169,7 +169,7 @@ cdef inline void accumulate_linear(
 
 cdef inline void accumulate_centred(
     const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
-    const real* beside, real* scratch, real* block_sums,   # IN rows or ones: see `Workspace`; scratch
+    const real* ones_or_rows, real* scratch, real* block_sums,  # IN rows or ones: see `Workspace`; scratch
     double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, row = plan.n_row
@@ -178,13 +178,13 @@ cdef inline void accumulate_centred(
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     if is_axis_aligned(plan.moments):
-        add_products(plan.kernel, tile, ld, beside, ld, block_sums, sums, row, K, 1, n)
+        add_products(plan.kernel, tile, ld, ones_or_rows, ld, block_sums, sums, row, K, 1, n)
         for k in range(K):
             add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
                              sums + k * row + 1, sums + k * row + 1 + d, axis_stride(plan.moments), d, n)
         return
     for k in range(K):
-        add_scatter(plan.kernel, block, ld, beside, <const real*>plan.centres + k * d, tile + k * ld, scratch,
+        add_scatter(plan.kernel, block, ld, ones_or_rows, <const real*>plan.centres + k * d, tile + k * ld, scratch,
                     block_sums, sums + k * row, second + k * component_stride(plan.moments, d), d, n)
 
 
@@ -256,7 +256,7 @@ cdef inline void load_block(
         append_products(plan.kernel, plan.moments, plan.n_features, padded, workspace.ld, features)
     if keeps_rows(plan) and accumulate:
         copy_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
-                  plan.origin, <real*>workspace.beside)
+                  plan.origin, <real*>workspace.ones_or_rows)
 
 
 cdef inline void one_block(
@@ -340,9 +340,9 @@ cdef inline void one_block(
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     elif is_low_rank(plan.moments):
         accumulate_low_rank(plan, workspace, tile, block, padded, rows, x + start * rows.row_stride,
-                            <real*>workspace.beside, scratch, <real*>workspace.block_sums, sums)
+                            <real*>workspace.ones_or_rows, scratch, <real*>workspace.block_sums, sums)
     else:
-        accumulate_centred(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
+        accumulate_centred(plan, workspace, tile, block, padded, <real*>workspace.ones_or_rows, scratch,
                            <real*>workspace.block_sums, sums)
 
 
@@ -371,7 +371,7 @@ cdef inline void push_node(Workspace* workspace, Py_ssize_t lane, Py_ssize_t n_s
     merge_siblings(workspace, n_sums, False)
 
 
-cdef inline void take_nodes(Workspace* workspace, Workspace* other, Py_ssize_t n_sums) noexcept nogil:
+cdef inline void move_nodes(Workspace* workspace, Workspace* other, Py_ssize_t n_sums) noexcept nogil:
     """Move the sums of another worker, of the lanes that follow, to those of this one."""
     cdef Py_ssize_t i
     for i in range(other.n_nodes):
@@ -405,7 +405,7 @@ cdef inline void walk_lanes(
         while start < end:
             n = block_rows(plan, end - start)
             if workspace.n_kept > 1:
-                take_block(workspace, plan, start // plan.block)
+                use_block(workspace, plan, start // plan.block)
             one_block(plan, rows, x, start, n, workspace, tile, sums)
             start += n
         if accumulate:

@@ -6,7 +6,7 @@
 | TIED | (d, d) | dense, and pooled: all components share it |
 | DIAGONAL | (K, d) | axis-aligned: its diagonal |
 | SPHERICAL | (K,) | axis-aligned: the mean of its diagonal |
-| LOW_RANK + q | (K, 1 + q, d) | low rank: a diagonal, and q rows of d numbers that stand beside it |
+| LOW_RANK + q | (K, 1 + q, d) | low rank: a diagonal, and q rows of d numbers after it |
 
 A low-rank covariance Ψ + ΛΛᵀ is stored as [ψ, Λᵀ].  Its whitener is [ψ^-½, A], A = L⁻¹C with C = Λᵀ Ψ^-½ and
 I + CCᵀ = L Lᵀ: of z = Ψ^-½ x and y = A z, ‖Wx‖² is ‖z‖² − ‖y‖².  Second moments are [Σ r x², Σ r y xᵀ], with y by
@@ -44,7 +44,7 @@ cdef inline bint is_low_rank(Layout layout) noexcept nogil:
 
 
 cdef inline Py_ssize_t n_factors(Layout layout) noexcept nogil:
-    """Rows beside the diagonal of a low-rank matrix; 0 of others."""
+    """Rows after the diagonal of a low-rank matrix; 0 for others."""
     return <Py_ssize_t>layout - LOW_RANK if is_low_rank(layout) else 0
 
 

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 #define TILE_PAD 256   /* bytes of rows, a strip: four of the widest vectors */
-#define TILE_PANEL 128 /* bytes of results that few.h computes together */
+#define TILE_PANEL 128 /* bytes of results that few_rows.h computes together */
 
-/* The head of each function tells what it does. */
+/* The comment at each function states what it does. */
 #define TILE_LEAVES(real)                                                                                              \
     typedef struct {                                                                                                   \
         void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \

@@ -1,7 +1,7 @@
 """The arithmetic of one block, by `tile.h` or by its twin (`twin.pxd`): the same functions with the same arguments.
 
 Rows run along vectors; `ld` is the distance between two features or components.  The number of rows `n` is a multiple
-of `pad` and buffers begin on 64 bytes: `tile.h` has no loop with a remainder.
+of `pad` and buffers start on 64 bytes: `tile.h` has no loop with a remainder.
 """
 cimport gmm._kernel.blas as blas
 cimport gmm._kernel.twin as twin
@@ -97,7 +97,7 @@ cdef extern from "leaves.h" nogil:
 
 
 cdef struct Kernel:
-    # What computes the arithmetic of a block: the functions of one instruction set, or the twin, with NULL for both.
+    # The functions of one instruction set for the arithmetic of a block, or the twin, with NULL for both.
     const tile_leaves_double* doubles
     const tile_leaves_float* floats
     const errors_leaves* errors         # of rows with errors of their own, which have no twin
@@ -117,13 +117,13 @@ cdef inline Py_ssize_t padded_row(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
     return (((d + 1) * item + 63) // 64 | 1) * 64 // item
 
 
-cdef inline Py_ssize_t scatter_room(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
+cdef inline Py_ssize_t scatter_workspace_size(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
     """Items of scratch for `add_scatter`."""
     return (pad(item) + d + 3) * padded_row(d, item)
 
 
 cdef inline Py_ssize_t panel_width(Py_ssize_t item) noexcept nogil:
-    """Number of results in a panel of `few.h`, for items of so many bytes."""
+    """Number of results in a panel of `few_rows.h`, for items of so many bytes."""
     return TILE_PANEL // item
 
 
@@ -185,17 +185,17 @@ cdef inline void add_scatter(
     const real* rows,                              # IN (n, `padded_row`) the same row by row, zero behind the features
     const real* centre, const real* mass,          # IN (d,), (n,)
     real* y,                                       # scratch (1 + 2d, n), for the twin
-    real* room,                                    # scratch: see `scatter_room`; for the twin (d, d)
+    real* workspace,                               # scratch: see `scatter_workspace_size`; for the twin (d, d)
     double* row, double* second,                   # IN, OUT += Σ mass [1, z], the lower triangle of Σ mass z zᵀ
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     """Add moments of z = x − centre."""
     if is_twin(kernel):
-        twin.add_scatter(x, ld, centre, mass, y, room, row, second, d, n)
+        twin.add_scatter(x, ld, centre, mass, y, workspace, row, second, d, n)
     elif real is double:
-        kernel.doubles.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, room, row, second, d, n)
+        kernel.doubles.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, workspace, row, second, d, n)
     else:
-        kernel.floats.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, room, row, second, d, n)
+        kernel.floats.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, workspace, row, second, d, n)
 
 
 cdef inline void log_density_triangular(
@@ -233,15 +233,15 @@ cdef inline void log_density_low_rank(
     Kernel kernel,
     const real* coefficients, const real* centres,         # IN see `low_rank_coefficients`, (K, d)
     const double* log_offset, const real* x, Py_ssize_t ld,        # IN (K,), (d, n)
-    real* room, real* y, real* tile,               # scratch (d, n), OUT (K, q, n), (K, n) log_offset − ½‖w z‖² + ½‖y‖²
+    real* packed, real* y, real* tile,             # scratch (d, n), OUT (K, q, n), (K, n) log_offset − ½‖w z‖² + ½‖y‖²
     Py_ssize_t K, Py_ssize_t q, Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):
         twin.log_density_low_rank(coefficients, centres, log_offset, x, ld, y, tile, K, q, d, n)
     elif real is double:
-        kernel.doubles.low_rank(coefficients, centres, log_offset, x, ld, room, y, tile, K, q, d, n)
+        kernel.doubles.low_rank(coefficients, centres, log_offset, x, ld, packed, y, tile, K, q, d, n)
     else:
-        kernel.floats.low_rank(coefficients, centres, log_offset, x, ld, room, y, tile, K, q, d, n)
+        kernel.floats.low_rank(coefficients, centres, log_offset, x, ld, packed, y, tile, K, q, d, n)
 
 
 cdef inline void add_axis_moments(

@@ -1,10 +1,10 @@
-/* Densities of components of low rank: a row's factors and the squares beside them are summed in registers together.
+/* Densities of components of low rank: a row's factors and the squares of the rest are summed in registers together.
  * tile.h includes this for each instruction set and type.
  */
 
 #define TILE_NEAR 262144 /* bytes of rows that all components look at before the next: a part of the second cache */
 
-/* Of four or two vectors in a strip x (d): y (h) = b x - shift of `h` factors, half their squares added to out; in the
+/* For four or two vectors in a strip x (d): y (h) = b x - shift of `h` factors, half their squares added to out; in the
  * first group of a component `noise` is among the h: before them out = offset - |w (x - c)|^2 / 2. */
 TILE_LEAF void TILE_NAME(factors)(const int h, const int noise, const TILE_REAL *restrict w,
                                   const TILE_REAL *restrict c, const TILE_REAL *restrict b, const TILE_REAL *shift,
@@ -41,9 +41,9 @@ TILE_LEAF void TILE_NAME(factors)(const int h, const int noise, const TILE_REAL 
 }
 
 /* y (K, q, n) = b x - shift, out (K, n) = offset - |w (x - c)|^2 / 2 + |y|^2 / 2; a: w (K, d), b (K, q, d) and shifts
- * (K, q); room: the rows that are looked at, strip by strip, without gaps between the features */
+ * (K, q); packed: the rows that are looked at, strip by strip, without gaps between the features */
 static void TILE_NAME(low_rank)(const TILE_REAL *a, const TILE_REAL *c, const double *offset, const TILE_REAL *x,
-                                ptrdiff_t ld, TILE_REAL *room, TILE_REAL *y, TILE_REAL *out, ptrdiff_t K, ptrdiff_t q,
+                                ptrdiff_t ld, TILE_REAL *packed, TILE_REAL *y, TILE_REAL *out, ptrdiff_t K, ptrdiff_t q,
                                 ptrdiff_t d, ptrdiff_t n)
 {
     const ptrdiff_t step = TILE_WIDTH * TILE_LANES, strips = 1 + (TILE_NEAR - 1) / TILE_PAD / d;
@@ -52,11 +52,11 @@ static void TILE_NAME(low_rank)(const TILE_REAL *a, const TILE_REAL *c, const do
         end = start + strips * TILE_STRIP < n ? start + strips * TILE_STRIP : n;
         for (r = start; r < end; r += TILE_STRIP)
             for (i = 0; i < d; i++)
-                memcpy(room + (r - start) * d + i * TILE_STRIP, x + i * ld + r, TILE_STRIP * sizeof *x);
+                memcpy(packed + (r - start) * d + i * TILE_STRIP, x + i * ld + r, TILE_STRIP * sizeof *x);
         for (k = 0; k < K; k++) {
             const TILE_REAL *w = a + k * d, *b = a + (K + k * q) * d, *shift = a + K * (1 + q) * d + k * q;
             for (r = start; r < end; r += step) {
-                const TILE_REAL *rows = room + (r - start) / TILE_STRIP * TILE_STRIP * d + (r - start) % TILE_STRIP;
+                const TILE_REAL *rows = packed + (r - start) / TILE_STRIP * TILE_STRIP * d + (r - start) % TILE_STRIP;
                 left = (q + TILE_HEIGHT) / TILE_HEIGHT, h = (q + left) / left;
                 TILE_OF_HEIGHT(h, TILE_NAME(factors), 1, w, c + k * d, b, shift, offset[k], rows,
                                y + k * q * ld + r, ld, out + k * ld + r, d)

@@ -95,12 +95,12 @@ cdef inline void first_factors(Py_ssize_t q, Py_ssize_t d, double* matrix) noexc
 cdef inline bint next_factors(
     Py_ssize_t q, Py_ssize_t d, const double* previous,        # IN
     double* matrix,                                # IN [diag C, B C], OUT [diag C − Σ Λ², Λᵀ]
-    double* room,
+    double* workspace,
 ) noexcept nogil:
     """Return whether all numbers were finite."""
     cdef Py_ssize_t i, j, p
-    cdef double* projection = room
-    cdef double* square = room + (1 + q) * d       # (q, q) Q, then N⁻¹
+    cdef double* projection = workspace
+    cdef double* square = workspace + (1 + q) * d  # (q, q) Q, then N⁻¹
     cdef double* row
     set_projection(q, d, previous, projection)
     for i in range(q):
@@ -144,11 +144,11 @@ cdef inline bint solve_low_rank(                   # the table of constraints na
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     const double* previous,
     double* matrix,                                # IN [diag C, B C], OUT [ψ, Λᵀ]
-    double* room,
+    double* workspace,
 ) noexcept nogil:
     if previous == NULL:
         first_factors(q, d, matrix)
-    elif not next_factors(q, d, previous, matrix, room):
+    elif not next_factors(q, d, previous, matrix, workspace):
         return False
-    bound_noise(isotropic, d, q, least, count, prior, matrix, room)
+    bound_noise(isotropic, d, q, least, count, prior, matrix, workspace)
     return True

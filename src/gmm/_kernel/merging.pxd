@@ -10,7 +10,7 @@ as soon as the bound is higher than the run foresees without it.  Merges are tri
 failure with a longer wait, and when the run has converged, without one.  Earlier ones would take components that would
 part: what a merge gains at once may be much less than what the passes to come do.
 
-A run that begins where all components are nearly equal has not left that saddle yet: its merges wait until it converges
+A run that starts where all components are nearly equal has not left that saddle yet: its merges wait until it converges
 (`wait_if_together`).
 
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
@@ -41,8 +41,8 @@ from gmm._kernel.objective cimport (
     gain_of_merged_shares,
     is_bound,
 )
-from gmm._kernel.state cimport State
-from gmm._kernel.update cimport begin, estimate_covariances
+from gmm._kernel.solver_state cimport State
+from gmm._kernel.update cimport estimate_covariances, start_update
 from gmm._kernel.whitener cimport half_square, whiten
 
 cdef enum:
@@ -57,7 +57,7 @@ cdef enum:
 
 
 cdef inline double cost_of_component(const State* state) noexcept nogil:
-    """What the numbers of a component may cost, in nats."""
+    """Return what the numbers of a component may cost, in nats."""
     cdef Py_ssize_t d = state.family.d
     return (1 + d + packed_size(state.family.layout, d)) * log1p(state.held.weight) / 2
 
@@ -95,7 +95,7 @@ cdef inline double what_may_be_left(const State* state) noexcept nogil:
 
 
 cdef inline double merge_must_reach(const State* state) noexcept nogil:
-    """What the run would come to without the merge that is tried or, if it has converged, what it may leave as well."""
+    """Return the objective that a merge must reach: that of the run without it, or of its optimum once it converged."""
     cdef double foreseen = max(0, max(state.gains[0], TIMES_PROJECTED * state.newton))
     return state.objective + (what_may_be_left(state) if state.last_merges else foreseen)
 
@@ -140,7 +140,7 @@ cdef inline bint choose_pair(State* state, double least, Py_ssize_t* into, Py_ss
 
 
 cdef inline double promise_of_shared(double one, double other) noexcept nogil:
-    """What two components promise at most near an optimum, if few rows are the smaller's, and all of these the other's.
+    """Return what two components promise at most near an optimum, if the smaller has few rows, all also the other's.
 
     It is lost again: they then share these rows as one would have them.
     """
@@ -180,7 +180,7 @@ cdef inline double evidence_of_empty(State* state) noexcept nogil:
     """Evidence of the covariance of a component without rows: the first one of `tried` is emptied to see it."""
     copy_moments(state, 0)
     empty_component(&state.tried, state.family.layout, state.family.d, 0)
-    begin(&state.tried, &state.family, NULL, &state.trial)
+    start_update(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, 0, 1, &state.trial)
     return evidence_of(state, state.tried.counts, state.trial.log_determinants, 0)
 
@@ -242,7 +242,7 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
     copy_moments(state, into)
     copy_moments(state, gone)
     join(state, into, gone)
-    begin(&state.tried, &state.family, NULL, &state.trial)
+    start_update(&state.tried, &state.family, NULL, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, m, m + 1, &state.trial)
 
 

@@ -1,10 +1,10 @@
-"""What passes and starts use of `mstep.pyx`, which compiles the work before and between passes once for all."""
-from gmm._kernel.degenerate cimport Case
+"""The part of `mstep.pyx` that passes and starts use: it compiles the work before and between passes once for all."""
+from gmm._kernel.degenerate cimport DegeneracyInput
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.state cimport State
+from gmm._kernel.solver_state cimport State
 
 
 cdef class MixtureFamily:
@@ -18,13 +18,13 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior)
 
-    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
+    cdef bint matches(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class QuasiNewtonState:
     cdef readonly MixtureFamily family    # whose prior `state` points into
     cdef State state
-    cdef double[::1] room
+    cdef double[::1] buffer
 
     cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
@@ -36,25 +36,26 @@ cdef double parameter_term(
 cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* workspace,
+    Estimate* out,
 ) noexcept nogil
 
-cdef void take_pass(
+cdef void add_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil
 
 
-cdef class Verdict:
-    cdef Case case
+cdef class DegeneracyCheck:
+    cdef DegeneracyInput inputs
     cdef const double[::1] weight
-    cdef readonly double[::1] variances   # the case points into these
+    cdef readonly double[::1] variances   # the inputs point into these
 
-    cdef judged(self, Case* case)
-    cdef judged_by(self, Case* case, const Moments* moments)
+    cdef causes_of(self, DegeneracyInput* inputs)
+    cdef causes_with_moments(self, DegeneracyInput* inputs, const Moments* moments)
     cdef double worth_of(
         self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
     ) except? -1
-    cdef double bound_of(self, Case* case, double lower_bound) except? -1
+    cdef double bound_of(self, DegeneracyInput* inputs, double lower_bound) except? -1
 
 
 cdef struct Step:
@@ -65,7 +66,7 @@ cdef struct Step:
 
 cdef class Survey:
     cdef Py_ssize_t n_features
-    cdef bint begun, has_gaps
+    cdef bint started, has_gaps
     cdef readonly double weight, heaviest
     cdef readonly Py_ssize_t n_used
     cdef readonly object nonfinite, infinite

@@ -1,7 +1,7 @@
-"""The work beside passes, as Python sees it.
+"""The work before and between passes, as Python sees it.
 
-These are parameters from moments, the accelerated step, the `Verdict` on degenerate components (see `degenerate.pxd`),
-and first looks at rows.
+These are parameters from moments, the accelerated step, the `DegeneracyCheck` of components (see `degenerate.pxd`), and
+first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
@@ -9,7 +9,6 @@ from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, log1p, rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-cimport gmm._kernel.belief as belief
 cimport gmm._kernel.constraint as solutions
 cimport gmm._kernel.factors as factors
 cimport gmm._kernel.low_rank as low_rank
@@ -17,13 +16,15 @@ cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
+cimport gmm._kernel.variational as expectations
 from gmm._kernel.arrays cimport (
     check_factors, check_ratio, copied, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
 )
+from gmm._kernel.checks cimport expect, expect_matrix
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    RIDGES, SOUND, TIES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
-    variance, worth_of_bound,
+    RIDGES, TIES, VALID, DegeneracyInput, DegeneracyRule, degeneracy_workspace_size, find_causes, lay_out_degeneracy,
+    may_be_degenerate, thinnest, total_spread, variance, worth_of_bound,
 )
 from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -34,17 +35,16 @@ from gmm._kernel.layout cimport (
     DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size,
     n_matrices, total_size,
 )
-from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
 from gmm._kernel.objective cimport adds_rows, evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
-from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
+from gmm._kernel.solver_state cimport MEMORY, State, lay_out, next_mixture, pickled_size, state_buffer_size
 from gmm._kernel.update cimport (
-    begin, constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
-    update_work,
+    constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
+    start_update, update_work,
 )
 from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
@@ -56,12 +56,12 @@ import numpy as np
 
 cdef double LEAST_TIES = log(1 + 6 / M_PI) / 2         # nats per row, with which a component is as narrow as a step
 cdef double ON_A_PLANE = 0.01         # deviations of a component that rows lie apart, but for the rounding of an axis
-cdef double NEAREST = 0.1             # times the rows on a value, and rows beside it tell its step
+cdef double NEAREST = 0.1             # times the rows on a value, and rows next to it show its step
 cdef double LEAST_WEIGHT = 1e-300     # of a component in a constraint: its share of a covariance may be divided by it
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
-cdef class Unguarded:
-    """A context that changes nothing; that of `contextlib` takes two calls of Python each time."""
+cdef class NullContext:
+    """A context that changes nothing; that of `contextlib` costs two calls of Python each time."""
 
     def __enter__(self):
         return None
@@ -73,24 +73,24 @@ cdef class Unguarded:
 class cached_property(functools.cached_property):  # used as a decorator
     """`functools.cached_property` without the lock of Python 3.11, which all objects of a class share.
 
-    Its holder may wait for a thread that asks another object, and a fork leaves it locked for ever. Threads that ask at
-    once compute side by side, and all get the value of the first to finish.
+    Its holder may wait for a thread that reads another object, and after a fork it is locked for ever. Threads that
+    read at once compute side by side, and all get the value of the first to finish.
     """
 
     def __get__(self, instance, owner=None):
-        """Compute the value, and keep it in the object."""
+        """Compute the value, and store it in the object."""
         if instance is None:
             return self
         return vars(instance).setdefault(self.attrname, self.func(instance))
 
 
-def itself(value):
+def identity(value):
     """Return the value: the getter of a property that is its object."""
     return value
 
 
 cdef enum:
-    FACTOR = 10                       # the row of diagonal noise beside factors
+    FACTOR = 10                       # the row of diagonal noise with factors
 
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
 cdef Constraint[14] CONSTRAINTS = [
@@ -129,15 +129,16 @@ cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
 
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* workspace,
+    Estimate* out,
 ) noexcept nogil:
-    return update.most_likely(moments, family, noise, before, room, out)
+    return update.most_likely(moments, family, noise, before, workspace, out)
 
 
-cdef void take_pass(
+cdef void add_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil:
-    quasi_newton.take_pass(state, moments, rounding, repair_empty, record)
+    quasi_newton.add_pass(state, moments, rounding, repair_empty, record)
 
 
 cdef int check_parts(const Family* family, const double[::1] weights, const double[::1] precisions) except -1:
@@ -152,7 +153,7 @@ cdef int check_parts(const Family* family, const double[::1] weights, const doub
 cdef Py_ssize_t covariances_at(
     const Family* family,
     const double* weights, const double* precisions,       # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT covariances, their whiteners and log|W|
 ) noexcept nogil:
     """Invert precisions and bring the inverses, of components of these weights, under the family's constraint.
@@ -167,9 +168,9 @@ cdef Py_ssize_t covariances_at(
         return failed
     if family.constraint != NULL:
         for k in range(family.K):
-            room[k] = max(weights[k], LEAST_WEIGHT)
-        if not constrain(family.constraint, family.K, d, family.n_factors, 0, &prior, room, NULL, out.covariances,
-                         room + family.K):
+            workspace[k] = max(weights[k], LEAST_WEIGHT)
+        if not constrain(family.constraint, family.K, d, family.n_factors, 0, &prior, workspace, NULL, out.covariances,
+                         workspace + family.K):
             return 0
     whiten_all(layout, m, d, out.covariances, out.whiteners, out.log_determinants)
     return first_singular(out.log_determinants, m)
@@ -198,7 +199,7 @@ cdef class MixtureFamily:
     owners : array of int, (K,), optional
         The class of each component, equal ones side by side: only components of one class are merged.
     n_factors : int, optional
-        Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
+        Factors of each covariance, at least 1 and fewer than the features, where the constraint has them; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
     tails : array of shape (K,), optional
@@ -206,7 +207,7 @@ cdef class MixtureFamily:
     free_tails : int, optional
         Which of these are estimated: 0 none, 1 one for all components, 2 one for each.
     fixed : array of uint8, (3, K), optional
-        1 for each weight, mean and covariance that an update keeps; those of a constraint on all of them together.
+        1 for each weight, mean and covariance that is fixed; those of a constraint on all of them together.
 
     Raises
     ------
@@ -310,12 +311,12 @@ cdef class MixtureFamily:
         cdef Py_ssize_t m = n_matrices(family.layout, family.K), failed
         cdef Estimate out
         check_parts(family, weights, precisions)
-        numbers, sizes, room = np.empty((2, precisions.shape[0])), np.empty(m), np.empty(update_workspace_size(family))
+        numbers, sizes = np.empty((2, precisions.shape[0])), np.empty(m)
         cdef double[:, ::1] into = numbers
-        cdef double[::1] determinants = sizes, scratch = room
+        cdef double[::1] determinants = sizes, workspace = np.empty(update_workspace_size(family))
         out.covariances, out.whiteners, out.log_determinants = &into[0, 0], &into[1, 0], &determinants[0]
         with nogil:
-            failed = covariances_at(family, &weights[0], &precisions[0], &scratch[0], &out)
+            failed = covariances_at(family, &weights[0], &precisions[0], &workspace[0], &out)
         return *numbers, sizes, failed
 
     def with_fixed(self, estimate, before):
@@ -323,16 +324,16 @@ cdef class MixtureFamily:
         cdef const Family* family = &self.family
         cdef Py_ssize_t K = family.K, d = family.d, m = n_matrices(family.layout, K)
         buffer = np.empty(estimate_size(family.layout, K, d))
-        cdef double[::1] room = buffer
+        cdef double[::1] view = buffer
         cdef Estimate now = view_estimate(estimate, family.layout, K, d)
         cdef Estimate then = view_estimate(before, family.layout, K, d)
-        cdef Estimate out = estimate_in(&room[0], family.layout, K, d)
+        cdef Estimate out = estimate_in(&view[0], family.layout, K, d)
         copy_estimate(family.layout, K, d, &now, &out)
         keep_covariances(family, &then, 0, m, &out)
         keep_weights_and_means(family, &then, &out)
         return estimate_arrays(buffer, family.layout, K, d)
 
-    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
+    cdef bint matches(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
         return (self.family.layout == layout and self.family.layout == moments
                 and self.family.K == K and self.family.d == d)
@@ -356,7 +357,7 @@ cdef class Update:
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
     cdef const double[::1] counts, second, precision
-    cdef double[::1] buffer, room
+    cdef double[::1] buffer, workspace
     cdef Moments moments
     cdef Estimate estimate, previous
     cdef const Estimate* before            # NULL, or `previous`, which points into …
@@ -396,9 +397,9 @@ cdef class Update:
         elif family.family.objective.free_tails:
             raise ValueError("expected the sums of `tails.pxd` in 'precision' for tails that are estimated")
         self.buffer = np.empty(estimate_size(layout, K, d))
-        self.room = np.empty(update_workspace_size(&family.family))
+        self.workspace = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        begin(moments, &family.family, self.before, &self.estimate)
+        start_update(moments, &family.family, self.before, &self.estimate)
 
     @property
     def n_covariances(self):
@@ -415,12 +416,12 @@ cdef class Update:
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
         with nogil:
-            constrain_covariances(&self.family.family, self.before, &self.room[0], &self.estimate)
+            constrain_covariances(&self.family.family, self.before, &self.workspace[0], &self.estimate)
 
     def finish(self):
         """Return the estimate, after all covariances have been estimated and constrained.
 
-        Of a likelihood, those that are singular but for rounding have more than the ridge.
+        With a likelihood, those that are singular but for rounding get more than the ridge.
 
         Returns
         -------
@@ -436,7 +437,7 @@ cdef class Update:
         if family.ridge > 0 and not (adds_rows(&family.objective) or family.max_ratio < INFINITY
                                      or is_low_rank(family.layout)):
             extra = np.empty(self.n_covariances)
-            raise_ridges(&self.moments, family, self.before, &self.room[0], &extra[0], &self.estimate)
+            raise_ridges(&self.moments, family, self.before, &self.workspace[0], &extra[0], &self.estimate)
         failed = finish(&self.moments, family, self.before, &self.estimate)
         arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
@@ -472,7 +473,7 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
 
 def log_gamma_sum(double dof, Py_ssize_t d):
     """Return the logarithm of the multivariate gamma function at dof / 2."""
-    return belief.log_gamma_sum(dof, d)
+    return expectations.log_gamma_sum(dof, d)
 
 
 def noise_weight(const double[::1] weights):
@@ -495,7 +496,7 @@ def log_offset(
 
     Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
     under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
-    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, the `tails` change the
+    `MixtureFamily`; `weights` are then the shares of the rows. With Student-t components, the `tails` change the
     constant.
     """
     cdef Py_ssize_t K = weights.shape[0]
@@ -535,13 +536,13 @@ def constrained(
     covariances : flat array of (K,), (K, d) or (K, d, d)
     counts : array of shape (K,)
     previous : flat array like `covariances`, or None
-        What an earlier call returned; a search begins there.
+        The result of an earlier call; a search starts there.
     d : int
         Features.
     n_factors : int, optional
-        Of each covariance, where the constraint is of factors.
+        Factors of each covariance, where the constraint has them.
     least : float, optional
-        The least variance beside factors.
+        The least variance of noise.
 
     Returns
     -------
@@ -560,11 +561,11 @@ def constrained(
         expect("previous", previous.shape[0], size)
     cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
-    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d, n_factors))
-    cdef double[::1] into = result, scratch = room
+    result = np.array(covariances)
+    cdef double[::1] into = result, workspace = np.empty(constraint_workspace_size(row, K, d, n_factors))
     cdef NoisePrior prior = likelihood().factor_noise
     with nogil:
-        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &workspace[0])
     return result, bool(solved)
 
 
@@ -595,9 +596,9 @@ def of_limited_ratio(
         raise ValueError(f"expected a count and a feature at least, got {K} and {d}")
     check_ratio(max_ratio, layout, K, NULL)
     expect("covariances", covariances.shape[0], total_size(layout, K, d))
-    result, room = np.array(covariances), np.empty(ratio.ratio_workspace_size(layout, K, d))
-    cdef double[::1] into = result, scratch = room
-    return result, bool(ratio.limit_ratio(layout, K, d, max_ratio, &counts[0], &into[0], &scratch[0]))
+    result = np.array(covariances)
+    cdef double[::1] into = result, workspace = np.empty(ratio.ratio_workspace_size(layout, K, d))
+    return result, bool(ratio.limit_ratio(layout, K, d, max_ratio, &counts[0], &into[0], &workspace[0]))
 
 
 def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, double least=0):
@@ -606,11 +607,11 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
     if K < 1 or covariances.shape[2] != d:
         raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
     check_factors(&CONSTRAINTS[FACTOR], n_factors, d)
-    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d, n_factors))
+    noise = np.empty((K, d))
     cdef double[:, ::1] into = noise
-    cdef double[::1] scratch = room
+    cdef double[::1] workspace = np.empty(factors.factors_workspace_size(K, d, n_factors))
     cdef double missed
-    cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)
+    cdef factors.Analysis analysis = factors.analysis_in(&workspace[0], d, n_factors)
     for k in range(K):
         factors.set_least(&analysis, least, &covariances[k, 0, 0])
         missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
@@ -642,8 +643,8 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
     expect("precision", precision.shape[0], before)
     expect("second", second.shape[0], total_size(layout, before, d))
     buffer = np.empty(moments_size(layout, K, d))
-    cdef double[::1] room = buffer
-    out = moments_in(&room[0], K, d)
+    cdef double[::1] view = buffer
+    out = moments_in(&view[0], K, d)
     for k in range(before):
         out.counts[k], out.precision[k] = counts[k], precision[k]
         for j in range(d):
@@ -677,8 +678,8 @@ cdef class QuasiNewtonState:
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
-        self.room = np.zeros(state_buffer_size(&self.state.family, update_workspace_size(&self.state.family)))
-        lay_out(&self.state, &self.room[0])
+        self.buffer = np.zeros(state_buffer_size(&self.state.family, update_workspace_size(&self.state.family)))
+        lay_out(&self.state, &self.buffer[0])
         start_anew(&self.state)
 
     def __reduce__(self):
@@ -689,15 +690,15 @@ cdef class QuasiNewtonState:
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
                    state.merge_limit, state.merge_objective)
-        kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
+        kept = self.buffer[:pickled_size(state, &self.buffer[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
         cdef State read = self.state
-        cdef const double[::1] room
+        cdef const double[::1] buffer
         cdef Py_ssize_t n
-        scalars, room = saved
+        scalars, buffer = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
@@ -706,24 +707,24 @@ cdef class QuasiNewtonState:
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
-        n = pickled_size(state, &self.room[0], read.n_pairs)
-        expect("the room of a QuasiNewtonState", room.shape[0], n)
+        n = pickled_size(state, &self.buffer[0], read.n_pairs)
+        expect("the numbers of a QuasiNewtonState", buffer.shape[0], n)
         state[0] = read
-        self.room[:n] = room
+        self.buffer[:n] = buffer
 
     def __copy__(self):
-        """Return a copy, without what a pickle holds beside it."""
+        """Return a copy, without the constructor's arguments that a pickle adds."""
         cdef State* state = &self.state
         cdef QuasiNewtonState other = QuasiNewtonState(self.family, state.tolerance, state.confirm_stop)
-        cdef Py_ssize_t n = pickled_size(state, &self.room[0], state.n_pairs)
+        cdef Py_ssize_t n = pickled_size(state, &self.buffer[0], state.n_pairs)
         other.state = self.state
-        lay_out(&other.state, &other.room[0])
+        lay_out(&other.state, &other.buffer[0])
         other.state.held.log_evidence, other.state.held.weight = state.held.log_evidence, state.held.weight
-        other.room[:n] = self.room[:n]
+        other.buffer[:n] = self.buffer[:n]
         return other
 
     cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
-        return self.family.takes(layout, moments, K, d)
+        return self.family.matches(layout, moments, K, d)
 
     @property
     def work(self):
@@ -737,7 +738,7 @@ cdef class QuasiNewtonState:
 
     @property
     def stuck(self):
-        """Whether the update after the last pass failed or left a component empty: `begin` anew."""
+        """Whether the update after the last pass failed or left a component empty: `start` anew."""
         return bool(self.state.stuck)
 
     @property
@@ -765,7 +766,7 @@ cdef class QuasiNewtonState:
         """How much EM's own step would have lowered the objective, which ended the run; 0 where it did not."""
         return self.state.fall
 
-    def begin(self, *estimate):
+    def start(self, *estimate):
         """Forget all passes and measure this mixture next, given as `Update` returns it."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
@@ -777,15 +778,15 @@ cdef class QuasiNewtonState:
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)
 
-    def begin_after(self, statistics, *, bint repair_empty):
-        """Forget all passes and measure the mixture that follows `SufficientStatistics` next, as `begin` does.
+    def start_after(self, statistics, *, bint repair_empty):
+        """Forget all passes and measure the mixture that follows `SufficientStatistics` next, as `start` does.
 
         Return False where it needs help: a covariance is singular or, with `repair_empty`, a component has no rows.
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] room = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
-        copy_statistics(statistics, &state.family, room, &moments)
+        cdef double[::1] storage = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
+        copy_statistics(statistics, &state.family, storage, &moments)
         cdef bint fails
         with nogil:
             fails = repair_empty and any_empty(&moments, state.family.K)
@@ -794,8 +795,8 @@ cdef class QuasiNewtonState:
             start_anew(state)
         return not fails
 
-    def begin_at(self, const double[::1] weights, const double[:, ::1] means, const double[::1] precisions):
-        """Forget all passes and measure a mixture of normal components next, as `begin` does, given its precisions.
+    def start_at(self, const double[::1] weights, const double[:, ::1] means, const double[::1] precisions):
+        """Forget all passes and measure a mixture of normal components next, as `start` does, given its precisions.
 
         Return False where a matrix is not positive definite.
         """
@@ -842,7 +843,7 @@ cdef class QuasiNewtonState:
             &self.state.family.objective, K, mixture.weights
         ), flat[K + K * d + size:], self.state.family.objective.free_tails != NO_TAILS
 
-    def take(self, statistics, double rounding, *, bint repair_empty):
+    def add_pass(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.
 
         Parameters
@@ -863,10 +864,10 @@ cdef class QuasiNewtonState:
         cdef Moments moments
         cdef double[4] record
         cdef Family* family = &self.state.family
-        cdef double[::1] room = np.empty(moments_size(family.layout, family.K, family.d))
-        copy_statistics(statistics, family, room, &moments)
+        cdef double[::1] storage = np.empty(moments_size(family.layout, family.K, family.d))
+        copy_statistics(statistics, family, storage, &moments)
         with nogil:
-            take_pass(&self.state, &moments, rounding, repair_empty, record)
+            add_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0
 
     def promise(self, Py_ssize_t into, Py_ssize_t gone):
@@ -888,20 +889,20 @@ cdef class QuasiNewtonState:
         return moments_arrays(buffer, layout, family.K, family.d, &self.state.held)
 
 
-cdef class Verdict:
-    """Which components of mixtures of a model are degenerate, of the rows of a fit.
+cdef class DegeneracyCheck:
+    """Which components of mixtures of a model are degenerate, for the rows of a fit.
 
     Parameters
     ----------
     rules : tuple
-        The first fields of a `Case`, from `layout` on.
+        The first fields of a `DegeneracyInput`, from `layout` on.
     n : float
         Distinct rows.
     steps : array of shape (d,)
-        Of which differences in a column are multiples; 0 of continuous columns.
+        Differences in a column are multiples of these; 0 for continuous columns.
     ridge : float
-    judge : int
-        A `Judge`.
+    rule : int
+        A `DegeneracyRule`.
     weight : array of shape (n,), optional
         Above 0, of distinct rows.
 
@@ -912,34 +913,34 @@ cdef class Verdict:
     """
 
     def __cinit__(
-        self, rules, double n, const double[:] steps, double ridge, Judge judge, const double[::1] weight=None,
+        self, rules, double n, const double[:] steps, double ridge, DegeneracyRule rule, const double[::1] weight=None,
     ):
-        cdef Case* case = &self.case
+        cdef DegeneracyInput* inputs = &self.inputs
         cdef Py_ssize_t j
-        case.layout, case.d, case.none, case.directions, case.of_one, case.of_another, case.common = rules
-        expect("steps", steps.shape[0], case.d)
-        case.n, case.ridge, case.judge, self.weight = n, RIDGES * ridge, judge, weight
-        self.variances = np.empty(case.d)
-        for j in range(case.d):
-            self.variances[j] = case.ridge + steps[j] * steps[j] / 12
-        case.variances = &self.variances[0]
+        inputs.layout, inputs.d, inputs.none, inputs.directions, inputs.of_one, inputs.of_another, inputs.common = rules
+        expect("steps", steps.shape[0], inputs.d)
+        inputs.n, inputs.ridge, inputs.rule, self.weight = n, RIDGES * ridge, rule, weight
+        self.variances = np.empty(inputs.d)
+        for j in range(inputs.d):
+            self.variances[j] = inputs.ridge + steps[j] * steps[j] / 12
+        inputs.variances = &self.variances[0]
 
     def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
 
-        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Of components
-        that were scaled to one volume, the `SufficientStatistics` of a pass tell the covariances before.
+        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Where
+        components were scaled to one volume, the `SufficientStatistics` of a pass have the covariances before.
         """
-        cdef Case case = self.case
+        cdef DegeneracyInput inputs = self.inputs
         cdef Family family
         cdef Moments moments
-        set_mixture(&case, estimate, noise)
+        set_mixture(&inputs, estimate, noise)
         if of_pass is None:
-            return self.judged(&case)
-        family = unconstrained(case.layout, case.K, case.d, 0)
-        cdef double[::1] room = np.empty(moments_size(case.layout, case.K, case.d))
-        copy_statistics(of_pass, &family, room, &moments)
-        return self.judged_by(&case, &moments)
+            return self.causes_of(&inputs)
+        family = unconstrained(inputs.layout, inputs.K, inputs.d, 0)
+        cdef double[::1] storage = np.empty(moments_size(inputs.layout, inputs.K, inputs.d))
+        copy_statistics(of_pass, &family, storage, &moments)
+        return self.causes_with_moments(&inputs, &moments)
 
     def ties(
         self, estimate, const double[::1] noise, const unsigned char[::1] causes not None,
@@ -949,7 +950,7 @@ cdef class Verdict:
 
         Rows of a step h have h times a density that has h²/2π more variance there as their mass (`lost_to_ties`). Where
         no step is known, it is the distance from the value that most rows of a component have to the nearest others, a
-        tenth as many. This is asked of columns, and of the axis along which a dense component is thinnest. A covariance
+        tenth as many. Columns are checked, and the axis along which a dense component is thinnest. A covariance
         that all share owes to them if most components do. Rows belong to the most probable component, but for noise and
         heavy tails.
 
@@ -963,104 +964,104 @@ cdef class Verdict:
         repeated : array of shape (d,)
             Whether a column has equal values.
         """
-        cdef Case case = self.case
-        cdef Py_ssize_t k, j, d = case.d
+        cdef DegeneracyInput inputs = self.inputs
+        cdef Py_ssize_t k, j, d = inputs.d
         cdef double times, share, held = 0
         cdef Line line = Line(rows, weight)
-        set_mixture(&case, estimate, noise)
-        expect("causes", causes.shape[0], case.K)
+        set_mixture(&inputs, estimate, noise)
+        expect("causes", causes.shape[0], inputs.K)
         expect("repeated", repeated.shape[0], d)
         expect("a row", rows.shape[1], d)
         cdef unsigned char[::1] found = np.array(causes)
         cdef Py_ssize_t[::1] labels = np.empty(rows.shape[0], np.intp)
-        cdef double[::1] axis = np.empty(d), room = np.empty(case_size(case.layout, case.K, d))
-        if is_low_rank(case.layout):
+        cdef double[::1] axis = np.empty(d), workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, d))
+        if is_low_rank(inputs.layout):
             return found.base
-        choose_components(&case, rows, labels, np.empty(case.K))
-        line.sort_by(labels, case.K)
-        lay_out_case(&case, &room[0])
+        choose_components(&inputs, rows, labels, np.empty(inputs.K))
+        line.sort_by(labels, inputs.K)
+        lay_out_degeneracy(&inputs, &workspace[0])
         with nogil:
-            total_spread(&case)
-            for k in range(case.K):
-                share = case.mixture.weights[k]
+            total_spread(&inputs)
+            for k in range(inputs.K):
+                share = inputs.mixture.weights[k]
                 for j in range(d):
-                    times = case.total[j * (d + 1 if is_dense(case.layout) else 1)] / variance(&case, k, j)
-                    if found[k] == SOUND and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
-                        axis[0] = 1 / sqrt(variance(&case, k, j))
+                    times = inputs.total[j * (d + 1 if is_dense(inputs.layout) else 1)] / variance(&inputs, k, j)
+                    if found[k] == VALID and repeated[j] and owed_to_ties(1, INFINITY, times) > LEAST_TIES:
+                        axis[0] = 1 / sqrt(variance(&inputs, k, j))
                         if line.ties(&axis[0], j, k, share, times, 0) > LEAST_TIES:
                             found[k] = TIES
-                if found[k] == SOUND and is_dense(case.layout):
-                    times = thinnest(&case, k, &axis[0])
+                if found[k] == VALID and is_dense(inputs.layout):
+                    times = thinnest(&inputs, k, &axis[0])
                     if (owed_to_ties(1, INFINITY, times) > LEAST_TIES
                             and line.ties(&axis[0], -1, k, share, times, ON_A_PLANE) > LEAST_TIES):
                         found[k] = TIES
                 held += share * (found[k] == TIES)
-        return np.array(causes) if case.common and held < 0.5 else found.base
+        return np.array(causes) if inputs.common and held < 0.5 else found.base
 
     def first(self, QuasiNewtonState state not None, noise):
-        """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
+        """Return the first component of the state's accepted mixture for which `causes` has one, or −1.
 
         `noise` is the `Noise` of its family. A posterior has no such component.
         """
-        cdef Case case = self.case
+        cdef DegeneracyInput inputs = self.inputs
         cdef const State* held = &state.state
         cdef const unsigned char[::1] causes
         cdef Py_ssize_t k
-        if held.family.layout != case.layout or held.family.d != case.d or held.n_passes == 0:
-            raise ValueError("expected a mixture of the model of a verdict, from a pass that was accepted")
+        if held.family.layout != inputs.layout or held.family.d != inputs.d or held.n_passes == 0:
+            raise ValueError("expected a mixture of the model of this check, from a pass that was accepted")
         if is_bound(&held.family.objective):
             return -1
-        case.K, case.mixture = held.family.K, held.best
-        spread = noise.variances if has_noise(&held.family.objective) else None    # `case` points into it
-        set_noise(&case, spread)
-        causes = self.judged(&case)
-        for k in range(case.K):
+        inputs.K, inputs.mixture = held.family.K, held.best
+        spread = noise.variances if has_noise(&held.family.objective) else None    # `inputs` points into it
+        set_noise(&inputs, spread)
+        causes = self.causes_of(&inputs)
+        for k in range(inputs.K):
             if causes[k] > 0:
                 return k
         return -1
 
-    cdef judged_by(self, Case* case, const Moments* moments):
-        """Judge a mixture with the moments of its pass."""
-        cdef Family family = unconstrained(case.layout, case.K, case.d, case.ridge / RIDGES)
-        cdef double[::1] room = np.empty(estimate_size(case.layout, case.K, case.d))
-        cdef Estimate free = estimate_in(&room[0], case.layout, case.K, case.d)
+    cdef causes_with_moments(self, DegeneracyInput* inputs, const Moments* moments):
+        """Return the causes in a mixture, given the moments of its pass."""
+        cdef Family family = unconstrained(inputs.layout, inputs.K, inputs.d, inputs.ridge / RIDGES)
+        cdef double[::1] buffer = np.empty(estimate_size(inputs.layout, inputs.K, inputs.d))
+        cdef Estimate free = estimate_in(&buffer[0], inputs.layout, inputs.K, inputs.d)
         if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
-            case.free = free.whiteners
-        return self.judged(case)
+            inputs.free = free.whiteners
+        return self.causes_of(inputs)
 
     def worth(self, estimate, const double[::1] noise, double lower_bound):
         """Return by how many nats per row mixtures of one K compare: see `worth_of_bound`. It is as in `causes`."""
-        cdef Case case = self.case
-        set_mixture(&case, estimate, noise)
-        return self.bound_of(&case, lower_bound)
+        cdef DegeneracyInput inputs = self.inputs
+        set_mixture(&inputs, estimate, noise)
+        return self.bound_of(&inputs, lower_bound)
 
     cdef double worth_of(
         self, const Family* family, const Estimate* mixture, const double* noise, double lower_bound,
     ) except? -1:
-        """Return the same of a mixture of a family, beside noise of such variances, if any."""
-        cdef Case case = self.case
-        if family.layout != case.layout or family.d != case.d:
-            raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
-        case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
-        case.noise = noise
-        return self.bound_of(&case, lower_bound) if may_be_degenerate(&case) else lower_bound
+        """Return the same of a mixture of a family, with noise of such variances, if any."""
+        cdef DegeneracyInput inputs = self.inputs
+        if family.layout != inputs.layout or family.d != inputs.d:
+            raise ValueError("expected candidates of the model of this check, got the check of another model")
+        inputs.K, inputs.mixture, inputs.free = family.K, mixture[0], mixture.whiteners
+        inputs.noise = noise
+        return self.bound_of(&inputs, lower_bound) if may_be_degenerate(&inputs) else lower_bound
 
-    cdef double bound_of(self, Case* case, double lower_bound) except? -1:
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
-        if self.case.n_copies == 0:                # not known yet
-            self.case.n_copies = case.n
+    cdef double bound_of(self, DegeneracyInput* inputs, double lower_bound) except? -1:
+        cdef double[::1] workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, inputs.d))
+        if self.inputs.n_copies == 0:              # not known yet
+            self.inputs.n_copies = inputs.n
             if self.weight is not None:
-                self.case.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
-        case.n_copies = self.case.n_copies
-        lay_out_case(case, &room[0])
-        return worth_of_bound(case, lower_bound)
+                self.inputs.n_copies = np.sum(self.weight) / np.exp(np.log(self.weight).mean())
+        inputs.n_copies = self.inputs.n_copies
+        lay_out_degeneracy(inputs, &workspace[0])
+        return worth_of_bound(inputs, lower_bound)
 
-    cdef judged(self, Case* case):
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
-        cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
-        lay_out_case(case, &room[0])
+    cdef causes_of(self, DegeneracyInput* inputs):
+        cdef double[::1] workspace = np.empty(degeneracy_workspace_size(inputs.layout, inputs.K, inputs.d))
+        cdef unsigned char[::1] causes = np.empty(inputs.K, np.uint8)
+        lay_out_degeneracy(inputs, &workspace[0])
         with nogil:
-            find_causes(case, &causes[0])
+            find_causes(inputs, &causes[0])
         return causes.base
 
 
@@ -1075,10 +1076,10 @@ cdef class Line:
 
     cdef const double[:, ::1] rows
     cdef const double[::1] weight
-    cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each begins
+    cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each starts
     cdef double weight_of_all
     cdef double[::1] along, held
-    cdef char[::1] room
+    cdef char[::1] workspace
 
     def __cinit__(self, const double[:, ::1] rows not None, const double[::1] weight):
         cdef Py_ssize_t n = rows.shape[0]
@@ -1086,7 +1087,7 @@ cdef class Line:
             expect("weight", weight.shape[0], n)
         self.rows, self.weight = rows, weight
         self.weight_of_all = n if weight is None else np.sum(weight)
-        self.along, self.held, self.room = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
+        self.along, self.held, self.workspace = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
 
     cdef int sort_by(self, const Py_ssize_t[::1] labels, Py_ssize_t n_labels) except -1:
         """Sort the rows by labels from 0 to `n_labels` − 1; leave out the others."""
@@ -1136,7 +1137,7 @@ cdef class Line:
         """
         cdef Py_ssize_t first, last = 0, m
         cdef double mass = 0, most = 0, low = 0, high = 0, needed
-        cdef Item* items = <Item*>&self.room[0]
+        cdef Item* items = <Item*>&self.workspace[0]
         m = self.lay(axis, column, self.starts[label], self.starts[label + 1], items)
         for first in range(m):
             while last < m and items[last].key - items[first].key <= width:
@@ -1175,49 +1176,51 @@ cdef inline double owed_to_ties(double share, double step, double times) noexcep
 
 
 cdef void choose_components(
-    const Case* case, const double[:, ::1] rows, Py_ssize_t[::1] labels, double[::1] offsets,  # OUT (n,), (K,)
+    const DegeneracyInput* inputs, const double[:, ::1] rows,
+    Py_ssize_t[::1] labels, double[::1] offsets,   # OUT (n,), (K,)
 ) noexcept nogil:
     """Write the most probable normal component of each row, −1 where a row is not finite."""
-    cdef Py_ssize_t d = case.d, stride = component_stride(case.layout, d), n_own = n_matrices(case.layout, case.K), i, k
+    cdef Py_ssize_t d = inputs.d, n_own = n_matrices(inputs.layout, inputs.K), i, k
+    cdef Py_ssize_t stride = component_stride(inputs.layout, d)
     cdef double log_density, highest
-    for k in range(case.K):
-        offsets[k] = log(case.mixture.weights[k]) + case.mixture.log_determinants[k if n_own > 1 else 0]
+    for k in range(inputs.K):
+        offsets[k] = log(inputs.mixture.weights[k]) + inputs.mixture.log_determinants[k if n_own > 1 else 0]
     for i in range(rows.shape[0]):
         labels[i], highest = -1, -INFINITY
-        for k in range(case.K):
+        for k in range(inputs.K):
             log_density = offsets[k] - half_square(
-                case.layout, d, case.mixture.whiteners + k * stride, &rows[i, 0], case.mixture.means + k * d)
+                inputs.layout, d, inputs.mixture.whiteners + k * stride, &rows[i, 0], inputs.mixture.means + k * d)
             if log_density > highest:
                 labels[i], highest = k, log_density
 
 
 def total_variances(Layout layout, estimate, const double[::1] noise=None):
-    """Return the variances of a whole mixture, (d,), given what `Verdict.causes` takes."""
-    cdef Case case
+    """Return the variances of a whole mixture, (d,), given the arguments of `DegeneracyCheck.causes`."""
+    cdef DegeneracyInput inputs
     _, means, *_ = estimate
     cdef const double[:, ::1] of_means = means
-    case.layout, case.d = layout, of_means.shape[1]
-    set_mixture(&case, estimate, noise)
-    cdef double[::1] room = np.empty(case_size(layout, case.K, case.d))
-    lay_out_case(&case, &room[0])
-    total_spread(&case)
-    return room.base[:case.d * case.d:case.d + 1] if is_dense(layout) else room.base[:case.d]
+    inputs.layout, inputs.d = layout, of_means.shape[1]
+    set_mixture(&inputs, estimate, noise)
+    cdef double[::1] workspace = np.empty(degeneracy_workspace_size(layout, inputs.K, inputs.d))
+    lay_out_degeneracy(&inputs, &workspace[0])
+    total_spread(&inputs)
+    return workspace.base[:inputs.d * inputs.d:inputs.d + 1] if is_dense(layout) else workspace.base[:inputs.d]
 
 
-cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
+cdef int set_mixture(DegeneracyInput* inputs, estimate, const double[::1] noise) except -1:
     given, *_ = estimate
     cdef const double[::1] weights = given
-    case.K = weights.shape[0]
-    if not is_layout(case.layout) or case.K < 1 or case.d < 1:
-        raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
-    case.mixture = view_estimate(estimate, case.layout, case.K, case.d)
-    return set_noise(case, noise)
+    inputs.K = weights.shape[0]
+    if not is_layout(inputs.layout) or inputs.K < 1 or inputs.d < 1:
+        raise ValueError(f"expected a layout, components and features, got {(inputs.layout, inputs.K, inputs.d)}")
+    inputs.mixture = view_estimate(estimate, inputs.layout, inputs.K, inputs.d)
+    return set_noise(inputs, noise)
 
 
-cdef int set_noise(Case* case, const double[::1] noise) except -1:
+cdef int set_noise(DegeneracyInput* inputs, const double[::1] noise) except -1:
     if noise is not None:
-        expect("noise", noise.shape[0], case.d)
-    case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]
+        expect("noise", noise.shape[0], inputs.d)
+    inputs.free, inputs.noise = inputs.mixture.whiteners, NULL if noise is None else &noise[0]
     return 0
 
 
@@ -1235,8 +1238,8 @@ cdef struct Place:
     uint64_t hash
     Py_ssize_t code  # from 1 on; 0 where none is
 
-# Of a step that values have: how far from a multiple a value may be, in single and in double precision, where groups
-# far apart at equal distances are no multiples. A smaller part of the range says nothing that a ridge does not.
+# For a step that values have: how far from a multiple a value may be, in single and in double precision, where groups
+# far apart at equal distances are no multiples. A smaller part of the range is below what a ridge adds.
 cdef double OFF_STEP = 1e-3, OFF_STEP_OF_DOUBLE = 1e-6, LEAST_STEP = 1e-6
 cdef double NO_STEP_YET = -1
 cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
@@ -1338,10 +1341,10 @@ cdef void join_step(Step* step, double distance, double rounding, double off=OFF
 
 
 cdef class Survey:
-    """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
+    """The results of a first pass over rows: whether they are finite, what they weigh, where they lie, in which steps.
 
     It does not change once it is made, and has the same bits, whatever chunks the rows come in. Missing values, NaN,
-    are left out: what it says of a column is that of the rows which have it.
+    are left out: its numbers of a column are those of the rows which have it.
 
     Parameters
     ----------
@@ -1388,7 +1391,7 @@ cdef class Survey:
                 look[double](self, rows, weight, first, fill)
             if self.infinite is not None:
                 break
-        if not self.begun:
+        if not self.started:
             raise ValueError("expected one row at least, got no chunk of rows")
         if given is not None:
             expect("a row", given.n_features, n_features)
@@ -1403,7 +1406,7 @@ cdef class Survey:
         """Add a survey of rows of which `first` came before."""
         cdef Py_ssize_t d = self.n_features, j
         expect("a row", other.n_features, d)
-        if not self.begun:
+        if not self.started:
             memcpy(self.first_row, other.first_row, 4 * d * sizeof(double))
             memcpy(self.steps_so_far, other.steps_so_far, d * sizeof(Step))
         else:
@@ -1411,7 +1414,7 @@ cdef class Survey:
                 self.meet(j, other.first_row[j], other.steps_so_far[j])
                 self.sums[j] += other.sums[j] + other.weight * (other.first_row[j] - self.first_row[j])
                 self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
-        self.begun = True
+        self.started = True
         self.weight += other.weight
         self.heaviest = max(self.heaviest, other.heaviest)
         self.n_used += other.n_used
@@ -1446,7 +1449,7 @@ cdef class Survey:
         for j in range(self.n_features):
             extent = self.high[j] - self.low[j]
             if self.steps_so_far[j].size > LEAST_STEP * extent:
-                # Of the whole range, which has the least rounding.
+                # By the whole range, which has the least rounding.
                 steps[j] = extent / max(rint(extent / self.steps_so_far[j].size), 1)
         return out
 
@@ -1538,12 +1541,12 @@ cdef int look(
         filled = &fill[0]
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
-    if not survey.begun:
+    if not survey.started:
         for j in range(d):
             survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
             survey.sums[j] = 0
             survey.steps_so_far[j] = Step(NO_STEP_YET if fill is None else 0, 0, -1)
-        survey.begun = True
+        survey.started = True
     for j in range(d):
         if survey.steps_so_far[j].size != 0:
             survey.columns[n_stepped] = j
@@ -1593,8 +1596,8 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
     distinct, mass = np.empty((n, d)), np.empty(n)
     cdef double[:, ::1] out = distinct
     cdef double[::1] total = mass
-    cdef char[::1] room = np.empty(size_to_sort(n), dtype=np.int8)
-    cdef Item* items = <Item*>&room[0]
+    cdef char[::1] workspace = np.empty(size_to_sort(n), dtype=np.int8)
+    cdef Item* items = <Item*>&workspace[0]
     cdef const double* w = &weight[0] if weight is not None else NULL
     with nogil:
         sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))

@@ -1,4 +1,4 @@
-"""How far rows are from their neighbours, which tells how dense a place is."""
+"""Distances of rows to their neighbours, which measure how dense a place is."""
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
@@ -23,12 +23,12 @@ cdef inline void distances_to_neighbours(
     Kernel kernel, const double* rows, Py_ssize_t n, Py_ssize_t d,     # IN (n, d)
     Py_ssize_t n_others,                           # rows evenly among all, of which neighbours are sought
     int number,                                    # of the neighbour: 1 is the nearest
-    double* room,                                  # scratch of zeros, on 64 bytes
+    double* workspace,                             # scratch of zeros, on 64 bytes
     double* out,                                   # OUT (n,) squared
 ) noexcept nogil:
     cdef Py_ssize_t ld = length_of(n_others), terms = d + 2, block, start, m, i, j
     cdef const double* x
-    cdef double* features = room                   # (d + 2, ld) the others, 1 and their squares, ∞ beyond them
+    cdef double* features = workspace              # (d + 2, ld) the others, 1 and their squares, ∞ beyond them
     cdef double* square = features + terms * ld    # (AT_ONCE, ld)
     cdef double* near = square + AT_ONCE * ld      # (ld,)
     cdef double* across = near + ld                # (AT_ONCE, d + 2) −2 x, the square, and 1

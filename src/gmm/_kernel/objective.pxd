@@ -1,6 +1,6 @@
-"""What an update maximises: the only place that knows whether the parameters have a prior or a posterior.
+"""The objective of an update: the only place that depends on whether the parameters have a prior or a posterior.
 
-With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective says
+With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective defines
 
 | | likelihood | posterior (MAP) | evidence bound | function |
 | --- | --- | --- | --- | --- |
@@ -13,7 +13,7 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | added to the log evidence | 0 | log p(μ, Σ) | −KL(q(τ, π, μ, Σ) ‖ p(τ, π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
-or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k beside factors that
+or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k of factors that
 has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the
 mean's density: K where all components share a covariance, 0 where the means have no prior. A mean that is fixed stands
 for x̄_k, S_k is then the scatter about it, and the last term of the scatter has the factor κ.
@@ -23,7 +23,7 @@ N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with 
 W_kᵀ W_k = Σ_k⁻¹. Here c is ν_0, and the scatter Λ of the table is the inverse of the prior's scale; where all
 components share a covariance, both are K times as much, and ν_k is a K-th of the divisor. A layout restricts the
 posterior, never the prior, so all of them are one model, and the Wishart's functions are those of d features. A
-mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.  Beside noise, whose
+mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.  With noise, whose
 share τ has a uniform prior and the posterior Beta(1 + n_0, 1 + n − n_0), π_k are shares of the rest: E log (1 − τ) is
 added to E log π_k.
 """
@@ -31,17 +31,6 @@ from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, M_PI, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.belief cimport (
-    expected_log_share,
-    expected_log_weights,
-    gain_of_merged_weights,
-    half_expected_log_precision,
-    log_wishart_volume,
-    minus_mean_divergence,
-    minus_share_divergence,
-    minus_weights_divergence,
-    minus_wishart_divergence,
-)
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport (
     EACH_DEGREES,
@@ -74,6 +63,17 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.tails cimport expected_precision, likeliest_degrees, log_tail_constant
+from gmm._kernel.variational cimport (
+    expected_log_share,
+    expected_log_weights,
+    gain_of_merged_weights,
+    half_expected_log_precision,
+    log_wishart_volume,
+    minus_mean_divergence,
+    minus_share_divergence,
+    minus_weights_divergence,
+    minus_wishart_divergence,
+)
 from gmm._kernel.whitener cimport half_square, half_trace_of_noise, half_trace_of_product
 
 cdef inline Objective posterior(
@@ -85,7 +85,7 @@ cdef inline Objective posterior(
     objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
     objective.mean_terms = (K if is_pooled(layout) else 1) if shrinkage > 0 else 0
     objective.constant = constant
-    if is_low_rank(layout):                        # the prior is that of the noise beside factors
+    if is_low_rank(layout):                        # the prior is that of the noise of factors
         objective.factor_noise.rows, objective.factor_noise.scale = pseudocount, scale
     else:
         objective.pseudocount = pseudocount
@@ -105,7 +105,7 @@ cdef inline Objective evidence_bound(
 
 
 cdef inline bint adds_rows(const Objective* objective) noexcept nogil:
-    """Return whether the objective counts rows of its own beside those of the data."""
+    """Return whether the objective counts rows of its own in addition to those of the data."""
     return objective.kind != LIKELIHOOD
 
 
@@ -156,7 +156,7 @@ cdef inline void shrink_mean(
 
 
 cdef inline double divisor(const Objective* objective, double count) noexcept nogil:
-    """What the scatter of so many rows is divided by."""
+    """Return the number by which the scatter of so many rows is divided."""
     return count + objective.mean_terms + objective.pseudocount
 
 
@@ -214,12 +214,12 @@ cdef inline void choose_tails(
             tails[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
 
 
-cdef inline void begin_beside(
+cdef inline void set_initial_share(
     const Objective* objective, Py_ssize_t K,
-    double share,                                  # of the rows that noise has where a fit begins
-    Moments* moments,                              # IN of a partition, OUT as of a pass beside noise and heavy tails
+    double share,                                  # of the rows that noise has where a fit starts
+    Moments* moments,                              # IN of a partition, OUT as of a pass with noise and heavy tails
 ) noexcept nogil:
-    """Let moments tell what a fit begins with: the share of noise, and degrees of freedom that are estimated."""
+    """Set what a fit starts with in moments: the share of noise, and degrees of freedom that are estimated."""
     cdef Py_ssize_t k
     if has_noise(objective):
         moments.weight = rest_of(moments.counts, K, 0) / (share - 1)
@@ -269,7 +269,7 @@ cdef inline double log_noise(const Objective* objective, Py_ssize_t K, const dou
 cdef inline double parameter_term(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil:
-    """What is added to the log evidence of the rows: the log density of the parameters, or minus a divergence."""
+    """Return the term added to the rows' log evidence: the log density of the parameters, or minus a divergence."""
     cdef Py_ssize_t size = matrix_size(layout, d), k, m
     cdef double total = objective.constant
     if not adds_rows(objective):
@@ -328,7 +328,7 @@ cdef inline double minus_divergence(
 cdef inline double covariance_evidence(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, double count, double log_determinant,
 ) noexcept nogil:
-    """What one covariance adds to the bound at its own responsibilities, whose entropy is not in it.
+    """Return what one covariance adds to the bound at its own responsibilities, whose entropy is not in it.
 
     `count` is that of its rows, `log_determinant` that of its whitener after the update by them.
     """

@@ -1,6 +1,6 @@
-"""A mixture as rows of a pattern see it, which have some columns alone or a known error, and what they say of all.
+"""A mixture as rows of a pattern see it, with some columns alone or a known error, and its moments of all columns.
 
-With the missing columns first, the triangular factor R of W = Q R tells both: its last rows are a whitener of the
+With the missing columns first, the triangular factor R of W = Q R gives both: its last rows are a whitener of the
 columns that are observed, and x_m given x_o is c_m + B (x_o − c_o) + R_mm⁻¹ y, B = −R_mm⁻¹ R_mo, with white y.  So the
 expected moments of all columns follow from those of the observed ones (Little & Rubin 2019, section 11.2; Ghahramani &
 Jordan 1994), and patterns add up.
@@ -21,7 +21,7 @@ from gmm._kernel.whitener cimport whiten
 
 
 cdef struct Columns:
-    # Of a pattern: those that are observed, then the missing ones.
+    # The columns of a pattern: those that are observed, then the missing ones.
     Py_ssize_t d, q
     const int* order            # (d,)
 
@@ -49,11 +49,11 @@ cdef struct Seen:
     double* centres             # (K, q)
     double* whiteners           # as their layout stores those of q columns
     double* maps                # of each matrix B (m, q), R_mm⁻¹ (m, m); of axes the variances (m,); G (d, q) or (q,)
-    double* room                # (d, d) and (d, d)
+    double* workspace           # (d, d) and (d, d)
 
 
 cdef struct TrueMixture:
-    # Of values without their errors, in the layout of rows with errors: full or diagonal.
+    # The mixture of values without their errors, in the layout of rows with errors: full or diagonal.
     double* log_weights         # (K,) log π_k − d/2·log 2π
     double* covariances         # (K, d, d) or (K, d)
 
@@ -68,7 +68,7 @@ cdef inline Seen seen_in(double* buffer, Layout layout, Py_ssize_t K, Py_ssize_t
     seen.log_offset, seen.centres = buffer, buffer + K
     seen.whiteners = seen.centres + K * d
     seen.maps = seen.whiteners + total_size(layout, K, d)
-    seen.room = seen.maps + n_matrices(layout, K) * d * d
+    seen.workspace = seen.maps + n_matrices(layout, K) * d * d
     return seen
 
 
@@ -162,7 +162,7 @@ cdef inline void see(
             pass
         elif is_dense(layout):
             logs = split_factor(whiteners + k * size, columns, seen.whiteners + k * q * q,
-                                seen.maps + k * m * d, seen.room)
+                                seen.maps + k * m * d, seen.workspace)
         else:
             logs = 0
             for j in range(q if layout != SPHERICAL else 1):
@@ -182,7 +182,7 @@ cdef inline void add_expanded(
 ) noexcept nogil:
     cdef Py_ssize_t d = columns.d, q = columns.q, m = d - q, k, j
     cdef double count = 0
-    cdef double* step = seen.room
+    cdef double* step = seen.workspace
     for k in range(K):
         for j in range(q):
             step[j] = part.origins[k * q + j] - seen.centres[k * q + j]
@@ -199,7 +199,7 @@ cdef inline void add_expanded(
             continue
         if is_dense(layout):
             expand_matrix(columns, seen.maps + matrix_of(layout, k) * m * d, count,
-                          part.second + matrix_of(layout, k) * q * q, seen.room,
+                          part.second + matrix_of(layout, k) * q * q, seen.workspace,
                           total.second + matrix_of(layout, k) * d * d)
         elif layout == SPHERICAL:
             total.second[k] += (q * part.second[k] + m * count * (seen.maps[k * m] if m > 0 else 0)) / d
@@ -288,7 +288,7 @@ cdef inline TrueMixture true_in(double* buffer, Py_ssize_t K) noexcept nogil:
 
 cdef inline void find_true(
     Layout layout, Layout of_rows, Py_ssize_t K, Py_ssize_t d, const double* log_offset, const double* whiteners,  # IN
-    double* room,                                  # scratch (d, d)
+    double* workspace,                             # scratch (d, d)
     TrueMixture* mixture,                          # OUT
 ) noexcept nogil:
     cdef Py_ssize_t size = matrix_size(of_rows, d), k, i, j, r
@@ -303,14 +303,14 @@ cdef inline void find_true(
                 for i in range(d):
                     total = 1 if i == j else 0
                     for r in range(j, i):
-                        total -= w[i * d + r] * room[r * d + j]
-                    room[i * d + j] = total / w[i * d + i] if i >= j else 0
+                        total -= w[i * d + r] * workspace[r * d + j]
+                    workspace[i * d + j] = total / w[i * d + i] if i >= j else 0
                 mixture.log_weights[k] -= log(fabs(w[j * d + j]))
             for i in range(d):
                 for j in range(i + 1):
                     total = 0
                     for r in range(j + 1):
-                        total += room[i * d + r] * room[j * d + r]
+                        total += workspace[i * d + r] * workspace[j * d + r]
                     v[i * d + j] = v[j * d + i] = total
             continue
         memset(v, 0, size * sizeof(double))
@@ -349,11 +349,11 @@ cdef inline void see_blurred(
             continue
         for i in range(q):
             if not is_dense(of_rows):
-                seen.room[i] = v[order[i]] + error[order[i]]
+                seen.workspace[i] = v[order[i]] + error[order[i]]
                 continue
             for j in range(q):
-                seen.room[i * q + j] = v[order[i] * d + order[j]] + error[order[i] * d + order[j]]
-        whiten(of_rows, 1, q, seen.room, u, &log_determinant)
+                seen.workspace[i * q + j] = v[order[i] * d + order[j]] + error[order[i] * d + order[j]]
+        whiten(of_rows, 1, q, seen.workspace, u, &log_determinant)
         seen.log_offset[k] = mixture.log_weights[k] + constant + log_determinant
         if not is_dense(of_rows):
             for j in range(q):
@@ -380,8 +380,8 @@ cdef inline void add_deconvolved(
     cdef const double* g
     cdef double* f
     cdef double* m
-    cdef double* step = seen.room
-    cdef double* products = seen.room + d * d
+    cdef double* step = seen.workspace
+    cdef double* products = seen.workspace + d * d
     cdef double sum_
     for k in range(K):
         u, g = seen.whiteners + k * of_seen, seen.maps + k * q * (size // d)
@@ -423,7 +423,7 @@ cdef inline void add_deconvolved(
 
 cdef inline void whiten_moments(
     Layout of_rows, Py_ssize_t q, const double* u, double count,               # IN U (q, q) or (q,)
-    double* room,                                  # scratch (q, q)
+    double* workspace,                             # scratch (q, q)
     double* first, double* second,                 # IN, OUT U f, U S Uᵀ − n
 ) noexcept nogil:
     cdef Py_ssize_t i, j, r
@@ -443,12 +443,12 @@ cdef inline void whiten_moments(
             total = 0
             for r in range(i + 1):
                 total += u[i * q + r] * second[r * q + j]
-            room[i * q + j] = total
+            workspace[i * q + j] = total
     for i in range(q):
         for j in range(i + 1):
             total = 0
             for r in range(j + 1):
-                total += room[i * q + r] * u[j * q + r]
+                total += workspace[i * q + r] * u[j * q + r]
             second[i * q + j] = second[j * q + i] = total - (count if i == j else 0)
 
 

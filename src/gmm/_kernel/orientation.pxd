@@ -7,7 +7,7 @@ logarithms and roots are concave, the mean of these factors bounds the objective
 tan ψ = Σ r / Σ h, is a descent.
 
 One update turns every plane once, first from the axes of the pooled covariance or, if they are better, from the
-features: a climb maximises over its passes what that leaves.
+features: a climb maximises the rest over its passes.
 """
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, atan2, cos, exp, fabs, isfinite, log, log1p, sin, sqrt
@@ -34,15 +34,15 @@ cdef inline bint common_axes(
     const double* weights,                         # IN (K,)
     const double* previous, const double* covariances,     # IN (K, d, d); the first may be NULL
     double* variances, double* axes,               # OUT (K, d), (d, d)
-    double* room,
+    double* workspace,
 ) noexcept nogil:
     """Return whether all variances are positive beyond rounding."""
     cdef Planes planes
-    cdef double* one = room + K * d * d
+    cdef double* one = workspace + K * d * d
     cdef double* product = one + d * d
     cdef Py_ssize_t i, j, k
     cdef double of_features = INFINITY
-    planes.K, planes.d, planes.power, planes.turned = K, d, 1. / d if equal_volumes else 0, room
+    planes.K, planes.d, planes.power, planes.turned = K, d, 1. / d if equal_volumes else 0, workspace
     planes.shares = product + d * d + axes_workspace_size(d)
     planes.level = planes.shares + K
     planes.slope = planes.level + K
@@ -101,19 +101,19 @@ cdef inline bint mix(
 cdef inline double enter(
     Planes* planes, const double* weights,         # OUT, IN (K,)
     const double* covariances, const double* axes,         # IN (K, d, d), (d, d)
-    double* room,                                  # scratch (2, d, d)
+    double* workspace,                             # scratch (2, d, d)
 ) noexcept nogil:
     """Write covariances in some axes, and the shares of components; return the objective."""
     cdef Py_ssize_t K = planes.K, d = planes.d, i, j, k
     cdef double total = 0, most = 0
     cdef double* logs = planes.level
     for k in range(K):
-        in_axes(axes, covariances + k * d * d, d, room, room + d * d)
+        in_axes(axes, covariances + k * d * d, d, workspace, workspace + d * d)
         for i in range(d * d):
-            planes.turned[i * K + k] = room[i]
+            planes.turned[i * K + k] = workspace[i]
         logs[k] = 0
         for j in range(d):
-            logs[k] += log(room[j * d + j])
+            logs[k] += log(workspace[j * d + j])
         most = max(most, logs[k]) if k else logs[k]
     for k in range(K):
         planes.shares[k] = weights[k] * (exp((logs[k] - most) / d) if planes.power > 0 else 1)

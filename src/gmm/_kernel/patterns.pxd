@@ -38,7 +38,7 @@ cdef struct Pattern:
 
 
 cdef struct Patterns:
-    Pattern* each
+    Pattern* items
     Py_ssize_t n_shares         # 0: all rows have all columns
     const Py_ssize_t* shares    # (n_shares + 1,) the first pattern of each
     Py_ssize_t first_share      # the number of the first in the pass
@@ -104,7 +104,7 @@ cdef inline Py_ssize_t pattern_size(const PatternPass* whole, const Pattern* pat
 
 
 cdef inline Py_ssize_t patterns_size(const PatternPass* whole) noexcept nogil:
-    """Doubles of what `walk_shares` needs beside the workspace of a pattern."""
+    """Doubles that `walk_shares` needs in addition to the workspace of a pattern."""
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features
     return (seen_size(whole.layout, K, d) + true_size(whole.layout, K, d) + moments_size(whole.layout, K, d)
             + prepared_size(whole.layout, whole.layout, K, d))
@@ -115,33 +115,33 @@ cdef inline void walk_shares(
     Workspace* workspace,                          # IN, OUT its nodes
     bint accumulate,
 ) noexcept nogil:
-    """Pass over the rows of some shares of patterns; add up what they say of all columns, or write numbers of each."""
+    """Pass over the rows of some shares of patterns; add up their moments of all columns, or write numbers of each."""
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features, share, i
-    cdef double* room = workspace.patterns
-    cdef Seen seen = seen_in(room, whole.layout, K, d)
-    cdef TrueMixture mixture = true_in(room + seen_size(whole.layout, K, d), K)
+    cdef double* work = workspace.patterns
+    cdef Seen seen = seen_in(work, whole.layout, K, d)
+    cdef TrueMixture mixture = true_in(work + seen_size(whole.layout, K, d), K)
     cdef double* rest = mixture.log_weights + true_size(whole.layout, K, d)
     cdef double* sums = NULL
     if whole.has_errors:
-        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, seen.room, &mixture)
+        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, seen.workspace, &mixture)
     for share in range(first, last):
         if accumulate:
             sums = workspace.node + workspace.n_nodes * whole.n_sums
             memset(sums, 0, whole.n_sums * sizeof(double))
         for i in range(patterns.shares[share], patterns.shares[share + 1]):
-            walk_pattern(whole, patterns, patterns.each + i, &mixture, &seen, rest, sums)
+            walk_pattern(whole, patterns, patterns.items + i, &mixture, &seen, rest, sums)
         if accumulate:
             push_node(workspace, patterns.first_share + share, whole.n_sums)
 
 
 cdef inline void walk_pattern(
     const PatternPass* whole, const Patterns* patterns, const Pattern* pattern, const TrueMixture* mixture,     # IN
-    Seen* seen, double* room,                      # scratch
+    Seen* seen, double* work,                      # scratch
     double* sums,                                  # IN, OUT of all columns; NULL where rows are written instead
 ) noexcept nogil:
     cdef Layout layout = whole.layout
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features, j
-    cdef double* prepared = room + moments_size(layout, K, d)
+    cdef double* prepared = work + moments_size(layout, K, d)
     cdef double log_noise = whole.plan.log_noise
     cdef const Columns* columns = &pattern.columns
     cdef PassPlan plan = whole.plan[0]
@@ -164,7 +164,7 @@ cdef inline void walk_pattern(
     else:
         prepare(&plan, seen.log_offset, seen.centres, seen.whiteners, pattern.origin, pattern.reach, whole.single,
                 pattern.scatter != NULL and sums != NULL and not plan.totals, whole.form, prepared)
-    if plan.allowed == NULL:                       # a mixture that knows no classes
+    if plan.allowed == NULL:                       # a mixture without classes
         rows.code = NULL
     if sums == NULL:
         rows.weight = NULL
@@ -178,7 +178,7 @@ cdef inline void walk_pattern(
         for j in range(plan.n_sums):
             sums[j] += workspace.node[j]
         return
-    part, total = moments_in(room, K, columns.q), moments_of_all(whole, sums)
+    part, total = moments_in(work, K, columns.q), moments_of_all(whole, sums)
     unpack_moments(&plan, workspace.node, seen.whiteners, pattern.scatter, &part)
     if whole.has_errors:
         add_deconvolved(layout, K, columns, seen, mixture, rows.error != NULL, &part, &total)
@@ -204,14 +204,14 @@ cdef inline void point_to_results(
 cdef inline void collect_patterns(
     const PatternPass* whole,
     double* sums,                                  # IN of all shares, OUT scratch
-    double* room,                                  # scratch: see `collect_size`
+    double* work,                                  # scratch: see `collect_size`
     Moments* moments,                              # OUT in the layout of the plan's moments
 ) noexcept nogil:
     cdef Py_ssize_t K = whole.plan.n_all, d = whole.plan.n_features
-    cdef TrueMixture mixture = true_in(room + d * d, K)
+    cdef TrueMixture mixture = true_in(work + d * d, K)
     cdef Moments total = moments_of_all(whole, sums)
     if whole.has_errors:
-        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, room, &mixture)
+        find_true(whole.plan.layout, whole.layout, K, d, whole.log_offset, whole.whiteners, work, &mixture)
         add_true(whole.layout, K, d, &mixture, &total)
     memcpy(moments.origins, whole.centres, K * d * sizeof(double))
     memcpy(moments.counts, sums, K * (2 + d) * sizeof(double))         # up to the second moments
@@ -220,7 +220,7 @@ cdef inline void collect_patterns(
 
 
 cdef inline Py_ssize_t collect_size(const PatternPass* whole) noexcept nogil:
-    """Doubles of the room of `collect_patterns`."""
+    """Doubles of the scratch of `collect_patterns`."""
     return true_size(whole.layout, whole.plan.n_all, whole.plan.n_features) + whole.plan.n_features ** 2
 
 

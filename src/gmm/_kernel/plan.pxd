@@ -42,7 +42,7 @@ cdef enum:
 
 
 cdef struct OwnErrors:
-    # Of rows that each have an error of their own: see `deconvolve.pxd`.
+    # The errors of rows that each have their own: see `deconvolve.pxd`.
     const double* errors        # (E, size) covariances of all columns, (d, d) or (d,), of which each row has one
     const double* covariances   # (n_all, n_triangle) of the components, of the columns of the rows
     const int* order            # (n_features,) these columns
@@ -50,7 +50,7 @@ cdef struct OwnErrors:
 
 
 cdef struct PassPlan:
-    # What all workers of one pass read.
+    # The inputs that all workers of one pass read.
     Py_ssize_t n_all            # components of the mixture
     Py_ssize_t n_components     # those that are looked at
     Py_ssize_t n_features
@@ -66,7 +66,7 @@ cdef struct PassPlan:
     Layout moments              # of the second moments
     bint linear
     bint single                 # arithmetic in float32
-    bint far                    # squared distances of some rows may overflow: see `far.pxd`
+    bint far                    # squared distances of some rows may overflow: see `overflow.pxd`
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
@@ -79,7 +79,7 @@ cdef struct PassPlan:
     bint skips_evidence         # nobody reads the log evidence of the pass
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     Kernel kernel
-    bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
+    bint common_scatter         # tied linear: the caller has Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
     const double* all_offsets   # (n_all,)
@@ -89,11 +89,11 @@ cdef struct PassPlan:
     const void* centres         # (K, d) from the origin
     const void* coefficients    # linear (K, n_moments), low rank see `low_rank_coefficients`, else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
-    Py_ssize_t few_rows         # up to so many are scored by panels: see `few.pxd`; 0: none
+    Py_ssize_t few_rows         # up to so many are scored by panels: see `few_rows.pxd`; 0: none
     const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
     const void* common_panels   # the tied whitener likewise, for common_quadratic
     const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`
-    const OwnErrors* own        # or NULL: whiteners say nothing
+    const OwnErrors* own        # or NULL; whiteners are not used
 
 
 cdef inline double limit_linear_double() noexcept nogil:
@@ -106,7 +106,7 @@ cdef inline double limit_linear_single() noexcept nogil:
 
 
 cdef inline double limit_centred_single(const PassPlan* plan) noexcept nogil:
-    """Of low rank, of all features: κ is the sum of what each may be at most, and loses as many digits as a mean."""
+    """In low rank κ sums what each feature may have at most, and loses as many digits as a mean."""
     return 1e4 * max(1.0, plan.n_features / 64. if is_low_rank(plan.layout) else 0)
 
 
@@ -135,7 +135,7 @@ cdef inline void choose_form(
     """Choose linear or centred, float32 or float64.
 
     float32 may do while κ is less than `single` times its limit: 0 is never, 1 is exact to what float32 rows hold.
-    Unless `form` is −1, its bit 0 asks for linear, bit 1 for float32.
+    Unless `form` is −1, its bit 0 selects linear, bit 1 float32.
     """
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
@@ -200,7 +200,7 @@ cdef inline double* tail_sums(const PassPlan* plan, double* sums) noexcept nogil
 
 
 cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of `ld` items beside a tile, for what tails make of it."""
+    """Rows of `ld` items after a tile, for the numbers of tails."""
     return 2 * plan.n_components if has_tails(plan) else 0
 
 
@@ -328,7 +328,7 @@ cdef inline Py_ssize_t n_looked_at(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline const double* looked_at(
-    const PassPlan* plan, const double* values, Py_ssize_t size, double* room,     # IN (n_all, size), scratch
+    const PassPlan* plan, const double* values, Py_ssize_t size, double* storage,  # IN (n_all, size), scratch
 ) noexcept nogil:
     """Return the numbers of the components that are looked at; of size 0, those that all share."""
     cdef Py_ssize_t k, n = 0
@@ -336,9 +336,9 @@ cdef inline const double* looked_at(
         return values
     for k in range(plan.n_all):
         if not is_left_out(plan, k):
-            memcpy(room + n * size, values + k * size, size * sizeof(double))
+            memcpy(storage + n * size, values + k * size, size * sizeof(double))
             n += 1
-    return room
+    return storage
 
 
 cdef inline Py_ssize_t n_coefficients(const PassPlan* plan) noexcept nogil:
@@ -369,25 +369,25 @@ cdef inline void low_rank_coefficients(
 cdef inline Py_ssize_t lay_out_form(
     PassPlan* plan,                                # IN its form, OUT sizes and pointers
     bint common_scatter, const double* log_offset, const double* whiteners,
-    double* room,                                  # of what `fill_form` writes
+    double* storage,                               # of what `fill_form` writes
 ) noexcept nogil:
-    """Point into the numbers of a form; return how many doubles of `room` they take."""
+    """Point into the numbers of a form; return how many doubles of `storage` they take."""
     cdef Py_ssize_t d = plan.n_features, steps = plan.n_components * d, end = d + steps
     cdef bint pooled = plan.linear and is_pooled(plan.layout)
     cdef float* narrow
     plan.common_scatter, plan.common_quadratic = pooled and common_scatter, pooled and not common_scatter
     measure(plan)
-    plan.log_offset, plan.origin, plan.centres = log_offset, room, room + d
+    plan.log_offset, plan.origin, plan.centres = log_offset, storage, storage + d
     plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
     if plan.linear or is_low_rank(plan.layout):
-        plan.coefficients = room + end
+        plan.coefficients = storage + end
         end += n_coefficients(plan)
     if plan.single:
-        narrow = <float*>(room + end)
+        narrow = <float*>(storage + end)
         plan.centres, plan.coefficients = narrow, narrow + steps
         end += (steps + n_coefficients(plan) + 1) // 2
         if plan.common_quadratic:
-            plan.common = room + end
+            plan.common = storage + end
             end += (d * d + 1) // 2
     return end
 
@@ -426,33 +426,33 @@ cdef inline void prepare(
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     double single, bint common_scatter, int form,  # IN see `choose_form`
-    double* room,                                  # OUT what the plan points into: see `prepared_size`
+    double* storage,                               # OUT what the plan points into: see `prepared_size`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
     cdef Py_ssize_t d = plan.n_features
-    cdef double* looked = room
-    room += plan.n_all * (1 + d) + total_size(plan.layout, plan.n_all, d)
+    cdef double* looked = storage
+    storage += plan.n_all * (1 + d) + total_size(plan.layout, plan.n_all, d)
     plan.all_offsets, plan.all_centres = log_offset, centres
     plan.n_components = n_looked_at(plan)
     log_offset = looked_at(plan, log_offset, 1, looked)
     centres = looked_at(plan, centres, d, looked + plan.n_all)
     whiteners = looked_at(plan, whiteners, component_stride(plan.layout, d), looked + plan.n_all * (1 + d))
-    plan.kappa = condition(whiteners, centres, plan.layout, plan.n_components, d, origin, reach, room)
+    plan.kappa = condition(whiteners, centres, plan.layout, plan.n_components, d, origin, reach, storage)
     choose_form(plan, single, reach, form)
     plan.far = may_be_far(plan)
-    lay_out_form(plan, common_scatter, log_offset, whiteners, room)
+    lay_out_form(plan, common_scatter, log_offset, whiteners, storage)
     fill_form(plan, centres, whiteners, origin)
 
 
 cdef inline void prepare_own(
     PassPlan* plan, const OwnErrors* own, const double* log_offset, const double* centres,
-    double* room,                                  # OUT what the plan points into, which is less than of `prepare`
+    double* storage,                               # OUT what the plan points into, which is less than of `prepare`
 ) noexcept nogil:
     """Prepare a pass over rows with errors of their own."""
     plan.own, plan.all_offsets, plan.all_centres, plan.n_components = own, log_offset, centres, plan.n_all
     plan.linear = plan.single = False
     plan.far, plan.kappa = True, 0
-    lay_out_form(plan, False, log_offset, NULL, room)
+    lay_out_form(plan, False, log_offset, NULL, storage)
     fill_form(plan, centres, NULL, centres)
 
 

@@ -1,7 +1,7 @@
 """A mixture in every form of the pass that rows may need, with panels for few rows, as one array of numbers."""
 from libc.string cimport memset
 
-from gmm._kernel.few cimport fill_few, lay_out_few, few_panels_size
+from gmm._kernel.few_rows cimport few_panels_size, fill_few, lay_out_few
 from gmm._kernel.layout cimport Layout, is_pooled, total_size
 from gmm._kernel.leaves cimport Kernel
 from gmm._kernel.linear cimport measure_extents, extents_size

@@ -2,7 +2,7 @@
 
 With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass with it adds up,
 f = G(s) − s is the gradient of the objective in the natural parameters, and in the metric of the complete data's Fisher
-information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
+information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that starts with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
 A conjugate prior adds rows (`objective.pxd`): their moments are added to s and to G(s), their number to the metric
@@ -48,13 +48,13 @@ from gmm._kernel.objective cimport (
     rows_per_mean,
     rows_per_weight,
 )
-from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
-from gmm._kernel.states cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
+from gmm._kernel.solver_state cimport MEMORY, State, change, next_mixture, step
+from gmm._kernel.state_conversions cimport after_pass, go_to, goes_to_mixtures, mixture_at, start_at, updated
 from gmm._kernel.whitener cimport half_trace_of_noise
 
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
-    PATIENCE = 2              # accepted passes without negative curvature that a stop asks for
+    PATIENCE = 2              # accepted passes without negative curvature that a stop requires
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
@@ -88,7 +88,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
 # --------------------------------------------------------------------------------- judging a pass
 
 cdef inline double term_of(const State* state, const Estimate* mixture) noexcept nogil:
-    """What the objective adds to the log evidence of a mixture."""
+    """Return what the objective adds to the log evidence of a mixture."""
     return parameter_term(&state.family.objective, state.family.layout, state.family.K, state.family.d,
                           mixture)
 
@@ -96,7 +96,7 @@ cdef inline double term_of(const State* state, const Estimate* mixture) noexcept
 cdef inline bint accept_or_reject(State* state, const Moments* moments, double relative_rounding) noexcept nogil:
     """Return whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = (moments.log_evidence + term_of(state, next_mixture(state))) / moments.weight
-    # Of rows too far from all components the objective is −∞.
+    # With rows too far from all components, the objective is −∞.
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
@@ -150,14 +150,14 @@ cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
 cdef inline void accept(State* state, const Moments* moments, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
-    # Far from the rows the residual overflows: a pass after such a one begins anew; one after a merge too.
+    # Far from the rows the residual overflows: a pass after such a one starts anew; one after a merge too.
     cdef bint first = not isfinite(state.newton)
     hold(state, moments)
     if state.n_passes == 0:
         wait_if_together(state)
     if first:
         state.n_pairs = state.n_gains = 0
-        begin_at(state, measured)
+        start_at(state, measured)
     else:
         add(1, state.move, n, state.here)
         go_to(state, measured)
@@ -329,7 +329,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     if not rows_per_mean(&state.family.objective) > 0:
         fewest = least_count(&state.tried)
     for k in range(K):
-        # What was left out may have lost all rows, but no more: the others would have more than there are.
+        # Components that were left out may have lost all rows, but no more: the others would have more than there are.
         left_out = state.plain.log_offset[k] == -INFINITY
         least = -1e-12 * state.held.weight if left_out else max(0.1 * state.held.counts[k], fewest)
         if not state.tried.counts[k] >= least:
@@ -348,7 +348,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     return True
 
 
-cdef inline void take_pass(
+cdef inline void add_pass(
     State* state,
     const Moments* moments, double relative_rounding, bint repair_empty,    # IN a pass of `next_mixture`
     double* record,                                # OUT bound, objective, remaining gain, whether it was accepted

@@ -29,11 +29,11 @@ cdef inline double work_of_ratio(Layout layout, Py_ssize_t K, Py_ssize_t d) noex
 cdef inline bint limit_ratio(
     Layout layout, Py_ssize_t K, Py_ssize_t d, double max_ratio, const double* counts,      # IN
     double* covariances,                           # IN free, OUT within the limit; those that are so keep their bits
-    double* room,                                  # scratch: see `ratio_workspace_size`
+    double* workspace,                             # scratch: see `ratio_workspace_size`
 ) noexcept nogil:
     """Return whether there is a solution: not where all rows of each component are equal."""
     cdef Py_ssize_t size = diagonal_size(layout, d), j, k
-    cdef double* values = room
+    cdef double* values = workspace
     cdef double* axes = values + K * size
     cdef double* product = axes + K * d * d
     cdef double most = magnitude(covariances, total_size(layout, K, d)), least

@@ -1,5 +1,5 @@
-"""Rows as a pass sees them: where they lie, and where it writes what is asked of each."""
-from gmm._kernel.lengths cimport expect
+"""Rows as a pass sees them: where they lie, and where it writes the results of each."""
+from gmm._kernel.checks cimport expect
 
 ctypedef fused data:
     float
@@ -7,11 +7,11 @@ ctypedef fused data:
 
 
 cdef struct Rows:
-    # What a pass reads of the data and writes of every row; NULL where there is none.
+    # The data that a pass reads, and the results that it writes of every row; NULL where there is none.
     const void* values
     bint single                 # `values` are floats, else doubles
     Py_ssize_t n
-    Py_ssize_t first_lane       # the number of the lane that begins with the first row
+    Py_ssize_t first_lane       # the number of the lane that starts with the first row
     Py_ssize_t row_stride       # items
     Py_ssize_t column_stride    # items
     const double* weight

@@ -1,4 +1,4 @@
-"""What starts need of rows: the distinct rows with their weights, and the seeds of k-means.
+"""Rows for starts: the distinct rows with their weights, and the seeds of k-means.
 
 Seeds are drawn by greedy weighted D² sampling (Arthur & Vassilvitskii 2007; the greedy variant of their section 5): of
 several rows drawn by their distance to the nearest seed so far, the one that lowers the sum of distances most.
@@ -50,13 +50,13 @@ cdef inline int compare(const double* rows, Py_ssize_t d, Item a, Item b) noexce
 
 
 cdef inline Py_ssize_t size_to_sort(Py_ssize_t n) noexcept nogil:
-    """Bytes for the items, the spare ones and the starts of n rows."""
+    """Bytes for the items, as many of scratch and the starts of n rows."""
     return 2 * n * sizeof(Item) + (n + 1) * sizeof(Py_ssize_t)
 
 
 cdef inline void sort_by_value(
     const double* rows, Py_ssize_t n, Py_ssize_t d,        # IN (n, d)
-    Item* items, Item* spare,                              # OUT (n,), scratch (n,)
+    Item* items, Item* scratch,                            # OUT (n,), scratch (n,)
     Py_ssize_t* starts,                                    # scratch (n + 1,)
 ) noexcept nogil:
     """Sort rows by value, stably.
@@ -68,22 +68,22 @@ cdef inline void sort_by_value(
     cdef double low = rows[0], high = rows[0], width
     for i in range(n):
         low, high = min(low, rows[i * d]), max(high, rows[i * d])
-        spare[i].key, spare[i].row = rows[i * d], i
+        scratch[i].key, scratch[i].row = rows[i * d], i
     width = high / 2 - low / 2              # halves, for the range itself may overflow
     memset(starts, 0, (n + 1) * sizeof(Py_ssize_t))
     for i in range(n):
-        starts[bucket_of(spare[i].key, low, width, n) + 1] += 1
+        starts[bucket_of(scratch[i].key, low, width, n) + 1] += 1
     for i in range(n):
         starts[i + 1] += starts[i]
     for i in range(n):
-        start = bucket_of(spare[i].key, low, width, n)
-        items[starts[start]] = spare[i]
+        start = bucket_of(scratch[i].key, low, width, n)
+        items[starts[start]] = scratch[i]
         starts[start] += 1
     start = 0
     for i in range(n):
         end = starts[i]                     # counted up to the end of the bucket
         if end > start + 1:
-            merge_sort(rows, d, end - start, items + start, spare)
+            merge_sort(rows, d, end - start, items + start, scratch)
         start = end
 
 
@@ -94,12 +94,12 @@ cdef inline Py_ssize_t bucket_of(double value, double low, double width, Py_ssiz
 
 cdef inline void merge_sort(
     const double* rows, Py_ssize_t d, Py_ssize_t n,
-    Item* items, Item* spare,                              # IN, OUT (n,), scratch (n,)
+    Item* items, Item* scratch,                            # IN, OUT (n,), scratch (n,)
 ) noexcept nogil:
     """Sort short runs by insertion, then merge them bottom up."""
     cdef Py_ssize_t width = RUN, start, middle, end, left, right, i
     cdef Item* source = items
-    cdef Item* target = spare
+    cdef Item* target = scratch
     for i in range((n + RUN - 1) // RUN):
         sort_by_insertion(rows, d, min(RUN, n - i * RUN), items + i * RUN)
     while width < n:
@@ -163,10 +163,10 @@ cdef inline Py_ssize_t seeding_buffer_size(Seeding* s) noexcept nogil:
 
 cdef inline void lay_out_seeding(
     Seeding* s,
-    double* room,                                              # zeros, on 64 bytes
+    double* buffer,                                            # zeros, on 64 bytes
 ) noexcept nogil:
     cdef Py_ssize_t size = s.n_blocks * s.block
-    s.features = room
+    s.features = buffer
     s.weight = s.features + size * (1 + s.d)
     s.distance = s.weight + size
     s.candidate = s.distance + size

@@ -9,7 +9,7 @@ from gmm._kernel.plan cimport PassPlan, crosses, has_tails, is_left_out, n_tails
 from gmm._kernel.tails cimport reduce_to_normal
 
 cdef enum:
-    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
+    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm starts threads from 6 on
 
 
 cdef inline void unpack_moments(
@@ -37,7 +37,7 @@ cdef inline void unpack_moments(
     if has_tails(plan):
         reduce_to_normal(plan.tails, plan.moments, K, d, sums + plan.n_sums - 2 - n_tails(plan), moments)
     if K < plan.n_all:
-        make_room_for_all(plan, moments)
+        spread_to_all(plan, moments)
 
 
 cdef inline void unpack_low_rank(const PassPlan* plan, const double* sums, Moments* moments) noexcept nogil:
@@ -77,7 +77,7 @@ cdef inline void centre_products(
             map_ += d
 
 
-cdef inline void make_room_for_all(
+cdef inline void spread_to_all(
     const PassPlan* plan,
     Moments* moments,                              # IN of the components that were looked at, OUT zero of the others
 ) noexcept nogil:

@@ -69,7 +69,7 @@ TILE_LEAF void TILE_NAME(raise)(TILE_REAL *restrict row, ptrdiff_t n, TILE_REAL 
 
 /* From log densities of normal components to u times mass times the responsibilities of Student-t ones, where twice = nu + d
  * is whole: by powers of (nu/(nu + q))^(1/2) or of nu/(nu + q), without a logarithm or exponential for each component. Those
- * of a row are relative to the largest, weights included, so none overflows. `inverse` has room for 2K rows of a tile. */
+ * of a row are relative to the largest, weights included, so none overflows. `inverse` holds 2K rows of a tile. */
 static void TILE_NAME(share_by_powers)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                        const double *log_offset, double degrees, ptrdiff_t twice,
                                        const TILE_REAL *restrict mass, TILE_REAL *restrict log_evidence,

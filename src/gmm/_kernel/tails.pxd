@@ -1,4 +1,4 @@
-"""Heavy tails: what a pass makes of normal densities, and what its sums say of the degrees of freedom.
+"""Heavy tails: what a pass makes of normal densities, and the degrees of freedom that its sums imply.
 
 A component's density is t with ν degrees of freedom (Peel & McLachlan 2000): log ρ_ik = log_offset_k − ½(ν + d) log(1 +
 q/ν), q = ‖W_k (x_i − c_k)‖². It is a normal one whose precision is multiplied by an unknown u ~ Gamma(ν/2, ν/2), with
@@ -12,9 +12,9 @@ models and the ridge see the statistics of normal components, and EM stays EM.
 from libc.float cimport DBL_MIN
 from libc.math cimport lgamma, log
 
-from gmm._kernel.belief cimport digamma
 from gmm._kernel.layout cimport Layout, component_stride, mirror_all, shift_second
 from gmm._kernel.moments cimport Moments
+from gmm._kernel.variational cimport digamma
 
 cdef enum:
     HALVINGS = 52             # of an interval, until its ends are the same numbers
@@ -28,7 +28,7 @@ cdef inline double most_degrees() noexcept nogil:
 
 
 cdef inline double log_tail_constant(double degrees, Py_ssize_t d) noexcept nogil:
-    """What the log normaliser of a t density has beyond that of a normal one; 0 of normal tails."""
+    """Return the log normaliser of a t density less that of a normal one; 0 for normal tails."""
     if degrees == 0:
         return 0
     return lgamma((degrees + d) / 2) - lgamma(degrees / 2) - d / 2. * log(degrees / 2)

@@ -1,8 +1,8 @@
-/* Leaf arithmetic that Cython has no words for: products with register tiles, and log-sum-exp.
+/* Leaf arithmetic that Cython cannot express: products with register tiles, and log-sum-exp.
  * Everything is feature by feature or component by component, rows along vectors: `ld` items lie between two of either,
  * and the number of rows is a multiple of TILE_PAD / sizeof(real), so no loop has a remainder along them. This file
- * includes itself once for each instruction set and type; whoever computes carries a table of its functions (leaves.h).
- * The twin in Cython and BLAS is twin.pxd. Nothing here knows a mixture.
+ * includes itself once for each instruction set and type; a kernel is a table of its functions (leaves.h).
+ * The twin in Cython and BLAS is twin.pxd. Nothing here depends on a mixture.
  */
 #ifndef GMM_TILE_H
 #define GMM_TILE_H
@@ -15,7 +15,7 @@
 #include "exp_log.h"
 #include "leaves.h"
 #define TILE_HEIGHT 6 /* components, or features, that one register tile holds */
-/* f with the height as a constant, so that the compiler keeps its sums in registers */
+/* f with the height as a constant, so that the compiler holds its sums in registers */
 #define TILE_OF_HEIGHT(h, f, ...)                                                                                      \
     switch (h) {                                                                                                       \
     case 1: f(1, __VA_ARGS__); break;                                                                                   \
@@ -71,7 +71,7 @@ static int tile_best(void)
     __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
     if ((saved & 0x06) != 0x06) return 0; /* xmm, ymm */
 #if defined(__APPLE__)
-    saved |= 0xe0; /* macOS saves zmm from their first use on, and says so only then */
+    saved |= 0xe0; /* macOS saves zmm from their first use on, and reports so only then */
 #endif
     return (b & avx512_f_dq_vl) == avx512_f_dq_vl && (saved & 0xe0) == 0xe0 ? 2 : 1;
 }
@@ -216,13 +216,13 @@ static void TILE_NAME(outer_of_height)(ptrdiff_t h, ptrdiff_t w, const TILE_REAL
 }
 
 /* row (1 + d) += sums of mass [1, z], second (d, d) += those of mass z z', its lower triangle, z = x - c. Rows x
- * (n, ld) and what is made of them lie row by row, zero from column d on; room (TILE_STRIP + d + 3, ld): the centre;
- * of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
+ * (n, ld) and what is made of them lie row by row, zero from column d on; workspace (TILE_STRIP + d + 3, ld): the
+ * centre; of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
 static void TILE_NAME(add_scatter)(const TILE_REAL *restrict x, ptrdiff_t ld, const TILE_REAL *c,
-                                   const TILE_REAL *mass, TILE_REAL *restrict room, double *row, double *second,
+                                   const TILE_REAL *mass, TILE_REAL *restrict workspace, double *row, double *second,
                                    ptrdiff_t d, ptrdiff_t n)
 {
-    TILE_REAL *centre = room, *restrict y = room + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
+    TILE_REAL *centre = workspace, *restrict y = workspace + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
     TILE_VEC count = {0};
     ptrdiff_t start, i, j, h, w, r;
     memset(centre, 0, ld * sizeof *centre);
@@ -397,7 +397,7 @@ static void TILE_NAME(add_products)(const TILE_REAL *a, ptrdiff_t lda, const TIL
     }
 }
 
-/* Of each row the largest log rho and its component, the first of equals. */
+/* The largest log rho of each row and its component, the first of equals. */
 static void TILE_NAME(choose)(const TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                               TILE_REAL *restrict peak, TILE_REAL *restrict best)
 {
@@ -442,7 +442,7 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
 #include "tails.h"
 #include "low_rank.h"
 #include "quadratic.h"
-#include "few.h"
+#include "few_rows.h"
 
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
     TILE_NAME(multiply),     TILE_NAME(add_products),     TILE_NAME(quadratic),     TILE_NAME(add_quadratic),

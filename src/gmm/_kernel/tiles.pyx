@@ -52,7 +52,7 @@ use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())
 
 
 def leaf_addresses(str name, bint single):
-    """Return where the functions of tile.h begin in a kernel but "blas", in their order there: tests call each."""
+    """Return where the functions of tile.h start in a kernel but "blas", in their order there: tests call each."""
     cdef Py_ssize_t level = kernels().index(name, 1) - 1, size = sizeof(tile_leaves_double) // sizeof(void*), i
     cdef const void* const* leaf = <const void* const*>tile_float[level] if single \
         else <const void* const*>tile_double[level]

@@ -69,16 +69,16 @@ cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogi
 cdef inline Py_ssize_t most_likely(
     const Moments* moments, const Family* family,  # IN
     double noise,                                  # IN a variance: see `log_offsets`
-    const Estimate* before,                        # IN what is fixed, and what a search begins at; or NULL
-    double* room,                                  # scratch: see `update_workspace_size`
+    const Estimate* before,                        # IN what is fixed, and what a search starts at; or NULL
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
     cdef Layout layout = family.layout
     cdef Py_ssize_t failed
-    begin(moments, family, before, out)
+    start_update(moments, family, before, out)
     estimate_covariances(moments, family, before, 0, n_matrices(layout, family.K), out)
-    constrain_covariances(family, before, room, out)
+    constrain_covariances(family, before, workspace, out)
     failed = finish(moments, family, before, out)
     log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
                 out.tails, out.log_offset)
@@ -90,7 +90,7 @@ cdef inline const unsigned char* fixed_of(const Family* family, const Estimate* 
     return NULL if before == NULL or family.fixed == NULL else family.fixed + part * family.K
 
 
-cdef inline void begin(
+cdef inline void start_update(
     const Moments* moments, const Family* family, const Estimate* before,
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
@@ -98,7 +98,7 @@ cdef inline void begin(
     cdef const unsigned char* fixed = fixed_of(family, before, MEANS)
     choose_tails(&family.objective, family.K, moments, out.tails)
     for k in range(family.K):
-        # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
+        # A component without rows must not divide by zero: its mean stays, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))
         for j in range(family.d):
             out.means[k * family.d + j] = step_of(moments, k, j, family.d)
@@ -112,7 +112,7 @@ cdef inline void estimate_covariances(
     const Moments* moments, const Family* family,  # IN
     const Estimate* before,                        # IN or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the covariances
-    Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
+    Estimate* out,                                 # IN from `start_update`, OUT free covariances and their factors
 ) noexcept nogil:
     """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge.
 
@@ -186,13 +186,13 @@ cdef inline void divide(
 
 
 cdef inline double positive(double x) noexcept nogil:
-    """Replace a negative variance, which rounding leaves, by 0; NaN stays."""
+    """Replace a negative variance, an effect of rounding, by 0; NaN stays."""
     return 0 if x < 0 else x
 
 
 cdef inline void constrain_covariances(
     const Family* family, const Estimate* before,  # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
 ) noexcept nogil:
     """Bring covariances under the family's constraint; all log determinants are NaN where that is impossible."""
@@ -203,12 +203,12 @@ cdef inline void constrain_covariances(
     if not is_constrained(family):
         return
     for k in range(K):
-        room[k] = divisor(&family.objective, out.weights[k])
+        workspace[k] = divisor(&family.objective, out.weights[k])
     if family.max_ratio < INFINITY:
-        solved = limit_ratio(layout, K, d, family.max_ratio, room, out.covariances, room + K)
+        solved = limit_ratio(layout, K, d, family.max_ratio, workspace, out.covariances, workspace + K)
     else:
         solved = constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise,
-                           room, previous, out.covariances, room + K)
+                           workspace, previous, out.covariances, workspace + K)
     if solved:
         whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
     for k in range(0 if solved else n):
@@ -218,18 +218,18 @@ cdef inline void constrain_covariances(
 
 cdef inline void raise_ridges(
     const Moments* moments, const Family* family, const Estimate* before,      # IN
-    double* room,                                  # scratch: see `update_workspace_size`
+    double* workspace,                             # scratch: see `update_workspace_size`
     double* extra,                                 # scratch, a number for each covariance
     Estimate* out,                                 # IN what the steps before wrote, OUT
 ) noexcept nogil:
-    """Let covariances that rounding leaves singular have more than the ridge, if that helps."""
+    """Add more than the ridge to covariances that rounding made singular, if that helps."""
     cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), n = n_matrices(layout, K)
     cdef Py_ssize_t start = 0, end = n, i, m
     cdef double scale, most
     memset(extra, 0, n * sizeof(double))
     while first_singular(out.log_determinants, n) >= 0:
-        if family.constraint == NULL:              # else it is not told whose covariance it is: raise all of them
+        if family.constraint == NULL:              # else it is unknown whose covariance it is: raise all of them
             start = first_singular(out.log_determinants, n)
             end = start + 1
         estimate_covariances(moments, family, before, 0, n, out)
@@ -243,7 +243,7 @@ cdef inline void raise_ridges(
         for m in range(n):
             add_to_diagonal(layout, d, extra[m], out.covariances + m * size)
         if is_constrained(family):
-            constrain_covariances(family, before, room, out)
+            constrain_covariances(family, before, workspace, out)
         else:
             whiten(layout, n, d, out.covariances, out.whiteners, out.log_determinants)
             keep_covariances(family, before, 0, n, out)

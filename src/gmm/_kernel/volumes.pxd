@@ -20,7 +20,7 @@ cdef inline bint common_shape(
     Layout layout, Layout kept, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* previous,         # IN `previous` in the layout `kept`
     double* matrices,                              # IN C_k, OUT λ_k A
-    double* room,                                  # scratch: see `volumes_workspace_size`
+    double* workspace,                             # scratch: see `volumes_workspace_size`
 ) noexcept nogil:
     """Minimise log|Σ_k w_k C_k / λ_k| + d Σ_k w_k log λ_k, convex in the log λ_k, by Newton's method.
 
@@ -28,7 +28,7 @@ cdef inline bint common_shape(
     steep.
     """
     cdef Py_ssize_t size = matrix_size(layout, d), k, _
-    cdef double* logs = room                       # log λ_k
+    cdef double* logs = workspace                  # log λ_k
     cdef double* step = logs + K
     cdef double* traces = step + K
     cdef double* hessian = traces + K

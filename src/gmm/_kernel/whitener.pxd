@@ -104,7 +104,7 @@ cdef inline double whiten_low_rank(
             square -= entry * entry
             for p in range(d):
                 row[p] -= entry * other[p]
-        square = sqrt(max(square, 1))              # which rounding leaves below 1
+        square = sqrt(max(square, 1))              # which rounding may make less than 1
         total -= log(square)
         for p in range(d):
             row[p] /= square

@@ -1,7 +1,7 @@
-"""What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
+"""The memory of one worker: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.deconvolve cimport own_size
 from gmm._kernel.layout cimport matrix_size, n_factors
-from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
+from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_workspace_size
 from gmm._kernel.plan cimport PassPlan, diagnostic_rows, item_size, keeps_rows, n_lanes, n_stored, tail_rows
 
 cdef enum:
@@ -14,12 +14,12 @@ cdef struct Workspace:
     void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld), and one row more for noise where criteria are summed
     void* precisions            # (2, K, ld) of tails: see `weigh_by_precision`
-    void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
+    void* ones_or_rows          # centred: ones, or the rows of `block` row by row: see `keeps_rows`
     void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components before
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
-    void* kept                  # `block`, `beside` and `mass`, of one block behind the other
+    void* kept                  # `block`, `ones_or_rows` and `mass`, of one block behind the other
     Py_ssize_t n_kept           # all blocks that the rows have, or 1
     bint loaded                 # these hold all rows, from a pass of the same form before
     void* best                  # (ld,) the likeliest component
@@ -45,8 +45,8 @@ cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexc
     return (min(plan.block, n_rows + group - 1) // group | 1) * group
 
 
-cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of `ld` items in `beside`."""
+cdef inline Py_ssize_t n_ones_or_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of `ld` items in `ones_or_rows`."""
     if keeps_rows(plan):
         return padded_row(plan.n_features, item_size(plan))
     return 0 if plan.linear else 1
@@ -60,7 +60,7 @@ cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
 
 cdef inline Py_ssize_t kept_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items of one block in `kept`."""
-    return n_stored(plan) + beside_rows(plan) + 1
+    return n_stored(plan) + n_ones_or_rows(plan) + 1
 
 
 cdef inline Py_ssize_t blocks_to_keep(const PassPlan* plan, Py_ssize_t n_rows, bint again) noexcept nogil:
@@ -81,7 +81,7 @@ cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows, b
 cdef inline Py_ssize_t block_sums_size(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t d = plan.n_features
     return (max(plan.n_moments * plan.n_components, matrix_size(plan.moments, d))
-            + (scatter_room(d, item_size(plan)) if keeps_rows(plan) else 0))
+            + (scatter_workspace_size(d, item_size(plan)) if keeps_rows(plan) else 0))
 
 
 cdef inline void lay_out_workspace(
@@ -105,9 +105,9 @@ cdef inline void lay_out_workspace(
     workspace.own = work + ld * (3 + diagnostic_rows(plan)) + block_sums_size(plan)
     workspace.n_ones, workspace.loaded = -1, False
     for i in range(workspace.n_kept):
-        take_block(workspace, plan, i)
+        use_block(workspace, plan, i)
         if not keeps_rows(plan):
-            fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.beside)
+            fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.ones_or_rows)
 
 
 cdef inline Py_ssize_t node_slots(Py_ssize_t lanes) noexcept nogil:
@@ -140,12 +140,12 @@ cdef inline void lay_out_nodes(
     lay_out_workspace(workspace, plan, n_rows, again, aligned(buffer))
 
 
-cdef inline void take_block(Workspace* workspace, const PassPlan* plan, Py_ssize_t number) noexcept nogil:
-    """Work in a block of those that are kept."""
+cdef inline void use_block(Workspace* workspace, const PassPlan* plan, Py_ssize_t number) noexcept nogil:
+    """Work in one of the blocks that are stored."""
     cdef Py_ssize_t row = workspace.ld * item_size(plan)
     workspace.block = <char*>workspace.kept + number * kept_rows(plan) * row
-    workspace.beside = <char*>workspace.block + n_stored(plan) * row
-    workspace.mass = <char*>workspace.beside + beside_rows(plan) * row
+    workspace.ones_or_rows = <char*>workspace.block + n_stored(plan) * row
+    workspace.mass = <char*>workspace.ones_or_rows + n_ones_or_rows(plan) * row
 
 
 cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._em import SLICE
-from gmm._kernel.mstep import MixtureFamily, cached_property, itself
+from gmm._kernel.mstep import MixtureFamily, cached_property, identity
 from gmm._passes.solver import GainBelow
 from gmm._rows.sources import LOOK_UP, ArraySource, Source, chunks_in_order
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -264,7 +264,7 @@ class EStep:
         self._total_scatter: Array | None = None
         self._tables: dict[Layout, list[_em.ObservedRows]] = {}
 
-    __enter__ = itself
+    __enter__ = identity
 
     def __exit__(
         self,
@@ -612,23 +612,23 @@ class EStep:
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
-        return 1 + self.n_beside(n_tasks)
+        return 1 + self.n_other_threads(n_tasks)
 
-    def n_beside(self, n_tasks: int) -> int:
-        """Return how many threads there may be beside this one for so many tasks."""
+    def n_other_threads(self, n_tasks: int) -> int:
+        """Return how many threads there may be, this one apart, for so many tasks."""
         if self._n_threads is None:
             self._n_threads = usable_threads()
         return min(self._n_threads, n_tasks) - 1
 
-    def begin_beside(self, task: Callable[[int], None], n: int) -> list[Future[None]]:
-        """Begin ``task(0) … task(n − 1)`` in threads, or the first ones alone if there is no memory for others."""
+    def start_in_threads(self, task: Callable[[int], None], n: int) -> list[Future[None]]:
+        """Start ``task(0) … task(n − 1)`` in threads, or the first ones alone if there is no memory for others."""
         futures: list[Future[None]] = []
         with suppress(RuntimeError):  # `submitted` would wait for tasks that wait for the caller
             futures.extend(self._threads(n).submit(task, i) for i in range(n))
         return futures
 
     @staticmethod
-    def end_beside(futures: list[Future[None]]) -> None:
+    def wait_for(futures: list[Future[None]]) -> None:
         """Wait for such tasks."""
         for future in futures:
             result_of(future)
@@ -649,7 +649,7 @@ class EStep:
             self._scratches.append(_em.Scratch())
         scratches = self._scratches[:n_workers]
         for scratch in scratches:
-            plan.begin(scratch, n_rows)
+            plan.start(scratch, n_rows)
         return scratches
 
     def _side_by_side(self, task: Callable[[int, int, int], None], n: int, work: float, n_workers: int) -> None:

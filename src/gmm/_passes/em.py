@@ -15,7 +15,7 @@ from math import inf
 import numpy as np
 
 from gmm._blas import blas_alone
-from gmm._em import Ascent, Outlook, Run
+from gmm._em import Ascent, Run, StopTarget
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
@@ -23,8 +23,8 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn
 from gmm._values.parameters import MixtureParameters
+from gmm._values.row_data import ALL_UNKNOWN, KnownClasses
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 from gmm._values.whitened import WhitenedMixture
 
 AT_LIMIT = "max_iter reached"  # begins the reason of a run that made all passes that it may
@@ -178,14 +178,14 @@ class TextbookEM:
         """Return what makes the next pass."""
         return self
 
-    def advance(self, records: Array, n: int, at_most: int, outlook: Outlook, unit: float) -> int:
+    def advance(self, records: Array, n: int, at_most: int, target: StopTarget, unit: float) -> int:
         """Make the pending update, then one or more passes, none after one where the run may rest.
 
         Their records, times `unit`, come after those of n passes; return how many there are then.
         """
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
-        at_most = at_most if outlook.is_any else 1
+        at_most = at_most if target.is_none else 1
         batch = self._e_step.run_em(
             self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
         )
@@ -289,16 +289,16 @@ class QuasiNewton(Ascent):
         if len(m_step.repaired) == len(self.repaired):
             bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self.unit)
             return TextbookEM(measured, self.e_step, m_step, rule, before=bounds, statistics=sums)
-        self.begin(parameters, m_step)
+        self.start(parameters, m_step)
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
-        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
+        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.add_pass` does."""
         objective, state = self.problem.objective, self.working
         mixture = WhitenedMixture(objective.model.layout, *state.next(), objective.noise)
         statistics, rounding = self.e_step.rounded(mixture)
         with blas_alone(state.work):
-            return state.take(statistics, rounding, repair_empty=self.repair_empty)
+            return state.add_pass(statistics, rounding, repair_empty=self.repair_empty)
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -312,7 +312,7 @@ class QuasiNewton(Ascent):
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
-        if not self.is_begun:
+        if not self.has_started:
             self._closing = self.e_step.measure(self.parameters, self.working.family)
             return AT_LIMIT, self._closing.mean_log_evidence
         if self.working.stuck:
@@ -322,10 +322,10 @@ class QuasiNewton(Ascent):
         self.pass_once()
         return AT_LIMIT, self.working.lower_bound
 
-    def begin(self, parameters: MixtureParameters, m_step: MStep) -> None:
+    def start(self, parameters: MixtureParameters, m_step: MStep) -> None:
         """Forget all passes, and measure this mixture next, after the repairs of an M-step."""
         self.mixture, self.repaired, self.repair_empty = parameters, tuple(m_step.repaired), m_step.repair_empty
-        self.working.begin(*parameters.as_estimate())
+        self.working.start(*parameters.as_estimate())
 
 
 Solver = TextbookEM | QuasiNewton
@@ -353,7 +353,7 @@ class SolverRun(Run):
 
     result = property(left, doc="The current mixture and the passes so far, as a value.")
 
-    def tell(self, record: Sequence[float], before: float | None) -> bool:
+    def report(self, record: Sequence[float], before: float | None) -> bool:
         """Tell the callback of the last pass; return whether it ends the run."""
         assert self.callback is not None  # else nobody is told
         bound, _, remaining, accepted, seconds = record

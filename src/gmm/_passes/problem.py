@@ -184,9 +184,9 @@ class Problem(NamedTuple):
             working = QuasiNewtonState(self.family(n_components), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
-            if not solver.begins_at(begin):
+            if not solver.start_at(begin):
                 begin = self.first_update(e_step, begin)
-                solver.begin(begin.parameters, self.m_step(e_step, n_components, begin.repaired))
+                solver.start(begin.parameters, self.m_step(e_step, n_components, begin.repaired))
         else:
             begin = self.first_update(e_step, begin)
             before, records = begin.bounds, begin.records
@@ -197,7 +197,7 @@ class Problem(NamedTuple):
                 working = begin.state or QuasiNewtonState(family, tolerance, confirm)
                 solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
                 if begin.state is None:
-                    solver.begin(parameters, m_step)
+                    solver.start(parameters, m_step)
                 else:
                     solver.mixture, solver.repair_empty = parameters, m_step.repair_empty
             else:

@@ -21,7 +21,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._exceptions import invalid

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from gmm._em import CandidateRows
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
 from gmm._fitting.hierarchy import Hierarchy
@@ -28,8 +29,9 @@ from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_o
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
+from gmm._selection.progress import Ending
 from gmm._selection.resampling import BootstrapLRT, Stability
-from gmm._selection.result import Ending, check_criterion, statuses
+from gmm._selection.result import check_criterion, statuses
 from gmm._text.html import FLAT
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift

@@ -24,6 +24,7 @@ from matplotlib.text import Annotation
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
+from gmm._estimators.classes import check_labels
 from gmm._exceptions import invalid
 from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
 from gmm._plotting.style import (
@@ -43,7 +44,6 @@ from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import amount, column_names, counted, percent
 from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_labels
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_boolean, check_real, check_whole
 from gmm._values.coordinates import projected_mixture

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.attributes import fitted_parameters, source_of
 from gmm._estimators.conditional import imputed
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, invalid

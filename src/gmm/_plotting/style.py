@@ -33,7 +33,7 @@ INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"  # text and lines that carry
 DARKER = 0.75  # factor on a component's colour, for lines on its rows
 NOISE = "black"  # of rows that belong to no component
 # The hues of Okabe & Ito (2008), moved until all are distinct under each kind of red-green blindness, and neighbours by
-# lightness alone (tests/test_plotting.py).
+# lightness alone (tests/plotting/test_plotting.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 _WIDEST = 58  # characters of texts beside each other
 _LINE = 0.19  # inches

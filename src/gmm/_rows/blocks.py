@@ -29,11 +29,11 @@ from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
 from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, check_part, forwarded
 from gmm._text.words import counted
-from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import as_rows, check_names, check_shape, float_type, to_kernel_floats
+from gmm._validation.given import check_array
+from gmm._validation.rows import as_rows, check_names, check_sample_weight, check_shape, float_type, to_kernel_floats
 from gmm._validation.scalars import excerpt
 from gmm._values.layouts import Array
-from gmm._values.weights import weights_of
+from gmm._values.row_data import weights_of
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES, _FEWEST_ROWS = 8, 1 << 14  # of a chunk, so that several workers have something to do

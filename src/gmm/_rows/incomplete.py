@@ -14,9 +14,8 @@ from gmm._em import ObservedRows
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order
-from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array, Layout
-from gmm._values.weights import weights_of
+from gmm._values.row_data import NO_ERRORS, RowErrors, weights_of
 
 WINDOW = 1 << 16  # consecutive rows that are taken pattern by pattern
 _AT_ONCE = 1 << 8  # rows that are filled together

@@ -15,11 +15,11 @@ from gmm import _em
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._rows.sources import ArraySource, Chunk, Source, changed, fingerprint, forwarded
 from gmm._text.words import listed
-from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import as_rows, check_shape
+from gmm._validation.given import check_array
+from gmm._validation.rows import as_rows, check_sample_weight, check_shape
 from gmm._values.layouts import Array
+from gmm._values.row_data import in_full, joined, weights_of
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import in_full, joined, weights_of
 
 
 class Look(NamedTuple):
@@ -108,7 +108,7 @@ def pass_sums(plan: _em.Plan, reader: PartitionReader, number: int, partition: A
     if not n_lanes:
         return 0.0
     scratch = _em.Scratch()
-    plan.begin(scratch, source.n_rows)
+    plan.start(scratch, source.n_rows)
     plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
     return plan.sums(scratch)
 

@@ -18,12 +18,11 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself, survey_of
+from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, identity, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
-from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+from gmm._values.row_data import ALL_UNKNOWN, NO_ERRORS, KnownClasses, RowErrors, in_full, weights_of
 
 _Found = TypeVar("_Found")
 
@@ -235,7 +234,7 @@ class ArraySource(Source):
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
     survey = cached_property(survey_of)
-    one_array = property(itself, doc="The source itself.")
+    one_array = property(identity, doc="The source itself.")
 
     def merged(self) -> ArraySource:
         """Return the distinct rows in float64, sorted by value, with the weights of their copies."""

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _persistence as archive
-from gmm._estimators import fitted
+from gmm._estimators.attributes import estimator_of, fitted_parameters, lasting_settings, source_of
+from gmm._estimators.classes import check_components_per_class, check_labels, classes_with_weight, sorted_classes
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import one_warning, with_remarks
+from gmm._estimators.request import fit_settings
+from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import WARNINGS, warn
@@ -27,8 +29,9 @@ from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
 from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, relative_ridge
+from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import Ending, Selection, statuses
+from gmm._selection.result import Selection, statuses
 from gmm._selection.search import fitted_apart
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
@@ -37,14 +40,14 @@ from gmm._text.table import LABEL, Column, Table
 from gmm._text.words import percent, quoted
 from gmm._validation import given
 from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
-from gmm._validation.rows import check_feature_names
+from gmm._validation.rows import check_feature_names, check_sample_weight
 from gmm._validation.scalars import as_list, check_boolean
 from gmm._values.coordinates import projected_mixture
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.weights import KnownClasses, in_full
+from gmm._values.row_data import KnownClasses, in_full
 
 _REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
@@ -85,12 +88,12 @@ def _labelled(y: Any, rows: ArraySource) -> _LabelledRows:
     if y is None:
         raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
     values = one_column(y)
-    classes, codes = given.check_labels(values, rows.n_rows, "y", unknown=None)
+    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
         if classes.tolist() == [-1, 0, 1]:
             warn("classes of -1", f"{(codes == -1).sum():,} rows have the class -1 beside 0 and 1.")
-    classes, codes = given.classes_with_weight(classes, codes, rows.weights > 0)
+    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return _LabelledRows(rows, classes, codes)
@@ -404,9 +407,9 @@ class MixtureClassifier(Estimator):
         joint = projected_mixture(
             np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
         )
-        names, how = vars(self).get("feature_names_in_"), fitted.lasting_settings(self)
+        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
         how["reg_covar"] = min(mixture.reg_covar for mixture in self.mixtures_)
-        mixture = fitted.estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
+        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
         mixture.classes_ = self.classes_
         mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
         return mixture
@@ -424,7 +427,7 @@ class MixtureClassifier(Estimator):
         """
         check_is_fitted(self)
         self._request(self.n_features_in_, len(self.classes_))
-        headers, arrays = fitted.states_of(self.mixtures_)
+        headers, arrays = states_of(self.mixtures_)
         header = {
             "parameters": archive.to_json_values(self._settings()),
             "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
@@ -449,13 +452,13 @@ class MixtureClassifier(Estimator):
         tol = parameters.get("tol", _TOL)
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}))
         request = archive.item(header, "request", dict)
-        classes = fitted.sorted_classes(archive.item(header, "classes", list))
+        classes = sorted_classes(archive.item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
         given.check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
         headers, parts = archive.item(header, "mixtures", list), archive.parts_of(arrays)
-        mixtures = [fitted.from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
+        mixtures = [from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
@@ -555,7 +558,7 @@ class MixtureClassifier(Estimator):
         rows, classes, codes = labelled
         n_classes, K, components = len(classes), sum(per_class), dict(enumerate(per_class))
         settings = self._settings() | {"tol": _TOL if self.tol is None else self.tol, "reg_covar": ridge}
-        owners = given.check_components_per_class(components, np.arange(n_classes), codes, K)
+        owners = check_components_per_class(components, np.arange(n_classes), codes, K)
         restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         counts, d = np.bincount(codes + 1, minlength=n_classes + 1), rows.n_features
         most = ((counts[1:] + counts[0]) / per_class).min()  # rows of the component with the fewest
@@ -569,10 +572,10 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = fitted.source_of(mixture, rows).with_changes(known=restriction)
+            source = source_of(mixture, rows).with_changes(known=restriction)
             with EStep(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
-            objective = fitted.fit_settings(mixture, source, parameters.model).objective
+            objective = fit_settings(mixture, source, parameters.model).objective
             degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
@@ -581,11 +584,11 @@ class MixtureClassifier(Estimator):
             raise failed or AssertionError("there is a type at least")
         _, parameters, loglik, collapsed = best
         _warn_of_collapsed(classes[np.unique(collapsed)].tolist(), several=n_classes < K)
-        how = fitted.lasting_settings(self) | {"reg_covar": ridge}
+        how = lasting_settings(self) | {"reg_covar": ridge}
         masks = [owners == number for number in range(n_classes)]
         shares = np.array([parameters.weights[mask].sum() for mask in masks])
         parts = map(parameters.for_components, masks)
-        mixtures = [fitted.estimator_of(GaussianMixture, part, None, rows.dtype, **how) for part in parts]
+        mixtures = [estimator_of(GaussianMixture, part, None, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
@@ -600,9 +603,9 @@ class MixtureClassifier(Estimator):
         """Return what is predicted of the rows of known class, their classes and their weights."""
         predicted = self.predict(X)
         unknown = None if -1 in self.classes_.tolist() else -1
-        classes, codes = given.check_labels(one_column(y), len(predicted), "y", unknown=unknown)
+        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
         there = codes >= 0
-        weights = in_full(given.check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
         if not weights.sum() > 0:
             n_known = int(there.sum())
             raise ValueError(

@@ -26,13 +26,13 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm._blas import single_threaded_blas
-from gmm._em import LOWERED, Outlook
+from gmm._em import LOWERED, StopTarget
 from gmm._estimators import criteria
-from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import set_fitted
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
+from gmm._fitting.degenerate import Degeneracy, DegeneracyRule, Resolution
 from gmm._fitting.fit import first_mixture
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import halves, split_merged
@@ -44,8 +44,9 @@ from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._rows.sources import column_widths
+from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Reports, Status, is_fault
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
-from gmm._selection.result import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
+from gmm._selection.result import Entry, Selection
 from gmm._selection.solutions import Solution, grouped
 from gmm._text.words import counted
 from gmm._values.layouts import Array, Layout, SingularMatrixError
@@ -151,7 +152,7 @@ class Cell:
 
     @cached_property
     def _degeneracy(self) -> Degeneracy:
-        return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
+        return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.degeneracy_rule)
 
     @cached_property
     def _degeneracy_alone(self) -> Degeneracy:
@@ -183,7 +184,7 @@ class Cell:
         self,
         e_step: EStep,
         start: Start,
-        outlook: Outlook,
+        stop_target: StopTarget,
         clusterings: Clusterings,
         callback: Callable[[Iteration], object] | None,
     ) -> SolverRun | SolverResult:
@@ -197,7 +198,7 @@ class Cell:
         where = first_start(problem, settings, seed, e_step)
         run = problem.prepare_run(e_step, where, settings.solver, callback=callback)
         del where  # as large as a mixture
-        self.climb(run, outlook)
+        self.climb(run, stop_target)
         return self.moved(e_step, run.result, callback) if start.refine and run.converged else run
 
     def moved(
@@ -207,11 +208,11 @@ class Cell:
         where = self._request.source, self.settings, result, e_step
         return split_merged(*where, callback=callback, stop_requested=lambda: False)
 
-    def climb(self, run: SolverRun, outlook: Outlook) -> None:
-        """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
-        run.go(_CHECKED, outlook)
-        while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
-            run.go(_CHECKED, outlook)
+    def climb(self, run: SolverRun, stop_target: StopTarget) -> None:
+        """Make the passes of a run, until it cannot reach the target, or is still degenerate after many."""
+        run.go(_CHECKED, stop_target)
+        while not (run.ended or run.cannot_reach_target(stop_target) or self._degeneracy.first(run) >= 0):
+            run.go(_CHECKED, stop_target)
 
     def take(self, fit: SolverRun | SolverResult, start: Start, *, is_left: bool = False) -> None:
         """Keep a fit if it is better than the best so far: sound, or higher."""
@@ -268,7 +269,8 @@ class Cell:
         estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | how)
         objective = settings.objective.stored_for(result.parameters.model)
         # What several numbers of components are judged by is the stricter rule.
-        causes = np.zeros(K, np.uint8) if end.degenerate < 0 and request.judge is not Judge.HELD_OUT else None
+        is_known = end.degenerate < 0 and request.degeneracy_rule is not DegeneracyRule.HELD_OUT
+        causes = np.zeros(K, np.uint8) if is_known else None
         set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
         return estimator
 
@@ -354,7 +356,7 @@ class Search:
         several = [cell for cell in self._cells if cell.key.n_components > 1 and not cell.key.tails]
         few = [cell for cell in several if n_distinct <= cell.model.degenerate_rows(d)]
         is_special = request.fixed or request.noise or source.patterns or request.template.prior is not None
-        if not few or is_special or request.judge is Judge.HELD_OUT:
+        if not few or is_special or request.degeneracy_rule is DegeneracyRule.HELD_OUT:
             return refused
         if request.template.reg_covar > _SMALL_RIDGE * column_widths(source).min() ** 2:
             return refused
@@ -571,7 +573,7 @@ class Search:
             fit: SolverRun | SolverResult
             if before is None:
                 fit = cell.fit(
-                    self._e_step(cell.model.layout), start, self._outlook(cell, start), self._clusterings, watch
+                    self._e_step(cell.model.layout), start, self._stop_target(cell, start), self._clusterings, watch
                 )
             else:
                 fit = cell.moved(self._e_step(cell.model.layout), before, watch)
@@ -602,7 +604,7 @@ class Search:
         finally:
             cell.seconds += time.perf_counter() - began
 
-    def _outlook(self, cell: Cell, start: Start) -> Outlook:
+    def _stop_target(self, cell: Cell, start: Start) -> StopTarget:
         """Return what a fit has to reach: of large tables, to near the best; and more than the cell has.
 
         Seeds of a cell near the best need not: how many lead to its end again is counted.
@@ -616,7 +618,7 @@ class Search:
             excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
             if isfinite(excess):
                 target = max(target, excess / self._criterion.per_nat / self._weight)
-        return Outlook(target=target, safety=_SAFETY, first=_FIRST_ASKED)
+        return StopTarget(target=target, safety=_SAFETY, first=_FIRST_ASKED)
 
     # --- On several threads ------------------------------------------------------------------------
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.fitted import check_features, settings_of, stored_beside
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.request import check_features, check_ridge, settings_of, stored_beside
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import Judge
+from gmm._fitting.degenerate import DegeneracyRule
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
 from gmm._fitting.sampling import common_seed
@@ -205,11 +205,11 @@ class Request(NamedTuple):
         return max(1, int(self.template.n_init))
 
     @property
-    def judge(self) -> Judge:
+    def degeneracy_rule(self) -> DegeneracyRule:
         """What mixtures are compared by."""
         if self.criterion == HELD_OUT:
-            return Judge.HELD_OUT
-        return Judge.CRITERION if len(self.n_components) > 1 else Judge.ONE_NUMBER
+            return DegeneracyRule.HELD_OUT
+        return DegeneracyRule.CRITERION if len(self.n_components) > 1 else DegeneracyRule.ONE_NUMBER
 
     def log_likelihood_of_one(self, parameters: MixtureParameters) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
@@ -454,7 +454,7 @@ def check_cells(
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.survey.n_used:,}{weighted}"
         )
-    given.check_ridge(template.reg_covar, source.survey.weight)
+    check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         given.check_limits(template, covariance_model(name), max(counts))
     given.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)

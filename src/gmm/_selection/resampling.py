@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._em import OFFSET
+from gmm._estimators.attributes import estimator_of, fitted_parameters
 from gmm._estimators.contract import record_features
-from gmm._estimators.fitted import estimator_of, fit_settings, fitted_parameters, set_fitted
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import quiet_fits
+from gmm._estimators.outcome import quiet_fits, set_fitted
+from gmm._estimators.request import fit_settings
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Resolution

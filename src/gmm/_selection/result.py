@@ -6,26 +6,26 @@ reports each render in their own way.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from math import ceil, nan
-from time import perf_counter
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.attributes import fitted_parameters, record_of
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
-from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import doubt_of_shapes, ill_defined
+from gmm._estimators.outcome import doubt_of_shapes
+from gmm._estimators.saved import from_state, states_of
+from gmm._estimators.summary import summary_of
 from gmm._lazy import reduced_at_home
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
-from gmm._selection.request import Key, kind_of
+from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Status
+from gmm._selection.request import kind_of
 from gmm._selection.solutions import Solution
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
@@ -34,71 +34,7 @@ from gmm._text.words import counted, in_one_line, percent, printable, span
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import as_list, check_boolean, check_choice, check_text, check_whole, excerpt, is_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
-from gmm._values.layouts import SingularMatrixError
 from gmm._values.tails import NORMAL_TAILS
-
-MORE_THAN_ROWS = "more components than rows"
-TOO_FEW_ROWS = "too few distinct rows for covariances of so many columns"
-# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
-_REFUSALS = ValueError, ArithmeticError, MemoryError
-
-
-class Ending(StrEnum):
-    """What may become of a cell."""
-
-    OK = "ok"
-    NOT_CONVERGED = "not converged"
-    LOWERED = "ended since an update lowered the objective"
-    NOT_TRIED = "not tried"
-    DEGENERATE = "degenerate"
-    FAILED = "failed"
-    LEFT = "not pursued"
-
-
-_DETAILED = Ending.DEGENERATE, Ending.FAILED
-
-
-class Status(NamedTuple):
-    """What became of a cell, one of the kinds of `Ending`.
-
-    `detail` names the component that is degenerate, or says why it has failed.
-    """
-
-    kind: str
-    detail: str = ""
-
-    @classmethod
-    def of(cls, text: str) -> Status:
-        """Return the status that a table, a file or the record of a run words so."""
-        kind, _, detail = text.partition(": ")
-        return cls(kind, detail)
-
-    @classmethod
-    def of_error(cls, error: Exception, name: str) -> Status:
-        """Return that of a cell of a covariance type without a fit."""
-        told = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
-        text = " ".join(str(told).split())
-        is_told_by_name = is_fault(error) or not text
-        return cls(Ending.FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_told_by_name else text)
-
-    def __str__(self) -> str:
-        """Return the text of tables and files."""
-        return f"{self.kind}: {self.detail}" if self.kind in _DETAILED else f"{self.kind}"
-
-    @property
-    def is_solved(self) -> bool:
-        """Whether the cell has a fit."""
-        return self.kind not in (Ending.FAILED, Ending.NOT_TRIED)
-
-    def is_eligible(self, criterion: str) -> bool:
-        """Return whether this criterion of a cell with a fit may choose it: rows held out judge all."""
-        return criterion == HELD_OUT or self.kind not in (Ending.DEGENERATE, Ending.LOWERED)
-
-
-def is_fault(error: Exception) -> bool:
-    """Tell whether the package failed, rather than refused."""
-    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
-
 
 _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
@@ -112,75 +48,6 @@ _COUNTS = "n_components", "n_parameters"
 _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
 # What a file says of a search, with what is so where a file of an earlier version does not say it.
 _OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "standardized": False}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One cell of a search, as `select` reports it to its callback.
-
-    Attributes
-    ----------
-    cell, n_cells : int
-        Index of the cell in the table, and the number of cells.
-    n_components : int
-        Number of components.
-    covariance_type, tails : str
-        Covariance type, and tails of the components.
-    status : str
-        As in `Selection`. The cell may still be improved.
-    fold : int
-        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
-    """
-
-    cell: int
-    n_cells: int
-    n_components: int
-    covariance_type: str
-    tails: str
-    status: str
-    fold: int = 0
-
-
-class Reports:
-    """Tells the callback of every cell once it is fitted, and so in each fold; with `verbose`, prints how far it is.
-
-    Notebooks show a bar of the cells instead, unless `verbose` is above 1.
-
-    Attributes
-    ----------
-    fold : int
-        That is left out, from 1; 0 for fits to all rows.
-    is_over : bool
-        Whether the callback has ended the search.
-    prints : bool
-        Whether it prints lines.
-    """
-
-    def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None, verbose: int = 0) -> None:
-        self._keys, self._callback, self._verbose = keys, callback, verbose
-        self.fold, self.is_over = 0, False
-        self._n_fitted, self._began = 0, perf_counter()
-        ipython: Any = sys.modules.get("IPython")
-        in_notebook = verbose == 1 and ipython is not None and hasattr(ipython.get_ipython(), "kernel")
-        self._bar = ipython.display.ProgressBar(len(keys)) if in_notebook else None
-        self.prints = verbose > 0 and not in_notebook
-
-    def __call__(self, key: Key, status: Status) -> None:
-        """Tell what became of a cell."""
-        if self._callback is not None and not self.is_over:
-            (K, name, tails), number = key, self._keys.index(key)
-            progress = Progress(number, len(self._keys), K, name, tails.name, str(status), self.fold)
-            self.is_over = bool(self._callback(progress))
-        if self._bar is not None:
-            self._bar.progress = self._n_fitted % len(self._keys) + 1  # which displays it
-        self._n_fitted += 1
-        if self._verbose > 1:
-            self.print(f"K={key.n_components} {key.kind}  {status}")
-
-    def print(self, text: str) -> None:
-        """Print what has been done, and the time since the search began."""
-        fold = f"fold {self.fold}  " if self.fold else ""
-        print(f"{fold}{text}  {perf_counter() - self._began:.1f} s", flush=True)
 
 
 class Entry(NamedTuple):

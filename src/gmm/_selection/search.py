@@ -12,15 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import noise_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import one_warning, warn_of_light_rows
+from gmm._estimators.request import noise_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.loop import Search
+from gmm._selection.progress import Progress, Reports
 from gmm._selection.request import (
     Clock,
     Key,
@@ -36,7 +37,7 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.result import Progress, Reports, Selection, check_criterion, html_parts
+from gmm._selection.result import Selection, check_criterion, html_parts
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.words import column_names
 from gmm._validation import column_notes

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators import attributes
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.criteria import CRITERION
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, record_of, set_mixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import FitRecord, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._rows.incomplete import mapped
@@ -24,7 +25,7 @@ from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.weights import weighed
+from gmm._values.row_data import weighed
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -36,25 +37,25 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     `reg_covar` is that of the column with the smallest unit; where the fit began is said in other units, and left out.
     """
     parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
-    if model_of(self) is not parameters.model:
+    if attributes.model_of(self) is not parameters.model:
         arguments["covariance_type"] = parameters.model.name
     arguments["reg_covar"] *= float(units.scales.min()) ** 2
     arguments |= {name: None for name in options_with("start") if name.endswith("_init") and name in arguments}
     if isinstance(arguments.get("prior"), NormalInverseWishart):
         arguments["prior"] = units.restored_prior(arguments["prior"])
     names = vars(self).get("feature_names_in_")
-    other = estimator_of(type(self), parameters, names, self._dtype, **arguments)
+    other = attributes.estimator_of(type(self), parameters, names, self._dtype, **arguments)
     if "history_" not in vars(self):  # a part of a fit, such as one class of several
         return other
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
-    of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
-    before = record_of(self)
+    of_fit = attributes.fit_attributes(trace, self.lower_bound_ + raised, traces)
+    before = attributes.record_of(self)
     steps = None if before.steps is None else before.steps * units.scales
     shrunk_by = None if before.shrunk_by is None else before.shrunk_by * np.append(1.0, units.scales)
     of_rows = before.weight, steps, before.causes, before.beside_errors
-    record = FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk, shrunk_by=shrunk_by)
-    set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
+    record = attributes.FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk, shrunk_by=shrunk_by)
+    attributes.set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
     return other
 
 
@@ -109,7 +110,7 @@ def comparable_fits(
     """
     settings = COMPARISON_DEFAULTS | parameters
     check_parameters(template := GaussianMixture(**settings))
-    source, model = ArraySource(rows), model_of(template, rows.shape[1])
+    source, model = ArraySource(rows), attributes.model_of(template, rows.shape[1])
     given = np.ndim(template.noise) > 0 or isinstance(template.prior, NormalInverseWishart)
     given |= template.max_ratio is not None or not isinstance(template.init_params, str)
     widths, units = column_widths(source), None
@@ -133,7 +134,7 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
     """Say how many mixtures have a prior that nobody asked for."""
-    n_shrunk = sum(record_of(each).shrunk == "rows" for each in estimators if each is not None)
+    n_shrunk = sum(attributes.record_of(each).shrunk == "rows" for each in estimators if each is not None)
     if n_shrunk:
         yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 

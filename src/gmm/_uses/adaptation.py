@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters, source_of, with_mixture
+from gmm._estimators.attributes import checked_for, fitted_parameters, source_of, with_mixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.attributes import checked_for, fitted_parameters, source_of
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._rows.entrance import as_one_array, check_any

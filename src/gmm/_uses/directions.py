@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.attributes import checked_for, estimator_of, source_of
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, checked_for, estimator_of, source_of
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._rows.entrance import as_source, check_any

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters
+from gmm._estimators.attributes import checked_for, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._rows.sources import ArraySource

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from gmm._estimators.attributes import check_is_mixture, checked_for, fitted_parameters, source_of
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, check_is_mixture, checked_for, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks

@@ -10,10 +10,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.attributes import fitted_parameters, record_of, rows_of_fit
+from gmm._estimators.classes import known_again
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index, cross_table
-from gmm._estimators.fitted import fit_settings, fitted_parameters, known_again, record_of, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.request import fit_settings
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
@@ -30,8 +32,8 @@ from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, MixtureParameters
+from gmm._values.row_data import KnownClasses
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]

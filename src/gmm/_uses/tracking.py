@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import estimator_of, fitted_parameters
+from gmm._estimators.attributes import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import quiet_fits
 from gmm._estimators.scorer import Scorer

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_for, source_of
+from gmm._estimators.attributes import checked_for, source_of
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer
 from gmm._text.table import Table
 from gmm._text.words import column_names, counted, plus_minus

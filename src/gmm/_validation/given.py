@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from contextlib import suppress
-from itertools import zip_longest
 from math import inf
 from sys import float_info
 from typing import Any
@@ -13,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._exceptions import invalid, warn
+from gmm._exceptions import invalid
 from gmm._text.words import quoted, suggestion
 from gmm._validation.combinations import CombinationError
-from gmm._validation.rows import FloatArray, as_array, as_floats, check_values, first_index, place
-from gmm._validation.scalars import as_real, check_real, is_whole
+from gmm._validation.rows import FloatArray, as_array, check_finite, check_values, first_index, floats_of
+from gmm._validation.scalars import as_real, check_real
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel, stored_as
-from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
@@ -31,62 +27,10 @@ Floats = NDArray[np.float64]
 SPREADS = frozenset({"covariances", "precisions", "precisions_cholesky"})
 _LARGEST = 1e150
 _LEAST = 1 / float_info.max  # of variances: the inverse of less is infinite
-_LARGEST_SCATTER = 1e304
-_LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
 _AGREEMENT = 1e-3  # relative, beside rounding
 _CONSTRAINED = 1e-5  # relative: covariances that were rounded to float32 still satisfy their model
 _ROUNDING = 16 * np.finfo(np.float64).eps  # relative error of the smallest eigenvalue of a well-conditioned matrix
-
-
-def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
-    """Check the weights of the rows.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_rows,), number or None
-        Finite, non-negative and not all zero; a number is the weight of every row.
-    n_rows : int
-        The number of rows of X.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64, contiguous; or None
-
-    Raises
-    ------
-    ValueError
-        If the shape is wrong, a weight is negative or not finite (the message gives its index), all are zero, or
-        their sum overflows or underflows.
-    TypeError
-        If `sample_weight` does not hold numbers.
-    """
-    if sample_weight is None:
-        return None
-    name = "sample_weight"
-    weights = _floats(sample_weight, name).astype(np.float64, order="C")
-    _check_finite(weights, f"Input {name}", name)
-    if isinstance(sample_weight, numbers.Number):
-        weights = np.full(n_rows, weights)
-    if weights.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected "
-            f"either a scalar value or a 1D array of length {n_rows}."
-        )
-    if weights.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}!")
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    words = ". Negative values in data passed to `sample_weight`"  # scikit-learn's
-    check_values(weights >= 0, weights, "weights of 0 or more", name, words)
-    with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not _LEAST_WEIGHT < total < 1 / _LEAST_WEIGHT:
-        raise ValueError(
-            f"{name} is too {'small' if total < 1 else 'large'}: its sum is {total:g}, expected between "
-            f"{_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}. Divide it by its maximum."
-        )
-    return weights
 
 
 def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
@@ -99,10 +43,10 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
     """
     if y is None:
         raise ValueError("MixtureRegressor requires y to be passed, but the target y is None")
-    targets = _floats(y, "y")
+    targets = floats_of(y, "y")
     if targets.ndim not in (1, 2) or len(targets) != n_rows or not targets.size:
         raise ValueError(f"expected y of shape ({n_rows},) or ({n_rows}, m), as many rows as X, got {targets.shape}")
-    _check_finite(np.where(np.isnan(targets), 0, targets) if missing == "em" else targets, "Input y", "y")
+    check_finite(np.where(np.isnan(targets), 0, targets) if missing == "em" else targets, "Input y", "y")
     columns = targets.reshape(n_rows, -1).astype(np.float64)
     if (empty := np.isnan(columns).all(axis=0)).any():
         raise ValueError(
@@ -110,21 +54,6 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
         )
     _check_magnitudes(columns, "y", ": divide the target by its standard deviation")
     return targets
-
-
-def check_ridge(reg_covar: float, weight: float) -> None:
-    """Check that `reg_covar` can be added to the scatter of rows that weigh so much in all.
-
-    Raises
-    ------
-    ValueError
-        If their product overflows, or nearly so.
-    """
-    if weight > 0 and float(reg_covar) > _LARGEST_SCATTER / max(weight, 1.0):
-        raise ValueError(
-            f"reg_covar is too large: {reg_covar:g}, for rows of weight {weight:g}. Expected a product of the two up "
-            f"to {_LARGEST_SCATTER:g}. Divide the rows by their scale, or the weights by their maximum."
-        )
 
 
 def check_weights_init(value: Any, n_components: int) -> Floats:
@@ -313,7 +242,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
 
 
 def _centres(means: Any) -> Floats:
-    centres = _floats(means, "means")
+    centres = floats_of(means, "means")
     if centres.ndim != 2 or 0 in centres.shape:
         raise ValueError(
             f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
@@ -358,10 +287,6 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _floats(value: Any, name: str) -> FloatArray:
-    return as_floats(as_array(value, name), name)
-
-
 def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
     """Check that an array-like has a shape and finite values, and return it as floats.
 
@@ -370,10 +295,10 @@ def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
     ValueError
         If the shape is wrong or a value is not finite; the message gives its index.
     """
-    array = _floats(value, name)
+    array = floats_of(value, name)
     if array.shape != shape:
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
-    _check_finite(array, f"The parameter '{name}'", name)
+    check_finite(array, f"The parameter '{name}'", name)
     return array
 
 
@@ -392,14 +317,6 @@ def check_coordinates(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
 def _check_magnitudes(values: Floats, name: str, remedy: str = ", which is too large") -> None:
     right = ~(np.abs(values) > _LARGEST)  # or NaN
     check_values(right, values, f"magnitudes of up to {_LARGEST:g}, whose squares are finite", name, remedy)
-
-
-def _check_finite(array: FloatArray, subject: str, name: str) -> None:
-    if (index := first_index(~np.isfinite(array))) is not None:
-        raise ValueError(
-            f"{subject} contains {'NaN' if np.isnan(array[index]) else 'infinity'}. The first is at "
-            f"{place(index, name)}; expected finite numbers."
-        )
 
 
 def check_spread(
@@ -678,201 +595,6 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
     if degrees_of_freedom is None or degrees_of_freedom == OF_EACH:
         return StudentTails(_FIRST, True, degrees_of_freedom is None)
     return StudentTails(float(degrees_of_freedom))
-
-
-_UNEVEN = 1e-8  # relative, of matrices that were computed
-_LARGEST_ERROR = 1e300  # sums of a few of these are finite
-
-
-def check_error_covariance(
-    values: Any, n_rows: int, n_features: int, missing: NDArray[np.bool_] | None = None
-) -> RowErrors:
-    """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
-
-    Those of missing values (n, d) may be NaN.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is no
-        covariance.
-    TypeError
-        If the values are no numbers.
-    """
-    name, n, d = "error_covariance", n_rows, n_features
-    array = np.asarray(_floats(values, name), dtype=np.float64)
-    if n == d > 1 and array.shape == (n, d):
-        raise ValueError(
-            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
-            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
-        )
-    if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
-        raise ValueError(
-            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
-            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
-        )
-    if array.shape in ((d,), (d, d)):
-        array = array[None]
-    elif missing is not None:
-        without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
-        array = np.where(without & np.isnan(array), 0.0, array)
-    errors = RowErrors.from_values(array, n)
-    matrices = errors.covariances
-
-    def of_row(index: tuple[int, ...]) -> str:
-        return place((int((errors.codes == index[0]).argmax()), *index[1:]), name)
-
-    unknown = "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
-    check_values(
-        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
-    )
-    of_errors, squares = errors.variances, "; it takes squares of standard errors"
-    check_values(of_errors >= 0, of_errors, "variances of 0 or more", of_row, squares)
-    if matrices.ndim == 3:
-        largest = np.abs(matrices).max(axis=(1, 2))
-        uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
-        negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
-        for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
-            if (index := first_index(wrong)) is not None:
-                raise ValueError(f"expected covariances, got a matrix that is not {what} at {of_row(index)}")
-    return errors
-
-
-def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument: str = "error_covariance") -> None:
-    """Check that the labels of a value for each column of the rows are their names, in their order.
-
-    Raises
-    ------
-    ValueError
-        If it has others; the message says which come first.
-    """
-    if names is None:
-        return
-    columns, index = getattr(values, "columns", None), getattr(values, "index", None)
-    sides = {} if columns is None else {"column": columns}
-    labels = list(index) if index is not None and hasattr(index, "dtype") else []  # a list has a method of this name
-    if columns is None and labels and all(isinstance(label, str) for label in labels):
-        sides["value"] = labels
-    elif columns is not None and set(columns) == set(labels):  # a matrix
-        sides["row"] = labels
-    for side, labels in sides.items():
-        for j, (label, name) in enumerate(zip_longest(map(str, labels), map(str, names))):
-            if label != name:
-                raise ValueError(
-                    f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
-                    "select them in the order of X"
-                )
-
-
-def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
-    """Return the classes, sorted, and the index of each row's class, −1 where it is unknown.
-
-    Parameters
-    ----------
-    labels : array-like of shape (n_rows,)
-        Integers, truth values or strings; None, NaN, NA and masked values are unknown.
-    n_rows : int
-    name : str
-    unknown : int, optional
-        A number that stands for unknown as well.
-
-    Raises
-    ------
-    ValueError
-        If the shape is wrong, or labels are not of one kind, or too large.
-    """
-    if isinstance(labels, np.ma.MaskedArray):
-        labels = labels.tolist()  # None where they are masked
-    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
-    if values.shape != (n_rows,):
-        raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
-    has_class = np.ones(n_rows, dtype=bool)
-    if values.dtype.kind in "fO":
-        has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
-    entries = values[has_class]
-    if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
-        with suppress(ValueError):  # of lists, which differ in length
-            entries = np.array(entries.tolist())
-    for value in entries.tolist() if entries.dtype.kind in "ufO" else ():
-        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
-            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
-    integers = (isinstance(value, float | np.floating) and float(value).is_integer() for value in entries)
-    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(integers)):
-        entries = entries.astype(np.int64)
-    if entries.dtype.kind not in "ibU" or entries.ndim != 1:
-        raise ValueError(
-            f"Unknown label type: expected {name} that are integers, or strings, or missing (None, NaN), "
-            f"got {entries[:3]!r:.80}"
-        )
-    if unknown is not None and entries.dtype.kind == "i":
-        has_class[has_class] = entries != unknown
-        entries = entries[entries != unknown]
-    codes = np.full(n_rows, -1, dtype=np.intp)
-    classes, codes[has_class] = np.unique(entries, return_inverse=True)
-    return classes, codes
-
-
-def classes_with_weight(
-    classes: NDArray[Any], codes: NDArray[np.intp], weighs: NDArray[np.bool_]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the classes of the rows that weigh something, and each row's class, −1 where it is unknown or unused.
-
-    Warns
-    -----
-    UserWarning
-        If a class has no such row.
-    """
-    weighs = weighs & (codes >= 0)
-    present = np.unique(codes[weighs])
-    absent = classes[np.setdiff1d(codes[codes >= 0], present)].tolist()
-    if absent:
-        has = "class {} has" if len(absent) == 1 else "classes {} have"
-        warn("class without weight", f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit")
-    return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
-
-
-def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, masked, or pandas' NA, whose equality to itself is no truth value."""
-    try:
-        return value is None or not bool(value == value)
-    except TypeError:
-        return True
-
-
-def check_components_per_class(
-    per_class: Any, classes: NDArray[Any], codes: NDArray[np.intp], n_components: int
-) -> NDArray[np.intp]:
-    """Return the class of each component, (K,): classes in order, then −1 for components of none.
-
-    `codes` are those of the rows that weigh something.
-
-    Raises
-    ------
-    ValueError
-        If there are too few components, or too few rows for them.
-    """
-    named = per_class if isinstance(per_class, Mapping) else dict.fromkeys(classes.tolist(), per_class)
-    unknown = [label for label in named if label not in classes.tolist()]
-    if unknown:
-        raise ValueError(f"components_per_class names {unknown[0]!r}: expected classes among {classes.tolist()!r:.200}")
-    numbers = [named.get(label, 1) for label in classes.tolist()]
-    for label, number, rows in zip(classes.tolist(), numbers, np.bincount(codes[codes >= 0]), strict=True):
-        if not is_whole(number, 1):
-            raise ValueError(f"expected components_per_class of 1 or more, got {number!r:.40} for class {label!r}")
-        if rows < number:
-            raise ValueError(f"class {label!r} has {rows} labelled rows for {number} components: expected one for each")
-    n_free = n_components - sum(numbers)
-    if n_free < 0:
-        raise ValueError(
-            f"expected n_components >= {sum(numbers)}, for {len(classes)} classes in labels with their "
-            f"components_per_class, got {n_components}"
-        )
-    if n_free > int((codes < 0).sum()):
-        raise ValueError(
-            f"{n_free} of {n_components} components belong to no class, but there are {int((codes < 0).sum())} rows "
-            f"without a label: expected n_components={sum(numbers)}, or other components_per_class"
-        )
-    return np.append(np.repeat(np.arange(len(classes)), numbers), np.full(n_free, -1))
 
 
 DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"

@@ -6,7 +6,9 @@ the first value that is not a real number.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from os import PathLike
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -21,6 +23,7 @@ from gmm._validation.scalars import check_texts, column_text, excerpt, name_of, 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _SINGLE: np.dtype[Any] = np.dtype(np.float32)
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+_LEAST_WEIGHT = 1e-280  # and the inverse of the largest
 
 
 def place(index: Sequence[int], name: str, *, is_column: bool = False) -> str:
@@ -502,3 +505,93 @@ def _refuse_dimensions(array: NDArray[Any], X: object, estimator: object) -> NoR
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
+
+
+def floats_of(value: Any, name: str) -> FloatArray:
+    """Return an array-like of numbers as an array of float32 or float64."""
+    return as_floats(as_array(value, name), name)
+
+
+def check_finite(array: FloatArray, subject: str, name: str) -> None:
+    """Raise the error for the first value that is not finite, if there is one."""
+    if (index := first_index(~np.isfinite(array))) is not None:
+        raise ValueError(
+            f"{subject} contains {'NaN' if np.isnan(array[index]) else 'infinity'}. The first is at "
+            f"{place(index, name)}; expected finite numbers."
+        )
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
+    """Check the weights of the rows.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_rows,), number or None
+        Finite, non-negative and not all zero; a number is the weight of every row.
+    n_rows : int
+        The number of rows of X.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64, contiguous; or None
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a weight is negative or not finite (the message gives its index), all are zero, or
+        their sum overflows or underflows.
+    TypeError
+        If `sample_weight` does not hold numbers.
+    """
+    if sample_weight is None:
+        return None
+    name = "sample_weight"
+    weights = floats_of(sample_weight, name).astype(np.float64, order="C")
+    check_finite(weights, f"Input {name}", name)
+    if isinstance(sample_weight, numbers.Number):
+        weights = np.full(n_rows, weights)
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected "
+            f"either a scalar value or a 1D array of length {n_rows}."
+        )
+    if weights.shape != (n_rows,):
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}!")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    words = ". Negative values in data passed to `sample_weight`"  # scikit-learn's
+    check_values(weights >= 0, weights, "weights of 0 or more", name, words)
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not _LEAST_WEIGHT < total < 1 / _LEAST_WEIGHT:
+        raise ValueError(
+            f"{name} is too {'small' if total < 1 else 'large'}: its sum is {total:g}, expected between "
+            f"{_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}. Divide it by its maximum."
+        )
+    return weights
+
+
+def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument: str = "error_covariance") -> None:
+    """Check that the labels of a value for each column of the rows are their names, in their order.
+
+    Raises
+    ------
+    ValueError
+        If it has others; the message says which come first.
+    """
+    if names is None:
+        return
+    columns, index = getattr(values, "columns", None), getattr(values, "index", None)
+    sides = {} if columns is None else {"column": columns}
+    labels = list(index) if index is not None and hasattr(index, "dtype") else []  # a list has a method of this name
+    if columns is None and labels and all(isinstance(label, str) for label in labels):
+        sides["value"] = labels
+    elif columns is not None and set(columns) == set(labels):  # a matrix
+        sides["row"] = labels
+    for side, labels in sides.items():
+        for j, (label, name) in enumerate(zip_longest(map(str, labels), map(str, names))):
+            if label != name:
+                raise ValueError(
+                    f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
+                    "select them in the order of X"
+                )

@@ -72,8 +72,8 @@ class CovarianceModel:
         name = self.volume if n_features == 1 else self.name
         return f"{name} ({self.alias})" if self.alias else name
 
-    whole = property(mstep.itself, doc="The same model with whole matrices.")
-    for_starts = property(mstep.itself, doc="The model of the starts from which it climbs.")
+    whole = property(mstep.identity, doc="The same model with whole matrices.")
+    for_starts = property(mstep.identity, doc="The model of the starts from which it climbs.")
 
     @property
     def for_columns(self) -> CovarianceModel:

@@ -18,9 +18,9 @@ from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
 from gmm._values.priors import FLAT, MixturePosterior, Prior, VariationalPrior
+from gmm._values.row_data import ALL_UNKNOWN, KnownClasses
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
 ShareOut = Callable[[Callable[[int, int], None], int, float], None]
 

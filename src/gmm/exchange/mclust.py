@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.attributes import checked_for, rows_of_fit
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import checked_for, from_state, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import from_state
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import Readable, Writable, build_object, item, name_of_source, read_bytes, write_to
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, covariance_model

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.attributes import fitted_parameters
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Writable, write_to

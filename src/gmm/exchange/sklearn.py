@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.attributes import checked_for, set_mixture
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import checked_for, from_state, set_mixture
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable
 from gmm._persistence import build_object
 from gmm._values.covariance import stored_as

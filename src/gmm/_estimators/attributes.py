@@ -1,0 +1,430 @@
+"""`MixtureEstimator`: the mixture of an estimator as attributes to read and assign, and the record of its last fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm import _persistence as archive
+from gmm._estimators import contract
+from gmm._estimators.contract import Estimator, given_names
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.solver import Trace
+from gmm._rows.entrance import rows_for
+from gmm._rows.sources import Source
+from gmm._validation import given
+from gmm._validation import parameters as options
+from gmm._validation.combinations import refuse
+from gmm._validation.rows import as_array, as_floats
+from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+if TYPE_CHECKING:
+    from gmm._passes.stepwise import Stream
+
+_Mixture = TypeVar("_Mixture", bound="MixtureEstimator")
+_DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+OF_CLASSES = "classes_", "component_classes_"
+_OF_TRACE = "history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "remarks_"
+_OF_FIT = *_OF_TRACE, *OF_CLASSES, "_metadata"
+_NUMBERS: dict[str, Callable[[MixtureParameters], Array]] = {
+    "weights": lambda mixture: mixture.weights,
+    "means": lambda mixture: mixture.means,
+    "covariances": lambda mixture: mixture.written_out,
+    "precisions": lambda mixture: mixture.model.layout.gram(mixture.whiteners),
+    "precisions_cholesky": lambda mixture: mixture.model.layout.transposed(mixture.whiteners),
+}
+
+
+class FitRecord(NamedTuple):
+    """What a fit leaves for one that continues it.
+
+    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters, optional
+        The mixture that the fit found; if the estimator holds another one, this record does not count.
+    trace : Trace, optional
+        Its passes.
+    weight : float
+        Of the rows; 0 where unknown.
+    steps : array of shape (d,), optional
+        Those of the columns of the rows: `Survey.steps`.
+    causes : array of uint8, shape (K,), optional
+        Why components are degenerate: `Degeneracy.causes`.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
+    solver_state : QuasiNewtonState, optional
+        Where an accelerated fit can continue.
+    problem : tuple
+        What `solver_state` maximises.
+    stream : Stream, optional
+        What is remembered of rows that came block by block, or with a prior.
+    prior_parts : tuple
+        Prior and noise of `stream`; empty once it was loaded.
+    shrunk : {"", "rows", "errors"}
+        What gave the fit a prior that was not asked for: rows that are few, or have errors.
+    shrunk_by : array of shape (1 + d,), optional
+        Beside errors: how many rows that prior is worth, and their standard deviations.
+    """
+
+    parameters: MixtureParameters | None = None
+    trace: Trace | None = None
+    weight: float = 0.0
+    steps: Array | None = None
+    causes: NDArray[np.uint8] | None = None
+    beside_errors: bool = False
+    solver_state: QuasiNewtonState | None = None
+    problem: tuple[object, ...] = ()
+    stream: Stream | None = None
+    prior_parts: tuple[object, ...] = ()
+    shrunk: str = ""
+    shrunk_by: NDArray[np.float64] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The lower bound after each pass."""
+        return self.trace.lower_bounds if self.trace else ()
+
+
+class MixtureEstimator(Estimator):
+    """Base class of estimators that hold one mixture, whose numbers one reads and assigns as attributes."""
+
+    n_components: int
+    covariance_type: str
+    random_state: int | np.random.RandomState | np.random.Generator | None
+    n_threads: int | None
+    reg_covar: float
+    n_init: int
+    tol: float
+    max_iter: int
+    init_params: str | ArrayLike | Callable[..., ArrayLike]
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    acceleration: str | None
+    noise: bool | float | ArrayLike
+    missing: str
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    classes_: NDArray[Any]
+    component_classes_: NDArray[Any]
+    lower_bounds_: list[float]
+    history_: Trace
+    histories_: tuple[Trace, ...]
+    remarks_: dict[str, str]
+    metadata = property(archive.metadata_of)
+    _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
+    _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
+    _mixture: MixtureParameters | None = None
+    # Arrays that were read or assigned, what they held at the last use, None before it, and whether they were assigned.
+    _public: Mapping[str, tuple[NDArray[Any], bytes | None, bool]] = MappingProxyType({})
+    _dtype: np.dtype[Any] = _DOUBLE
+    _last_fit: FitRecord = FitRecord()
+
+    @property
+    def weights_(self) -> NDArray[Any]:
+        """Weights π_k, (K,)."""
+        return self._attribute("weights")
+
+    @weights_.setter
+    def weights_(self, values: ArrayLike) -> None:
+        self._assign("weights", values)
+
+    @property
+    def means_(self) -> NDArray[Any]:
+        """Means μ_k, (K, d)."""
+        return self._attribute("means")
+
+    @means_.setter
+    def means_(self, values: ArrayLike) -> None:
+        self._assign("means", values)
+
+    @property
+    def covariances_(self) -> NDArray[Any]:
+        """Covariances Σ_k, in the shape of the covariance type."""
+        return self._attribute("covariances")
+
+    @covariances_.setter
+    def covariances_(self, values: ArrayLike) -> None:
+        self._assign("covariances", values)
+
+    @property
+    def precisions_(self) -> NDArray[Any]:
+        """Inverses of the covariances, in the same shape."""
+        return self._attribute("precisions")
+
+    @precisions_.setter
+    def precisions_(self, values: ArrayLike) -> None:
+        self._assign("precisions", values)
+
+    @property
+    def precisions_cholesky_(self) -> NDArray[Any]:
+        """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
+        return self._attribute("precisions_cholesky")
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, values: ArrayLike) -> None:
+        self._assign("precisions_cholesky", values)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters."""
+        return fitted_parameters(self).n_parameters
+
+    def __sklearn_is_fitted__(self) -> bool:
+        assigned = self._public.keys()
+        return self._mixture is not None or bool({"weights", "means"} <= assigned and assigned & given.SPREADS)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickles and copies have: the mixture as it would be used, and no array that others may change."""
+        return vars(self) | ({} if self._parameters is None else {"_public": {}})
+
+    def _public_array(self, values: Array) -> NDArray[Any]:
+        return contract.as_public_array(values, self._dtype)
+
+    def _attribute(self, name: str) -> NDArray[Any]:
+        """Return the array that was assigned or read before, or else the mixture's numbers; writing into it counts."""
+        if name in self._public:
+            return self._public[name][0]
+        mixture = self._mixture or fitted_parameters(self)
+        own = self._public_array(_NUMBERS[name](mixture))
+        if self._variational or mixture.noise or np.ndim(mixture.tails.degrees):
+            return own
+        public: dict[str, Any] = vars(self).setdefault("_public", {})
+        return public.setdefault(name, (own.copy(), own.tobytes(), False))[0]
+
+    def _assign(self, name: str, values: ArrayLike) -> None:
+        if self._mixture is not None:
+            each = bool(np.ndim(self._mixture.tails.degrees))
+            refuse("assigned parameters", {"noise": self._mixture.noise, "degrees_of_freedom='each'": each})
+        others = {other: array for other, array in self._public.items() if other != name}
+        self._public = others | {name: (as_floats(as_array(values, f"{name}_"), f"{name}_"), None, True)}
+
+    @property
+    def _parameters(self) -> MixtureParameters | None:
+        """The mixture, of what was assigned or written into its arrays since its last use; None before there is one."""
+        if not self._public:
+            return self._mixture
+        read = tuple(self._public.items())
+        changed = {name: array for name, (array, own, _) in read if own != array.tobytes()}
+        if not changed or not self.__sklearn_is_fitted__():
+            return self._mixture
+        before = None if self._mixture is None else self._mixture.whole()
+        model = model_of(self) if before is None else before.model
+        mixture = given.check_assigned(changed, before, model)
+        spreads, others = given.SPREADS & changed.keys(), given.SPREADS - changed.keys()
+        used = [name for name, (_, own, assigned) in read if assigned and own is not None and name in others]
+        for name in spreads if used else ():
+            present = self._public_array(_NUMBERS[name](self._mixture or mixture))
+            given.check_sorted_once(name, changed[name], present, used[0])
+        # The record of the fit does not describe these parameters.
+        for name in _OF_FIT:
+            vars(self).pop(name, None)
+        last = [(name, array, assigned or name in changed) for name, (array, _, assigned) in read]
+        stale = others if spreads else ()
+        self._public = {name: (array, array.tobytes(), assigned) for name, array, assigned in last if name not in stale}
+        self._mixture = mixture
+        if "n_features_in_" not in vars(self):
+            contract.record_features(self, mixture.n_features, None)
+        return mixture
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
+
+
+def fitted_parameters(mixture: object) -> MixtureParameters:
+    """Return the parameters of a fitted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    """
+    parameters = mixture._parameters if isinstance(mixture, MixtureEstimator) else None
+    if parameters is None:
+        check_is_mixture(mixture)
+        options.check_is_fitted(mixture)
+    assert parameters is not None  # this is what was checked
+    return parameters
+
+
+def check_is_mixture(mixture: object) -> None:
+    """Check that this is a mixture of this package, fitted or not.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(mixture, MixtureEstimator):
+        what = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
+        raise TypeError(
+            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; of a pipeline pass the last step, "
+            "of a search its mixture: .best of a Selection, .best_estimator_ of an estimator"
+        )
+
+
+def model_of(mixture: MixtureEstimator, n_features: int | None = None) -> CovarianceModel:
+    """Return the covariance model that the parameters of an estimator ask for, checked for rows of so many features.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return covariance_model(mixture.covariance_type, n_features, getattr(mixture, "n_factors", None))
+
+
+def checked_for(mixture: MixtureEstimator, use: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a use that may exclude features of it.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    CombinationError
+        If it has one of these.
+    """
+    parameters = fitted_parameters(mixture)
+    refuse(use, {"noise": parameters.noise, "heavy tails": parameters.tails})
+    return parameters
+
+
+def record_of(mixture: MixtureEstimator) -> FitRecord:
+    """Return what continues from the present mixture; that of an estimator without one has no parameters."""
+    record, parameters = mixture._last_fit, mixture._parameters
+    return record if record.parameters is parameters else FitRecord(parameters)
+
+
+def source_of(
+    mixture: MixtureEstimator,
+    X: ArrayLike,
+    sample_weight: Any = None,
+    *,
+    missing: Any = None,
+    error_covariance: Any = None,
+) -> Source:
+    """Check rows that a fitted mixture is to score.
+
+    Parameters
+    ----------
+    mixture : MixtureEstimator
+    X : array-like of shape (n, d) or a source of rows
+    sample_weight : array-like of shape (n,), optional
+    missing : {"error", "em"}, optional
+        What NaN is; None takes the mixture's parameter.
+    error_covariance : array-like, optional
+        Of the rows' measurement errors.
+
+    Returns
+    -------
+    Source
+        The rows, their weights and their errors.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError, TypeError
+        If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
+    """
+    fitted_parameters(mixture)
+    if error_covariance is not None:
+        refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
+    return rows_for(mixture, X, sample_weight, missing=missing, error_covariance=error_covariance)
+
+
+def rows_of_fit(mixture: MixtureEstimator, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:
+    """Check rows as `source_of` does, for what depends on the errors that the rows of the fit have.
+
+    Raises
+    ------
+    ValueError
+        If the rows of the fit had errors, and these have none.
+    """
+    source = source_of(mixture, X, sample_weight, error_covariance=error_covariance)
+    if record_of(mixture).beside_errors and not source.errors:
+        raise ValueError(
+            "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; give "
+            "zeros for true values"
+        )
+    return source
+
+
+def set_mixture(
+    mixture: MixtureEstimator,
+    parameters: MixtureParameters,
+    names: NDArray[np.object_] | None,
+    dtype: np.dtype[Any],
+    **fit: Any,
+) -> None:
+    """Set the parameters of an estimator, the names of their features, the type of its arrays, and what else is given.
+
+    All at once, so that fits in several threads do not mix.
+    """
+    vars(mixture).pop("_metadata", None)  # of other parameters
+    vars(mixture).update(fit | {"_mixture": parameters, "_public": {}, "_dtype": dtype})
+    contract.record_features(mixture, parameters.n_features, names)
+
+
+def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
+    """Return the attributes that describe how a fit went."""
+    bounds = trace.records[:, 0].tolist()
+    return {
+        "history_": trace,
+        "histories_": traces,
+        "converged_": trace.converged,
+        "n_iter_": len(bounds),
+        "lower_bound_": lower_bound,
+        "lower_bounds_": bounds,
+        "remarks_": {},
+    }
+
+
+def estimator_of(
+    kind: type[_Mixture],
+    parameters: MixtureParameters,
+    names: NDArray[np.object_] | None = None,
+    dtype: np.dtype[Any] = _DOUBLE,
+    **settings: Any,
+) -> _Mixture:
+    """Return an estimator that has a mixture, with these parameters of a fit and those that follow from the mixture."""
+    own = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
+    own |= parameters.tails.parameters
+    make: Callable[..., _Mixture] = kind
+    mixture = make(**{"n_components": parameters.n_components} | own | settings)
+    set_mixture(mixture, parameters, names, dtype)
+    return mixture
+
+
+def with_mixture(
+    mixture: MixtureEstimator,
+    kind: type[_Mixture],
+    parameters: MixtureParameters,
+    columns: Any = slice(None),
+    **how: Any,
+) -> _Mixture:
+    """Return an estimator of another mixture of the same components, and of the same columns or some of them.
+
+    It has their classes and names, the parameters that last, and others in `how`.
+    """
+    names = given_names(mixture)
+    of_columns = np.array(names, object)[columns] if names else None
+    other = estimator_of(kind, parameters, of_columns, mixture._dtype, **lasting_settings(mixture) | how)
+    vars(other).update({name: vars(mixture)[name] for name in OF_CLASSES if name in vars(mixture)})
+    return other
+
+
+def lasting_settings(model: Estimator) -> dict[str, Any]:
+    """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
+    return {name: getattr(model, name) for name in options.options_with("lasting")}
