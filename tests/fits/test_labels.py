@@ -236,7 +236,7 @@ def test_what_does_not_go_with_labels_is_refused():
         refused(match, fit, X, given, 3, *per_class)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.start(scratch := _em.Scratch(), 100)
-    refused("plan that knows which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
+    refused("plan that states which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 
 def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():

@@ -182,7 +182,7 @@ def test_wrong_rows_are_refused_in_words(X, error, message):
     ("out", "error", "message"),
     [
         ([[0.0] * 4] * 2, TypeError, "expected out to be an array to write to, got list"),
-        (np.zeros((2, 4), np.float32), TypeError, "expected out of dtype float64, as X asks for.* got .*float32"),
+        (np.zeros((2, 4), np.float32), TypeError, "expected out of dtype float64, as X requires.* got .*float32"),
         (np.zeros((2, 3)), ValueError, r"expected out of shape \(2, 4\), got .*\(2, 3\)"),
         (np.zeros((2, 4), order="F"), ValueError, r"C-contiguous.*strides \(8, 16\)"),
         (np.frombuffer(bytes(64)).reshape(2, 4), ValueError, "read-only"),

@@ -119,11 +119,8 @@ def warn_about(
         empty = [str(k) for k, count in enumerate(counts) if count <= least]
         same = f"n_components={len(counts) - len(empty)} gives the same density"
         warn("no rows", f"Component(s) {', '.join(empty)} have no rows: {same}.")
-    some = np.flatnonzero(fit.result.statistics.counts > _OF_ROWS * sum(counts))
-    ordered = some[np.lexsort(parameters.means[some].T)]
-    apart = np.abs(np.diff(parameters.means[ordered], axis=0)) > _EQUAL * np.abs(source.survey.box).max(axis=0)
-    if not apart.any(axis=1).all():
-        _warn_of_equal(parameters, ordered)
+    if not isinstance(estimator.init_params, str) or getattr(estimator, "means_init", None) is not None:
+        _warn_of_equal(parameters, np.flatnonzero(fit.result.statistics.counts > _OF_ROWS * sum(counts)))
     if causes is not None and causes.any():
         _warn_of_degenerate(causes, parameters, source, objective.ridge, estimator)
     _warn_of_units(source, parameters, objective.ridge, estimator)
@@ -149,12 +146,12 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
         warn("lost rows", f"Component(s) {numbers} lost all rows and were given half of the heaviest component.")
 
 
-def _warn_of_equal(parameters: MixtureParameters, ordered: NDArray[np.intp]) -> None:
-    """Warn if some of these components, in the order of their means, are equal."""
+def _warn_of_equal(parameters: MixtureParameters, some: NDArray[np.intp]) -> None:
+    """Warn if some of these components are equal, as they stay where a given start has equal ones."""
     layout, (K, d), equal = parameters.model.layout, parameters.means.shape, list[list[int]]()
     deviations, degrees = np.sqrt(parameters.column_variances), parameters.tails.numbers(K)
     close = partial(np.allclose, rtol=0, atol=_EQUAL)
-    for pair in map(list, pairwise(ordered.tolist())):
+    for pair in map(list, pairwise(some[np.lexsort(parameters.means[some].T)].tolist())):
         unit = deviations[pair[0]]
         if close(*parameters.means[pair] / unit) and close(*degrees[pair]):
             covariances = parameters.covariances_of(np.array(pair))
