@@ -58,7 +58,7 @@ PLACES = {
     "gmm._plotting.style": "DARKER FAINT STYLE colours encoded inline_svg plot_style=.",
     "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. read_ahead scratch=.",
     "gmm._rows.delimited": "QuotedText=TextStream delimited=. text_part",
-    "gmm._rows.entrance": "as_source",
+    "gmm._rows.input": "as_source",
     "gmm._rows.file_table": "FileTable",
     "gmm._rows.formats": "TextFormat",
     "gmm._rows.incomplete": "IncompleteSource rows_incomplete=.",

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _persistence as archive
 from gmm._frozen import CompiledMixture, prepare
 from gmm._persistence import Readable, Writable
-from gmm._rows.entrance import as_source
+from gmm._rows.input import as_source
 from gmm._rows.sources import Source
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import MOST_FACTORS

@@ -9,7 +9,7 @@ when it is complete.
 
 from gmm._persistence import check_target, prediction_columns, write_table, write_to
 from gmm._rows.blocks import Block, BlockSource
-from gmm._rows.entrance import checked_rows, open_table
+from gmm._rows.input import checked_rows, open_table
 from gmm._rows.opening import column_notes
 from gmm._rows.partitions import PartitionedSource, partitioned_rows
 from gmm._rows.sources import ArraySource, Chunk, Source, relative_ridge

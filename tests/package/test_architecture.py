@@ -35,10 +35,10 @@ ROOMS = {
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em | e_step | solver",
     "_rows": """
-        entrance | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
+        input | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
         | formats sources writing
     """,
-    "_validation": "parameters | given | rows | _validation column_notes combinations | scalars",
+    "_validation": "parameters | checks | rows | _validation column_notes combinations | scalars",
     **dict.fromkeys(("_frozen", "api", "_em"), ""),
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance noise row_data

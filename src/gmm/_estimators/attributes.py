@@ -14,9 +14,9 @@ from gmm._estimators import contract
 from gmm._estimators.contract import Estimator, given_names
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.solver import Trace
-from gmm._rows.entrance import rows_for
+from gmm._rows.input import rows_for
 from gmm._rows.sources import Source
-from gmm._validation import given
+from gmm._validation import checks
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_compatible
 from gmm._validation.rows import as_array, as_floats
@@ -181,7 +181,7 @@ class MixtureEstimator(Estimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         assigned = self._public.keys()
-        return self._mixture is not None or bool({"weights", "means"} <= assigned and assigned & given.SPREADS)
+        return self._mixture is not None or bool({"weights", "means"} <= assigned and assigned & checks.SPREADS)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what pickles and copies have: the mixture as it would be used, and no array that others may change."""
@@ -219,12 +219,12 @@ class MixtureEstimator(Estimator):
             return self._mixture
         before = None if self._mixture is None else self._mixture.whole()
         model = model_of(self) if before is None else before.model
-        mixture = given.check_assigned(changed, before, model)
-        spreads, others = given.SPREADS & changed.keys(), given.SPREADS - changed.keys()
+        mixture = checks.check_assigned(changed, before, model)
+        spreads, others = checks.SPREADS & changed.keys(), checks.SPREADS - changed.keys()
         used = [name for name, (_, own, assigned) in read if assigned and own is not None and name in others]
         for name in spreads if used else ():
             present = self._public_array(_NUMBERS[name](self._mixture or mixture))
-            given.check_sorted_once(name, changed[name], present, used[0])
+            checks.check_sorted_once(name, changed[name], present, used[0])
         # The record of the fit does not describe these parameters.
         for name in _FIT_ATTRIBUTES:
             vars(self).pop(name, None)

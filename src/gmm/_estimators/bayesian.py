@@ -16,12 +16,12 @@ from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
-from gmm._rows.entrance import is_dask
+from gmm._rows.input import is_dask
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Table
 from gmm._text.words import counted, form_of, omissions, percent
-from gmm._validation.given import DIRICHLET_PROCESS
+from gmm._validation.checks import DIRICHLET_PROCESS
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm._values.completion import Completion
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE

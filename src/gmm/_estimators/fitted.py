@@ -23,7 +23,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration
-from gmm._rows.entrance import is_dask
+from gmm._rows.input import is_dask
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_compatible
 from gmm._validation.scalars import check_boolean

@@ -20,7 +20,7 @@ from gmm._estimators.request import prior_parts
 from gmm._exceptions import FOUND, WARNINGS, ConvergenceWarning, DegenerateWarning, LostClusterError, issue, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._rows.entrance import Names
+from gmm._rows.input import Names
 from gmm._rows.sources import Source, some_rows
 from gmm._text.words import counted, duration, listed, percent, printable
 from gmm._values.covariance import CovarianceModel

@@ -16,10 +16,10 @@ from gmm._estimators.contract import Estimator, given_names, record_features
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.summary import summary_of
-from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.input import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, relative_ridge
-from gmm._validation.given import check_targets
+from gmm._validation.checks import check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_sample_weight
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE

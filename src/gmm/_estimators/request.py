@@ -15,9 +15,9 @@ from gmm import _fitting as fitting
 from gmm._estimators.attributes import MixtureEstimator, model_of, record_of
 from gmm._exceptions import answer_of
 from gmm._passes.problem import Continuation, SolverSettings
-from gmm._rows.entrance import as_source_to_fit
+from gmm._rows.input import as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, box_of, fingerprint
-from gmm._validation import given
+from gmm._validation import checks
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_all_compatible
 from gmm._values.covariance import CovarianceModel, stored_for
@@ -81,18 +81,18 @@ def objective_of(mixture: MixtureEstimator, source: Source, model: CovarianceMod
     """Return what a fit maximises over mixtures of the rows."""
     asked: Any = mixture
     if "mean_prior" in vars(mixture):
-        given.check_has_posterior(model, type(mixture).__name__)
+        checks.check_has_posterior(model, type(mixture).__name__)
         check_features(mixture, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, mixture.n_threads)
         values = {name: getattr(mixture, name) for name in options.options_with("posterior")}
         K, ridge = int(mixture.n_components), mixture.reg_covar
-        posterior = given.check_variational_prior(values, model, K, mean, covariance, ridge)
+        posterior = checks.check_variational_prior(values, model, K, mean, covariance, ridge)
         return Objective(model, ridge, posterior, noise_of(mixture, source))
     restrictions = restrictions_of(mixture, source, model)
     if not (restrictions or model.n_factors or asked.degrees_of_freedom):
         return log_likelihood(model, mixture.reg_covar)
     prior, noise = prior_of(mixture, source, model), noise_of(mixture, source)
-    tails = given.check_tails(asked.tails, asked.degrees_of_freedom)
+    tails = checks.check_tails(asked.tails, asked.degrees_of_freedom)
     return Objective(model, mixture.reg_covar, prior, noise, tails=tails, **restrictions)
 
 
@@ -106,14 +106,14 @@ def restrictions_of(mixture: Any, source: Source, model: CovarianceModel) -> dic
     """Return what a `GaussianMixture` fixes and limits, as arguments of an `Objective`; none if it has no feature."""
     fixed = NOTHING_FIXED
     if mixture.fixed is not None:
-        fixed = given.check_fixed(mixture.fixed, mixture.n_components, model)
+        fixed = checks.check_fixed(mixture.fixed, mixture.n_components, model)
     has_features = check_features(mixture, source, fixed)
-    return {"fixed": fixed} | given.check_limits(mixture, model, int(mixture.n_components)) if has_features else {}
+    return {"fixed": fixed} | checks.check_limits(mixture, model, int(mixture.n_components)) if has_features else {}
 
 
 def noise_of(mixture: MixtureEstimator, source: Source) -> Noise:
     """Return the noise that the parameters ask for, in the box of the rows unless they give one."""
-    return given.check_noise(mixture.noise, source.n_features, partial(box_of, source))
+    return checks.check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
 def seeds_of(mixture: MixtureEstimator, n_init: int = 1) -> tuple[int, ...]:
@@ -139,11 +139,11 @@ def fit_settings(
     asked = vars(mixture)
     parts: dict[str, Array] = {}
     if (weights := asked.get("weights_init")) is not None:
-        parts["weights"] = given.check_weights_init(weights, K)
+        parts["weights"] = checks.check_weights_init(weights, K)
     if (means := asked.get("means_init")) is not None:
-        parts["means"] = given.check_coordinates(means, "means", (K, d))
+        parts["means"] = checks.check_coordinates(means, "means", (K, d))
     if (precisions := asked.get("precisions_init")) is not None:
-        parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
+        parts["precisions"] = checks.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
     else:
@@ -190,7 +190,7 @@ def _responsibilities(mixture: MixtureEstimator, source: Source) -> Callable[[in
             arguments = whole.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
         beside_noise = not options.is_default(mixture.noise, False)
-        return given.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
+        return checks.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
 
     return responsibilities
 

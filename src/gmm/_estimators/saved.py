@@ -16,7 +16,7 @@ from gmm._estimators.classes import classes_of, sorted_classes
 from gmm._estimators.contract import given_names
 from gmm._estimators.outcome import SHRUNK
 from gmm._persistence import values
-from gmm._validation import given
+from gmm._validation import checks
 from gmm._validation import parameters as options
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
@@ -109,7 +109,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
     read: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(archive.item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
-        "shrunk_by": lambda: given.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
+        "shrunk_by": lambda: checks.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
         "has_errors": lambda: archive.item(header, "has_errors", bool),
         "weight_seen": lambda: archive.positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),

@@ -16,10 +16,10 @@ from gmm._frozen import check_place
 from gmm._passes.e_step import PASS_WORTH_THREADS, EStep, Output, RowResults, Totals
 from gmm._passes.problem import Problem
 from gmm._persistence import Predicted
-from gmm._rows.entrance import check_any
+from gmm._rows.input import check_any
 from gmm._rows.sources import ArraySource, Source
+from gmm._validation.checks import check_tails
 from gmm._validation.combinations import check_compatible
-from gmm._validation.given import check_tails
 from gmm._values.covariance import same_as
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective

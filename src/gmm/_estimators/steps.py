@@ -22,10 +22,10 @@ from gmm._estimators.scorer import Scorer
 from gmm._exceptions import invalid
 from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
-from gmm._rows.entrance import as_one_array
+from gmm._rows.input import as_one_array
 from gmm._rows.sources import ArraySource
+from gmm._validation.checks import check_fixed, check_limits, check_statistics
 from gmm._validation.combinations import check_compatible
-from gmm._validation.given import check_fixed, check_limits, check_statistics
 from gmm._validation.parameters import OPTIONS, check_parameters, features_of, is_default
 from gmm._validation.scalars import check_boolean
 from gmm._values.layouts import SingularMatrixError

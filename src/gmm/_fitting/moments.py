@@ -15,11 +15,11 @@ from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import FitSettings, StartSettings, first_start, raced
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
-from gmm._rows.entrance import Names
+from gmm._rows.input import Names
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import column_names, listed
+from gmm._validation.checks import are_collinear, check_prior
 from gmm._validation.combinations import check_compatible
-from gmm._validation.given import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective

@@ -47,7 +47,7 @@ from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import NO_NOISE_YET, Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.given import check_constraint, check_fixed_start
+from gmm._validation.checks import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective

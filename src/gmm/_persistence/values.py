@@ -12,8 +12,8 @@ from gmm._passes.solver import Refinement, Trace, plain_records
 from gmm._passes.stepwise import Stream
 from gmm._persistence import Arrays, Header, bundle, item, positive
 from gmm._text.words import printable
-from gmm._validation import given
-from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS
+from gmm._validation import checks
+from gmm._validation.checks import DIRICHLET, DIRICHLET_PROCESS
 from gmm._values.covariance import CovarianceModel
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, MixtureParameters
@@ -53,16 +53,16 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     """
     weights, means, covariances = (arrays[name] for name in PARTS)
     shares = weights / sum_beside_noise(weights, "weights") if "noise" in arrays else weights
-    mixture = given.check_mixture(shares, means, covariances, model)
+    mixture = checks.check_mixture(shares, means, covariances, model)
     fixed = NOTHING_FIXED
     if "fixed" in arrays:
-        table = given.check_array(arrays["fixed"], "fixed", (len(PARTS), mixture.n_components))
+        table = checks.check_array(arrays["fixed"], "fixed", (len(PARTS), mixture.n_components))
         if not np.isin(table, (0, 1)).all():
             raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
-        fixed = given.check_fixed_table(table == 1, model)
+        fixed = checks.check_fixed_table(table == 1, model)
     if "noise" not in arrays:
         return mixture.with_other(fixed=fixed, tails=_tails(arrays, mixture.n_components))
-    noise = given.check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    noise = checks.check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
@@ -85,7 +85,7 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
         return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
     of_each = stored.size > 0 and stored.flat[-1] == 2
-    *degrees, kind = given.check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
+    *degrees, kind = checks.check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
     if not (all(LEAST_DEGREES <= each <= MOST_DEGREES for each in degrees) and kind in (0, 1, 2)):
         raise ValueError(
             f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0, 1 or "
@@ -120,17 +120,17 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
         If an entry is invalid; the message names it.
     """
     saved, model, d = item(header, "posterior", dict), parameters.model, parameters.n_features
-    given.check_has_posterior(model, "a saved posterior")
+    checks.check_has_posterior(model, "a saved posterior")
     numbers = {name: positive(saved, name) for name in (*_PRIOR_NUMBERS, "weight")}
     if saved[_KIND] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_KIND!r} in its header, got {saved[_KIND]!r:.60}")
     hyperparameters = numbers | {name: arrays[name] for name in _PRIOR_ARRAYS} | {_KIND: saved[_KIND]}
     shares, noise = arrays["shares"], parameters.noise
     total = sum_beside_noise(shares, "shares") if noise else 1.0
-    given.check_shares(shares / total, parameters.n_components, "shares")
+    checks.check_shares(shares / total, parameters.n_components, "shares")
     shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
-    prior = given.check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
+    prior = checks.check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
     estimate = shares, *parameters.as_estimate()[1:]
     posterior = MixturePosterior.from_shares(estimate, parameters, prior, numbers["weight"])
     if not np.allclose(posterior.weights, parameters.weights, rtol=1e-6, atol=1e-9):
@@ -162,7 +162,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     (K, d), layout, prior = parameters.means.shape, parameters.model.layout, FLAT
     shapes = zip(_MOMENTS, ((K, d), (K,), (K, d), layout.shape(K, d)), strict=True)
     origins, counts, first, second = (
-        given.check_numbers(arrays[f"stream/{name}"], f"stream/{name}", shape) for name, shape in shapes
+        checks.check_numbers(arrays[f"stream/{name}"], f"stream/{name}", shape) for name, shape in shapes
     )
     statistics = SufficientStatistics(layout, origins, counts, first, second, 0.0, 1.0)
     if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
@@ -170,8 +170,8 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     if "prior" in header:
         saved = item(header, "prior", dict)
         shape = (d,) if parameters.model.layout.axis_aligned else (d, d)
-        mean = given.check_numbers(arrays["stream/prior_mean"], "stream/prior_mean", (d,))
-        scale = given.check_numbers(arrays["stream/prior_scale"], "stream/prior_scale", shape)
+        mean = checks.check_numbers(arrays["stream/prior_mean"], "stream/prior_mean", (d,))
+        scale = checks.check_numbers(arrays["stream/prior_scale"], "stream/prior_scale", shape)
         prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
     objective = Objective(parameters.model, ridge, prior).for_mixture(parameters)
     return Stream(parameters, statistics, positive(header, "weight"), objective)

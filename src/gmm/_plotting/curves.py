@@ -26,7 +26,7 @@ from gmm._fitting.sampling import sampled
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
-from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.input import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.progress import Ending

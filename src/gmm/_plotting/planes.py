@@ -40,7 +40,7 @@ from gmm._plotting.style import (
     note,
     own_figure,
 )
-from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.input import as_one_array, as_source
 from gmm._text.words import amount, column_names, counted, percent
 from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import check_compatible

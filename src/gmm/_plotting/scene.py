@@ -22,7 +22,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, invalid
 from gmm._kernel.mstep import cached_property
 from gmm._plotting.style import colours
-from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.input import as_one_array, as_source
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import MixtureClassifier, Selection
 from gmm._text.words import column_names, counted

@@ -27,7 +27,7 @@ from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pai
 from gmm._fitting.sampling import common_seed
 from gmm._lazy import reduced_at_home
 from gmm._passes.e_step import EStep
-from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
+from gmm._rows.input import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
@@ -38,7 +38,7 @@ from gmm._text.frames import data_frame
 from gmm._text.html import block, line
 from gmm._text.table import LABEL, Column, Table
 from gmm._text.words import percent, quoted
-from gmm._validation import given
+from gmm._validation import checks
 from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
 from gmm._validation.rows import check_feature_names, check_sample_weight
 from gmm._validation.scalars import as_list, check_boolean
@@ -455,7 +455,7 @@ class MixtureClassifier(Estimator):
         classes = sorted_classes(archive.item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
-        given.check_shares(arrays["class_prior"], len(classes), "class_prior")
+        checks.check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
         headers, parts = archive.item(header, "mixtures", list), archive.parts_of(arrays)
         mixtures = [from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
@@ -594,7 +594,7 @@ class MixtureClassifier(Estimator):
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
         """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
         check_boolean(self.standardize, "standardize")
-        prior = None if self.class_prior is None else given.check_weights(self.class_prior, n_classes, "class_prior")
+        prior = None if self.class_prior is None else checks.check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 
     def _known_rows(

@@ -22,7 +22,7 @@ from gmm._fitting.sampling import common_seed
 from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
-from gmm._validation import given
+from gmm._validation import checks
 from gmm._validation.combinations import check_all_compatible, check_compatible
 from gmm._validation.parameters import STARTS, check_parameters, options_with
 from gmm._validation.scalars import as_list, check_whole, excerpt
@@ -124,14 +124,14 @@ def fixed_components(
     models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
     parts = [means_init] if means_init is not None else (template.fixed or {}).values()
     n = max([1, *(len(np.atleast_1d(np.asarray(part))) for part in parts)])
-    fixed = given.check_fixed(template.fixed, n, models[0])
+    fixed = checks.check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
     features = {"fixed weights": fixed.weights.any(), "fixed covariances": fixed.covariances.any(), "select": True}
     features |= {"fixed parameters": True, "max_ratio": template.max_ratio is not None, "standardize": standardize}
     check_all_compatible(features)
     values = {"means": means_init, "precisions": template.precisions_init}
-    given.check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
+    checks.check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
         raise ValueError(
             "fixed: a search fixes all means in means_init, and covariances beside them: expected "
@@ -139,13 +139,13 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    weights, means = np.full(n, 1 / n), given.check_coordinates(means_init, "means", (n, d))
+    weights, means = np.full(n, 1 / n), checks.check_coordinates(means_init, "means", (n, d))
     if not fixed.covariances.any():
         unit = np.tile(np.eye(d), (n, 1, 1))
         return FixedComponents(MixtureParameters(weights, means, unit, covariance.stored_as(FULL), fixed=fixed))
     for model in models:
-        given.check_fixed_table(fixed.with_others(max(counts) - n).table, model)
-    (precisions, _), *_ = [given.check_spread(template.precisions_init, "precision", n, d, model) for model in models]
+        checks.check_fixed_table(fixed.with_others(max(counts) - n).table, model)
+    (precisions, _), *_ = [checks.check_spread(template.precisions_init, "precision", n, d, model) for model in models]
     stored = covariance.stored_as(models[0].layout)
     covariances = stored.layout.inverse(precisions, d)
     return FixedComponents(MixtureParameters(weights, means, covariances, stored, fixed=fixed), precisions)
@@ -217,7 +217,7 @@ class Request(NamedTuple):
         kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
-            limits = given.check_limits(template, parameters.model, 1)
+            limits = checks.check_limits(template, parameters.model, 1)
             self.of_one[kind] = scorer.log_likelihood_of_one(self.source, template.reg_covar, **limits)
         return self.of_one[kind]
 
@@ -235,7 +235,7 @@ class Request(NamedTuple):
         (K, name, tails), template, rows = key, self.template, self.source
         model, accelerated = self.model(name, tails), template.acceleration is not None
         prior = prior_of(template.prior, model, K, rows, 1, accelerated=accelerated)
-        limits = given.check_limits(template, model, K)
+        limits = checks.check_limits(template, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, **limits)
         if self.fixed is not None and fixed:
             objective = objective.with_anchor(self.fixed.anchor(K, model))
@@ -362,7 +362,7 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         mixture = GaussianMixture(**template.get_params() | own)
         check_parameters(mixture)
         check_features(mixture, source)
-        every.setdefault(name, given.check_tails(name, own["degrees_of_freedom"]))
+        every.setdefault(name, checks.check_tails(name, own["degrees_of_freedom"]))
     return list(every.values())
 
 
@@ -456,6 +456,6 @@ def check_cells(
         )
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
-        given.check_limits(template, covariance_model(name), max(counts))
-    given.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
+        checks.check_limits(template, covariance_model(name), max(counts))
+    checks.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
     check_compatible("max_ratio", {"standardize": template.max_ratio is not None and standardize})

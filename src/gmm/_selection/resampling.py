@@ -33,15 +33,15 @@ from gmm._fitting.starts import FitSettings, StartSettings, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Continuation, Problem
 from gmm._passes.solver import SolverResult
-from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.input import Names, as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import request
 from gmm._selection.solutions import share_moved
 from gmm._selection.standard import comparable_fits, in_original_units, log_volume
 from gmm._text.words import counted
+from gmm._validation.checks import check_limits
 from gmm._validation.combinations import check_compatible
-from gmm._validation.given import check_limits
 from gmm._validation.parameters import MOST_STARTS, check_callback, check_random_state, features_of, is_default
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole

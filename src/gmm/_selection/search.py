@@ -18,7 +18,7 @@ from gmm._estimators.request import noise_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._persistence import Writable
-from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
+from gmm._rows.input import Names, as_one_array, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.loop import Search
 from gmm._selection.progress import Progress, ProgressReporter

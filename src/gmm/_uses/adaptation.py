@@ -14,7 +14,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
 from gmm._text.words import quoted, suggestion
-from gmm._validation.given import check_statistics
+from gmm._validation.checks import check_statistics
 from gmm._validation.scalars import as_list, check_boolean, check_real, check_whole
 from gmm._values.layouts import DIAGONAL
 from gmm._values.objective import Objective

@@ -13,7 +13,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
-from gmm._rows.entrance import as_one_array, check_any
+from gmm._rows.input import as_one_array, check_any
 from gmm._text.words import percent, with_minus
 from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_random_state

@@ -12,7 +12,7 @@ from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
-from gmm._rows.entrance import as_source, check_any
+from gmm._rows.input import as_source, check_any
 from gmm._text.table import Table
 from gmm._text.words import column_names, counted, omissions
 from gmm._validation.scalars import check_real, check_whole

@@ -18,7 +18,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
 from gmm._persistence import Predicted
-from gmm._rows.entrance import as_source, check_any
+from gmm._rows.input import as_source, check_any
 from gmm._rows.sources import ArraySource
 from gmm._text.frames import data_frame
 from gmm._text.table import Table

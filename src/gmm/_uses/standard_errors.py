@@ -21,7 +21,7 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Continuation, Problem
-from gmm._rows.entrance import as_one_array
+from gmm._rows.input import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.table import Column, Table

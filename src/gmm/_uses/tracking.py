@@ -14,10 +14,10 @@ from gmm._estimators.outcome import quiet_fits
 from gmm._estimators.scorer import Scorer
 from gmm._passes.e_step import EStep
 from gmm._passes.stepwise import implied_statistics
-from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.input import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._text.words import counted
-from gmm._validation.given import check_box
+from gmm._validation.checks import check_box
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.layouts import Array

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import NotFittedError, answer_of, invalid, raisable
 from gmm._text.words import quoted, suggestion
-from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS, TAILS
+from gmm._validation.checks import DIRICHLET, DIRICHLET_PROCESS, TAILS
 from gmm._validation.rows import check_same_columns
 from gmm._validation.scalars import as_list, as_real, check_choice, excerpt, is_whole, is_within, name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
