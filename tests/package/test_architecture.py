@@ -12,9 +12,9 @@ PYTHON = sorted(PACKAGE.rglob("*.py"))
 CYTHON = sorted(path for path in PACKAGE.rglob("*.p*") if path.suffix in {".pyx", ".pxd", ".pxi"})
 SOURCES = PYTHON + CYTHON
 
-# Rooms from the top to the bottom, and in each room its modules likewise; "|" separates levels. A module imports what
-# is on a lower level, of its own room or of a room below, and nothing beside or above it.
-ROOMS = {
+# Layers from the top to the bottom, and in each layer its modules likewise; "|" separates levels. A module imports what
+# is on a lower level, of its own layer or of a layer below, and nothing beside or above it.
+LAYERS = {
     "__main__": "",
     "_cli": "_cli | fit | report | apply outcome | output | rows | show | arguments",
     **dict.fromkeys(("gmm", "em", "plotting"), ""),
@@ -58,10 +58,10 @@ ROOMS = {
 
 
 def depths():
-    """Map every module, "room" or "room.module", to (depth of the room, depth in it)."""
+    """Map every module, "layer" or "layer.module", to (depth of the layer, depth in it)."""
     found = {}
-    for depth, (name, levels) in enumerate(ROOMS.items()):
-        found[name] = (depth, 99)  # the room itself, where its levels do not name it: a docstring alone
+    for depth, (name, levels) in enumerate(LAYERS.items()):
+        found[name] = (depth, 99)  # the layer itself, where its levels do not name it: a docstring alone
         for inner, level in enumerate(levels.split("|")):
             for module in level.split():
                 found[name if module == name else f"{name}.{module}"] = (depth, inner)
@@ -80,7 +80,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 ESTIMATORS = {"BayesianGaussianMixture", "GaussianMixture", "GaussianMixtureSearch"}
 ESTIMATORS |= {"MixtureClassifier", "MixtureRegressor"}
 PYARROW = ["arrow", "delimited", "file_table", "tables", "writing"]
-# Rooms and modules that no other imports when it is loaded, and what they need.
+# Layers and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
     "_cli": {"pyarrow", "rich"},
     "_cli.report": {"jinja2", "pyarrow", "rich"},
@@ -101,17 +101,17 @@ def module_of(path):
 MODULES = {module_of(path) for path in SOURCES}
 
 
-def room(path):
+def layer(path):
     return module_of(path).split(".")[0]
 
 
 def extras(path):
     """Return the optional packages that a source file may import."""
-    return EXTRAS.get(module_of(path), EXTRAS.get(room(path), set()))
+    return EXTRAS.get(module_of(path), EXTRAS.get(layer(path), set()))
 
 
-COMMAND = [path for path in PYTHON if room(path) == "_cli"]
-BELOW = [path for path in PYTHON if room(path) != "_cli"]
+COMMAND = [path for path in PYTHON if layer(path) == "_cli"]
+BELOW = [path for path in PYTHON if layer(path) != "_cli"]
 
 
 def imported_module(parts):
@@ -191,14 +191,14 @@ def rule(paths, why):
 
 
 def test_every_module_has_a_level():
-    assert DEPTHS.keys() >= MODULES, f"give {sorted(MODULES - DEPTHS.keys())} a place in ROOMS, and in ARCHITECTURE.md"
-    assert DEPTHS.keys() <= MODULES, f"ROOMS names {sorted(DEPTHS.keys() - MODULES)}, which are not there"
+    assert DEPTHS.keys() >= MODULES, f"give {sorted(MODULES - DEPTHS.keys())} a place in LAYERS, and in ARCHITECTURE.md"
+    assert DEPTHS.keys() <= MODULES, f"LAYERS names {sorted(DEPTHS.keys() - MODULES)}, which are not there"
 
 
 def test_contributing_names_the_tests_of_every_layer():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*) \| `(tests/\w+)`", text, flags=re.M)
-    assert sorted(re.findall(r"`(\w+)`", " ".join(layers for layers, _ in rows))) == sorted(ROOMS)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(layers for layers, _ in rows))) == sorted(LAYERS)
     folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
     assert sorted(folder for _, folder in rows) == sorted(folders)
 
@@ -260,7 +260,7 @@ def test_only_numpy_and_scipy_are_imported_at_once(path):
     return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
 
 
-@rule(PYTHON, "what an extra installs is imported in one room, or in one module")
+@rule(PYTHON, "what an extra installs is imported in one layer, or in one module")
 def test_an_extra_is_imported_in_its_room_alone(path):
     others = set().union(*EXTRAS.values()) - extras(path)
     return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
