@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.measure import crew, rounds
+from benchmarks.measure import rounds, worker_pool
 from benchmarks.peers import ESTIMATORS, OURS, PEERS
 from benchmarks.report import Report, Settings, UsageError, conditions, cpus, described
 
@@ -126,7 +126,7 @@ def versions_of(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]
     """Return the versions of the available peers, and why the others are missing, each from its own process."""
     reasons: dict[str, str] = {}
     jobs = {name: (getattr, PEERS[name], "version") for name in names}
-    with crew(1, jobs, reasons.__setitem__) as workers:
+    with worker_pool(1, jobs, reasons.__setitem__) as workers:
         versions = rounds(workers, lambda worker, _: str(worker().value), 1, reasons.__setitem__)
     return {name: version for name, (version,) in versions.items()}, reasons
 

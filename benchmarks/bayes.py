@@ -1,8 +1,8 @@
 """Is variational Bayes quick, and where does it end?
 
 Passes: both ways from the same k-means partition, to within 1e-6 nats per row of plain coordinate ascent's end.
-Default fits: CPU time beside scikit-learn's, the bound of where each ends as ours measures it, and the mean score of a
-held-out third. Medians over seeds.
+Default fits: CPU time compared with scikit-learn's, the bound of each result as ours measures it, and the mean score of
+a held-out third. Medians over seeds.
 Ends: how much higher default fits end than plain coordinate ascent from the same start, over twenty seeds.
 Falls: in how many random fits (weights of rows, covariance types, priors, ridges, units), both ways, from random
 responsibilities, a pass lowers the objective by more than a trillionth.
@@ -124,7 +124,7 @@ def show_passes(report: Report, names: list[str]) -> int:
 
 
 def show_fits(report: Report, names: list[str], *, smoke: bool) -> int:
-    """Print default fits beside scikit-learn's; return how often ours takes longer."""
+    """Print default fits and scikit-learn's; return how often ours takes longer."""
     from sklearn.mixture import BayesianGaussianMixture
 
     report.header("table", "K", "prior", "sklearn ms", "gmm ms", "ratio", "bound, higher by", "held out, higher by")

@@ -1,7 +1,7 @@
-"""How many rows of known class are predicted wrong, by cross-validation, beside mclust's MclustDA?
+"""How many rows of known class are predicted wrong, by cross-validation, compared with mclust's MclustDA?
 
 Both choose among 1 … 5 components and 14 covariance models for each class by BIC, and are fitted to the same folds.
-Ours also says how probable it found the true classes.
+Ours also has the predicted probabilities of the true classes.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ PROJECTED, WORKERS, LARGE, PER_SECOND = 1_000_000_000, 64, 1_000_000, 1e9  # row
 
 @dataclass(frozen=True)
 class Timed:
-    """A task that tells its seconds of CPU instead of its result."""
+    """A task that returns its seconds of CPU instead of its result."""
 
     task: Any
 
@@ -65,7 +65,7 @@ def run(settings: Settings, report: Report) -> bool:
         "task KB",
         "result KB",
         "CPU ms of the passes",
-        "CPU ms for each partition beside",
+        "other CPU ms per partition",
         "ms, 1 worker",
         "ms, 2 workers",
         "ratio",

@@ -1,4 +1,4 @@
-"""How long does a frozen mixture take to score few rows, beside a few lines of numpy?
+"""How long does a frozen mixture take to score few rows, compared with a few lines of numpy?
 
 The lines multiply rows and prepared matrices, add squares and take log-sum-exp, as one would write them for a service.
 Both run in one process and take turns, BLAS on one thread; the figure is the least of many calls.

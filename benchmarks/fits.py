@@ -1,7 +1,7 @@
 """How quick is a whole default fit, start, climb and stop together, and where does it end?
 
-CPU time of default fits beside scikit-learn's, over tables × covariance types × numbers of components × seeds, and
-where the time of ours goes. One set of tables is there to tune on, the other one to judge by.
+CPU time of default fits compared with scikit-learn's, over tables × covariance types × numbers of components × seeds,
+and the parts of our time. One set of tables is for tuning, the other one for evaluation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import bundled, digits_axes, faithful, pixels
-from benchmarks.measure import Worker, WorkerError, crew, rounds
+from benchmarks.measure import Worker, WorkerError, rounds, worker_pool
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS, estimator_peer
 from benchmarks.problems import TYPES, Problem, generate, health, mean_log_likelihood, stored
 from benchmarks.report import VS_BASELINE, Report, Settings, factor, number, percent
@@ -28,7 +28,7 @@ PEERS, THREADS = ESTIMATORS, (1,)
 TOLERANCE = 1e-3  # nats per row that a default fit may lose, in the median over the seeds
 COMPONENTS = (2, 3, 5, 10, 20)
 SEEDS, FEW_SEEDS = 10, 2
-TUNED, JUDGED = "tuned on", "judged on"
+TUNED, EVALUATED = "tuned on", "evaluated on"
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,16 @@ TABLES = (
     Table("four blobs", TUNED, four),
     Table("digits, 41 axes", TUNED, partial(digits_axes, 41), (110,), ("full",)),
     Table("200k × 16", TUNED, large(Problem(200_000, 16, 64, "diag")), (64,), ("diag",), FEW_SEEDS),
-    Table("wine, own units", JUDGED, unscaled_wine),
-    Table("diabetes", JUDGED, bundled("diabetes", slice(2, 8))),
-    Table("Old Faithful", JUDGED, faithful),
-    Table("digits, 30 axes", JUDGED, partial(digits_axes, 30)),
-    Table("flower, pixels", JUDGED, pixels("flower")),
-    Table("overlap 5000 × 8", JUDGED, partial(overlap, 5000, 8, 8, 0.8, 0.5)),
-    Table("blobs 4000 × 8", JUDGED, partial(blobs, 4000, 8, 16, 2.5)),
-    Table("rare 40k × 4", JUDGED, rare, (3, 5, 10), seeds=FEW_SEEDS),
-    Table("overlap 5000 × 60", JUDGED, partial(overlap, 5000, 60, 6, 0.2, 0.5), (3, 10), seeds=FEW_SEEDS),
-    Table("200k × 8", JUDGED, large(Problem(200_000, 8, 16, "full")), (16,), ("full", "tied"), FEW_SEEDS),
+    Table("wine, own units", EVALUATED, unscaled_wine),
+    Table("diabetes", EVALUATED, bundled("diabetes", slice(2, 8))),
+    Table("Old Faithful", EVALUATED, faithful),
+    Table("digits, 30 axes", EVALUATED, partial(digits_axes, 30)),
+    Table("flower, pixels", EVALUATED, pixels("flower")),
+    Table("overlap 5000 × 8", EVALUATED, partial(overlap, 5000, 8, 8, 0.8, 0.5)),
+    Table("blobs 4000 × 8", EVALUATED, partial(blobs, 4000, 8, 16, 2.5)),
+    Table("rare 40k × 4", EVALUATED, rare, (3, 5, 10), seeds=FEW_SEEDS),
+    Table("overlap 5000 × 60", EVALUATED, partial(overlap, 5000, 60, 6, 0.2, 0.5), (3, 10), seeds=FEW_SEEDS),
+    Table("200k × 8", EVALUATED, large(Problem(200_000, 8, 16, "full")), (16,), ("full", "tied"), FEW_SEEDS),
 )
 
 
@@ -140,11 +140,11 @@ class Shares:
     def parts(self, settings: dict[str, Any]) -> tuple[float, float, float]:
         """Return the three for one seed."""
         whole, estimator = self.timed(settings)
-        start, begun = self.timed(settings | {"max_iter": 0})
+        start, initial = self.timed(settings | {"max_iter": 0})
         given = settings | {
-            "weights_init": begun.weights_,
-            "means_init": begun.means_,
-            "precisions_init": begun.precisions_,
+            "weights_init": initial.weights_,
+            "means_init": initial.means_,
+            "precisions_init": initial.precisions_,
             "acceleration": None,
             "tol": 0.0,
         }
@@ -162,7 +162,7 @@ class Shares:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what is only for this question."""
     parser.add_argument("--seeds", type=int, help="fits of each cell at most")
-    parser.add_argument("--set", choices=("tuned", "judged"), help="one of the two sets of tables")
+    parser.add_argument("--set", choices=("tuned", "evaluated"), help="one of the two sets of tables")
     parser.add_argument("--types", help="comma-separated covariance types")
 
 
@@ -176,7 +176,7 @@ def run(settings: Settings, report: Report) -> bool:
     titles = ("table", "K, type", "threads", *(f"{peer} ms" for peer in settings.peers), VS_BASELINE, "gain")
     report.header(*titles, "degenerate", "start", "passes", "between")
     cells = list(measured(settings, report))
-    for group in (TUNED, JUDGED):
+    for group in (TUNED, EVALUATED):
         for n_threads in settings.threads:
             here = [cell for cell in cells if cell.table.group == group and cell.n_threads == n_threads]
             if here:
@@ -190,7 +190,7 @@ def measured(settings: Settings, report: Report) -> Iterator[Cell]:
         for n_threads in settings.threads:
             rows = stored(X, settings.folder)
             jobs = {peer: (DefaultFit, peer, rows, n_threads) for peer in settings.peers}
-            with crew(n_threads, {**jobs, "shares": (Shares, rows, n_threads)}, report.failed) as workers:
+            with worker_pool(n_threads, {**jobs, "shares": (Shares, rows, n_threads)}, report.failed) as workers:
                 shares = workers.pop("shares", None)
                 for n_components, covariance_type in asked(table, settings):
                     fit = partial(fitted, X, n_components, covariance_type)
@@ -204,7 +204,7 @@ def measured(settings: Settings, report: Report) -> Iterator[Cell]:
 
 def loaded(settings: Settings, report: Report) -> Iterator[tuple[Table, np.ndarray]]:
     """Yield the tables whose name contains `only`, of the set that is asked for; for a smoke run, the first."""
-    group = {"tuned": TUNED, "judged": JUDGED}.get(settings.arguments.set, "")
+    group = {"tuned": TUNED, "evaluated": EVALUATED}.get(settings.arguments.set, "")
     for table in TABLES[:1] if settings.smoke else TABLES:
         if settings.only in table.name and group in table.group:
             try:

@@ -1,4 +1,4 @@
-"""How well does a tracker follow objects that move, beside a fit of each frame alone?
+"""How well does a tracker follow moving objects, compared with a fit of each single frame?
 
 The frames are simulated. Over all frames, objects that are missed, tracks that are none and switches of number are
 counted; MOTA is 1 less their sum per object and frame (Bernardin & Stiefelhagen 2008).
@@ -71,7 +71,8 @@ def run(settings: Settings, report: Report) -> bool:
         videos = [video(seed, **arguments) for seed in seeds]
         for name, way in (("tracker", followed), ("frame by frame", alone)):
             found = np.mean(
-                [judged(truth, way(frames, **(given if way is followed else {}))) for frames, truth in videos], axis=0
+                [mot(truth, way(frames, **(given if way is followed else {}))) for frames, truth in videos],
+                axis=0,
             )
             report.row(scene, name, *(f"{number:.1f}" for number in found[:3]), f"{found[3]:.3f}")
             right &= settings.smoke or (scene, name) != ("crossing", "tracker") or found[3] >= LEAST
@@ -100,16 +101,16 @@ def followed(frames: Sequence[np.ndarray], motion: float = 1.0) -> list[dict[int
     tracker = Tracker(BOX, motion)
     for rows in frames:
         tracker.update(rows)
-    told: list[dict[int, np.ndarray]] = [{} for _ in frames]
+    found_tracks: list[dict[int, np.ndarray]] = [{} for _ in frames]
     tracks = tracker.tracks()
     for t, k, place in zip(tracks.frame, tracks.track, tracks.position, strict=True):
-        told[t][k] = place
-    return told
+        found_tracks[t][k] = place
+    return found_tracks
 
 
 def alone(frames: Sequence[np.ndarray], gate: float = 6.0, patience: int = 3) -> list[dict[int, np.ndarray]]:
     """Return where the components of each frame's own fit are, with the numbers of the nearest means before."""
-    told: list[dict[int, np.ndarray]] = []
+    found_tracks: list[dict[int, np.ndarray]] = []
     seen: dict[int, tuple[int, np.ndarray]] = {}
     latest = 0
     for t, rows in enumerate(frames):
@@ -122,14 +123,14 @@ def alone(frames: Sequence[np.ndarray], gate: float = 6.0, patience: int = 3) ->
             if id(mean) not in taken:
                 found[latest] = mean
                 latest += 1
-        told.append(found)
+        found_tracks.append(found)
         seen |= {k: (t, mean) for k, mean in found.items()}
-    often = Counter(k for found in told for k in found)
-    return [{k: place for k, place in found.items() if often[k] >= 3} for found in told]
+    often = Counter(k for found in found_tracks for k in found)
+    return [{k: place for k, place in found.items() if often[k] >= 3} for found in found_tracks]
 
 
 def components(rows: np.ndarray) -> list[np.ndarray]:
-    """Return the means of as many components beside noise as BIC prefers."""
+    """Return the means of as many components with noise as BIC prefers."""
     from gmm import GaussianMixture
 
     best, means = 2 * len(rows) * np.log(np.prod(BOX[1] - BOX[0])), []
@@ -154,13 +155,13 @@ def matched(ones: Sequence[np.ndarray], others: Sequence[np.ndarray], gate: floa
     return [(i, j) for i, j in pairs if distances[i, j] < gate]
 
 
-def judged(
-    truth: Sequence[dict[str, np.ndarray]], told: Sequence[dict[int, np.ndarray]], gate: float = 4.0
+def mot(
+    truth: Sequence[dict[str, np.ndarray]], found_tracks: Sequence[dict[int, np.ndarray]], gate: float = 4.0
 ) -> tuple[int, int, int, float]:
     """Return misses, false tracks, switches, and MOTA; who was together stays so while they are near."""
     last: dict[str, int] = {}
     misses = false = switches = 0
-    for there, found in zip(truth, told, strict=True):
+    for there, found in zip(truth, found_tracks, strict=True):
         pairs: dict[str, int] = {}
         for name, k in last.items():
             near = name in there and k in found and k not in pairs.values()

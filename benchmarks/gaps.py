@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import DATASETS, Dataset
-from benchmarks.measure import Worker, WorkerError, crew
+from benchmarks.measure import Worker, WorkerError, worker_pool
 from benchmarks.optima import best_known, loaded
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
 from benchmarks.problems import health, mean_log_likelihood, stored
@@ -106,7 +106,7 @@ def measured(
 ) -> Iterator[tuple[str, float, Cell]]:
     """Yield the title, best known value and outcomes of each type that has a best known value."""
     jobs = {peer: (DefaultFit, peer, stored(X, settings.folder), 1) for peer in settings.peers}
-    with crew(1, jobs, report.failed) as workers:
+    with worker_pool(1, jobs, report.failed) as workers:
         for covariance_type in dataset.types:
             title, best = dataset.title(covariance_type), best_known(dataset, covariance_type, X)
             if np.isnan(best):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.limit import Gauge, Rates, absence, limit_seconds, typical
-from benchmarks.measure import Reading, Worker, crew, rounds, slope
+from benchmarks.measure import Reading, Worker, rounds, slope, worker_pool
 from benchmarks.peers import OURS
 from benchmarks.peers import PEERS as KNOWN
 from benchmarks.problems import GRID, REFEREE_ROWS, Mixture, Problem, generate, mean_log_likelihood, stored
@@ -131,7 +131,7 @@ def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Set
         for name in settings.peers
         if KNOWN[name].supports(problem)
     }
-    beside = {ALONE: (GivenFit, OURS, problem, rows, start, 1)} if n_threads > 1 and OURS in jobs else {}
+    single_jobs = {ALONE: (GivenFit, OURS, problem, rows, start, 1)} if n_threads > 1 and OURS in jobs else {}
     if not absence():
         jobs[LIMIT] = (Gauge, problem.dtype, n_threads)
 
@@ -143,7 +143,7 @@ def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Set
         score = mean_log_likelihood(X[:REFEREE_ROWS], last.value, problem.covariance_type)
         return Measurement([seconds for seconds, _ in slopes], last, score)
 
-    with crew(n_threads, jobs, report.failed) as workers, crew(1, beside, report.failed) as alone:
+    with worker_pool(n_threads, jobs, report.failed) as workers, worker_pool(1, single_jobs, report.failed) as alone:
         results = rounds(workers | alone, one_round, settings.repeats, report.failed)
     rates, single = results.pop(LIMIT, None), results.pop(ALONE, None)
     return replace(

@@ -2,7 +2,7 @@
 
 Tables are drawn from mixtures whose number of components is known. BIC and ICL choose by one search, the bootstrap test
 and the split likelihood ratio reject numbers one after the other until one is left, and stability takes the partition
-that comes back; it cannot say that there is one component. Printed are the numbers of tables, of those drawn, on which
+that comes back; it cannot choose one component. Printed are the numbers of tables, of those drawn, on which
 each names the true K, and on which it names more.
 """
 

@@ -1,4 +1,4 @@
-"""How long does ``import gmm`` take, beside numpy and scipy.linalg, which are part of it, and scikit-learn?
+"""How long does ``import gmm`` take, compared with numpy and scipy.linalg, which it imports, and scikit-learn?
 
 Each is a process of its own, in turn, of files that were read before and of compiled modules; the figure is the median.
 """

@@ -2,7 +2,7 @@
 
 valgrind counts the instructions of a short and a long fit; their difference belongs to the iterations. It does not
 support AVX-512, so our other kernels are counted, each with OpenBLAS kernels of the same generation. The counts hold
-for one compiler, BLAS and Python; with others they are printed but not verdict.
+for one compiler, BLAS and Python; with others they are printed but not compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROBLEMS = (
     Problem(500, 40, 4, "full", n_iter=4),
 )
 KERNELS = {"base": "Nehalem", "avx2": "Haswell"}  # ours, and OpenBLAS's
-SHORT = 3  # passes, after which the judge of a fit has as much to look at as after more
+SHORT = 3  # passes, after which checks for degenerate components cost as much as after more
 TOLERANCE = 0.03
 VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet")
 # SciPy must come first: importing benchmarks removes the variable that selects the BLAS kernel.
@@ -46,7 +46,7 @@ CHILD = "import sys, scipy.linalg; from benchmarks.instructions import count; co
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this question."""
-    parser.add_argument("--update", action="store_true", help="store the counts instead of judging them")
+    parser.add_argument("--update", action="store_true", help="store the counts instead of comparing them")
 
 
 def run(settings: Settings, report: Report) -> bool:
@@ -69,27 +69,27 @@ def run(settings: Settings, report: Report) -> bool:
     differing = [f"{name}: {before[name]}, here {now[name]}" for name in now if before[name] != now[name]]
     more = table(counted, stored, report)
     for difference in differing:
-        report.note(f"not judged: the stored counts are for {difference}")
+        report.note(f"not compared: the stored counts are for {difference}")
     return not more or bool(differing)
 
 
 def table(counted: dict[str, dict[str, int]], stored: dict[str, Any], report: Report) -> list[str]:
     """Print the counts and the stored ones; return those that grew by more than the tolerance."""
     report.note(f"instructions per iteration; tolerance {stored['tolerance']:.0%}")
-    report.header("problem", "kernel", "instructions", "stored", "ratio", "verdict")
+    report.header("problem", "kernel", "instructions", "stored", "ratio", "result")
     more = []
     for kernel, counts in counted.items():
         for name, count in counts.items():
             before = stored["counts"].get(kernel, {}).get(name)
-            verdict = judge(count, before, stored["tolerance"])
-            if verdict == "more":
+            result = compare(count, before, stored["tolerance"])
+            if result == "more":
                 more.append(f"{name} {kernel}")
             ratio = f"{count / before:.4f}" if before else "–"
-            report.row(name, kernel, str(count), str(before or "–"), ratio, verdict)
+            report.row(name, kernel, str(count), str(before or "–"), ratio, result)
     return more
 
 
-def judge(count: int, before: int | None, tolerance: float) -> str:
+def compare(count: int, before: int | None, tolerance: float) -> str:
     """Return how a count compares with the stored one."""
     if before is None:
         return "not stored"
@@ -178,7 +178,7 @@ def count(kernel: str) -> None:
 
 
 def circumstances() -> dict[str, str]:
-    """Return what the counts depend on besides our own code."""
+    """Return what the counts depend on apart from our own code."""
     return {
         "compiler": compiler(Path(str(import_module("gmm._em").__file__)).read_bytes()),
         "blas": scipy_blas(),

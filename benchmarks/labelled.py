@@ -12,7 +12,7 @@ from benchmarks.datasets import projected
 from benchmarks.mclust import r_table
 
 Labelled = tuple[np.ndarray, np.ndarray]
-Load = Callable[[Path], Labelled]  # given a folder for files; an OSError or RuntimeError says what is not there
+Load = Callable[[Path], Labelled]  # given a folder for files; an OSError or RuntimeError states what is missing
 TEXTS = ("ID", "island", "sex", "sport", "year")  # columns of tables of R that are no measurements
 
 

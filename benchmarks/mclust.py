@@ -1,4 +1,4 @@
-"""mclust and tables of packages of R, by scripts in this folder; an OSError or RuntimeError says what is not there."""
+"""mclust and tables of packages of R, by scripts in this folder; an OSError or RuntimeError states what is missing."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def machine_share(n_threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def crew(
+def worker_pool(
     n_threads: int, jobs: Mapping[str, tuple[Any, ...]], skipped: Callable[[str, str], None]
 ) -> Iterator[dict[str, Worker]]:
     """Start one worker for each named ``(factory, *arguments)``; report those that fail."""

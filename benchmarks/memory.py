@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.measure import MB, Reading, Worker, crew, rounds
+from benchmarks.measure import MB, Reading, Worker, rounds, worker_pool
 from benchmarks.peers import ESTIMATORS, OURS
 from benchmarks.problems import Problem, generate, stored
 from benchmarks.report import Report, Settings, number
@@ -47,5 +47,5 @@ def fitted(problem: Problem, rows: Path, n_threads: int, settings: Settings, rep
         return worker(problem.covariance_type, {"n_components": problem.n_components, "random_state": turn})
 
     jobs = {name: (DefaultFit, name, rows, n_threads) for name in settings.peers}
-    with crew(n_threads, jobs, report.failed) as workers:
+    with worker_pool(n_threads, jobs, report.failed) as workers:
         return {name: reading for name, (reading,) in rounds(workers, fit, 1, report.failed).items()}

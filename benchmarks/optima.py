@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import DATASETS, HARDER, Dataset
-from benchmarks.measure import Timed, Worker, WorkerError, crew
+from benchmarks.measure import Timed, Worker, WorkerError, worker_pool
 from benchmarks.peers import OURS
 from benchmarks.problems import Health, Mixture, health, mean_log_likelihood, rows_needed, stored
 from benchmarks.report import Report, Settings, conditions
@@ -64,7 +64,7 @@ def run(settings: Settings, report: Report) -> bool:
             OURS: (DefaultFit, OURS, stored(X, settings.folder), 1),
             LABELLED: (LabelledFit, OURS, stored(X, settings.folder), 1),
         }
-        with crew(1, jobs, report.failed) as workers:
+        with worker_pool(1, jobs, report.failed) as workers:
             for covariance_type in dataset.types:
                 search = Search(dataset, covariance_type, X, workers)
                 entry = entries().get(search.title)

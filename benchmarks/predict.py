@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.measure import Reading, Worker, crew, rounds
+from benchmarks.measure import Reading, Worker, rounds, worker_pool
 from benchmarks.peers import ESTIMATORS, OWN, estimator_peer
 from benchmarks.problems import Mixture, Problem, generate, stored
 from benchmarks.report import VS_BASELINE, Report, Settings, factor, number, ratios
@@ -81,7 +81,7 @@ def compare(
     jobs = {
         name: (ours if name in OWN else Predictor, name, problem, rows, start, n_threads) for name in settings.peers
     }
-    with crew(n_threads, jobs, report.failed) as workers:
+    with worker_pool(n_threads, jobs, report.failed) as workers:
         for method, (n_rows, times) in product(METHODS, calls):
             ask = partial(call, method, n_rows, times)
             results = rounds(workers, ask, 1 + settings.repeats, report.failed)

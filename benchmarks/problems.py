@@ -1,6 +1,6 @@
 """What is fitted: the named problems of the grid, their seeded data and starts, and one referee.
 
-The referee is a NumPy log-likelihood, which evaluates the answers of all peers alike, and says which are degenerate:
+The referee is a NumPy log-likelihood, which evaluates the answers of all peers alike, and finds degenerate ones:
 the likelihood is unbounded for components on a few rows or on a plane. Nothing here is timed or depends on a peer.
 """
 

@@ -60,22 +60,22 @@ class Report:
     def header(self, *titles: str) -> None:
         """Begin a Markdown table: the first column left-aligned, the others right."""
         self._pending = []
-        say("", line(titles), rule(len(titles)))
+        write("", line(titles), rule(len(titles)))
 
     def row(self, *cells: str) -> None:
         """Print a row of the table."""
         self.n_rows += 1
-        say(line(cells))
+        write(line(cells))
 
     def close(self) -> None:
         """End the table."""
-        say("", *map(item, self._pending or ()))
+        write("", *map(item, self._pending or ()))
         self._pending = None
 
     def note(self, text: str) -> None:
         """Print a note, after the current table if there is one."""
         if self._pending is None:
-            say(item(text))
+            write(item(text))
         else:
             self._pending.append(text)
 
@@ -89,7 +89,7 @@ class Report:
         self.note(self.failures[-1])
 
 
-def say(*lines: str) -> None:
+def write(*lines: str) -> None:
     """Print lines, and flush them."""
     print(*lines, sep="\n", flush=True)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.datasets import breast_cancer_axes, bundled, digits_axes, faithful, galaxies, pixels
 from benchmarks.mclust import MODELS, MclustSearch, installed_version
-from benchmarks.measure import Timed, Worker, crew, rounds
+from benchmarks.measure import Timed, Worker, rounds, worker_pool
 from benchmarks.peers import BASELINE, OURS, estimator_peer
 from benchmarks.problems import Mixture, Problem, component_covariance, generate, health, rows_needed, stored
 from benchmarks.report import Report, Settings, factor, number
@@ -282,7 +282,7 @@ def compare(
     rows = stored(X, settings.folder)
     jobs = {peer: (SEARCHES[peer], rows, 1) for peer in (*peers, OURS) if peer in settings.peers}
     repeats = settings.repeats if len(X) <= SMALL_ROWS else LARGE_REPEATS
-    with crew(1, jobs, report.failed) as workers:
+    with worker_pool(1, jobs, report.failed) as workers:
         results = rounds(workers, searched, repeats, report.failed)
     results_of = {peer: (median(seconds for seconds, _ in of), of[-1][1]) for peer, of in results.items()}
     right = True
@@ -294,7 +294,7 @@ def compare(
 def show(
     case: tuple[str, int, str], results_of: Mapping[str, tuple[float, SearchResult]], settings: Settings, report: Report
 ) -> bool:
-    """Print one row; return whether no cell is worse. A missing peer gets a row that says so."""
+    """Print one row; return whether no cell is worse. A missing peer has a row without numbers."""
     name, n_models, peer = case
     if OURS not in results_of or peer not in results_of:
         report.row(name, str(n_models), f"{peer}: not available", *"–" * 10)

@@ -1,4 +1,4 @@
-"""What do noise, heavy tails, missing values, labels and known errors cost beside the plain fit of the same shape?
+"""What do noise, heavy tails, missing values, labels and known errors cost, compared with the plain fit?
 
 One table is drawn, and what is special is added to it. Fits alternate in one process, on one core.
 """
@@ -66,8 +66,8 @@ def fits(n: int) -> dict[str, Fit]:
     shared, own = (0.5 * rng.gamma(1, 1, size=(m, FEATURES)) for m in (8, n))
     errors = {"8 errors": shared[rng.integers(8, size=n)], "an error for each row": own}
 
-    def fit(X: np.ndarray, settings: dict[str, Any] | None = None, **beside: Any) -> Fit:
-        return lambda: GaussianMixture(COMPONENTS, random_state=0, n_threads=1, **settings or {}).fit(X, **beside)
+    def fit(X: np.ndarray, settings: dict[str, Any] | None = None, **arguments: Any) -> Fit:
+        return lambda: GaussianMixture(COMPONENTS, random_state=0, n_threads=1, **settings or {}).fit(X, **arguments)
 
     return {
         "plain": fit(X),

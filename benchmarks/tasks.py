@@ -25,7 +25,7 @@ class Fitted:
 
 
 class DefaultFit:
-    """Fits by one peer to the same rows, with its default start and stopping rule unless `parameters` say otherwise."""
+    """Fits by one peer to the same rows, with its default start and stopping rule unless `parameters` set others."""
 
     def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
         self.peer, self.n_threads = estimator_peer(peer), n_threads

@@ -1,4 +1,4 @@
-"""What is a component of few rows worth, and by which rule is it told from chance?
+"""What is a component of few rows worth, and which rule distinguishes it from chance?
 
 Tables of known truth are fitted with 1 to 4 components of each of the 14 models. What a component is worth is the loss
 if another one takes its rows (Runnalls 2007), at most. Each rule leaves out fits with a component that is worth too
@@ -149,7 +149,7 @@ def dense(mixture: GaussianMixture) -> np.ndarray:
 
 def worth(k: int, w: np.ndarray, means: np.ndarray, S: np.ndarray, name: str) -> float:
     """Return the most nats per row that are lost if a component and another one become one (equation 16)."""
-    told, d = [], len(means[0])
+    losses, d = [], len(means[0])
 
     def size(matrix: np.ndarray) -> float:
         return float(np.linalg.slogdet(matrix)[1])
@@ -169,26 +169,26 @@ def worth(k: int, w: np.ndarray, means: np.ndarray, S: np.ndarray, name: str) ->
             lost = (size(merged) - size(S[k])) / 2
         overlap = (size(S[j]) + size(S[k])) / 4 - size(mean) / 2 - apart @ np.linalg.solve(mean, apart) / 8
         entropy = w[j] * np.log(w[j] / both) + w[k] * np.log(w[k] / both)
-        told.append(lost + entropy + 2 * np.log(2) * np.sqrt(w[j] * w[k]) * np.exp(overlap))
-    return float(min(told, default=np.inf))
+        losses.append(lost + entropy + 2 * np.log(2) * np.sqrt(w[j] * w[k]) * np.exp(overlap))
+    return float(min(losses, default=np.inf))
 
 
 # --- Rules ---------------------------------------------------------------------------------------
 
 
 def rows_of_a_bound(fit: Fit, m: float, _: float) -> bool:
-    """Tell whether a component has rows enough for a bound of its likelihood, whatever it is worth."""
+    """Return whether a component has enough rows for a bound of its likelihood."""
     return m > (1.5 if "V" not in fit.name else fit.thin)
 
 
 def log_choice(fit: Fit, m: float, gain: float) -> bool:
-    """Tell whether it gains log C(n, m) + p / 2 log m."""
+    """Return whether it gains log C(n, m) + p / 2 log m."""
     choice = lgamma(fit.n + 1) - lgamma(m + 1) - lgamma(fit.n - m + 1) if m < fit.n else 0
     return rows_of_a_bound(fit, m, gain) and gain >= choice + fit.of_another / 2 * np.log(max(m, 1))
 
 
 def by_choice_of_rows(fit: Fit, m: float, gain: float, *, paid: bool = False) -> bool:
-    """Tell whether a component of few rows gains what their choice alone gives by chance: see `least_worth`."""
+    """Return whether a component of few rows gains more than their choice gives by chance: see `least_worth`."""
     if not rows_of_a_bound(fit, m, gain) or m >= fit.n:
         return rows_of_a_bound(fit, m, gain)
     times = m * fit.thin / (m - fit.thin) if "V" in fit.name else 0.0
@@ -210,7 +210,7 @@ def price(fit: Fit, K: int) -> float:
 
 
 def by_both(fit: Fit, m: float, gain: float) -> bool:
-    """Tell whether it also pays for its parameters: the rule of the package."""
+    """Return whether it also gains more than its parameters cost: the rule of the package."""
     return price(fit, fit.K) < np.inf and by_choice_of_rows(fit, m, gain, paid=True)
 
 

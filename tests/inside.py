@@ -32,13 +32,14 @@ PLACES = {
     "gmm._exceptions": "ConvergenceWarning InvalidParameterError WARNINGS raisable",
     "gmm._fitting": "_fitting=.",
     "gmm._fitting.degenerate": "Degeneracy DegeneracyRule Resolution degenerate=.",
-    "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening_rows",
+    "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screen_start screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "sample_by_weight sampled",
-    "gmm._fitting.split_merge": "ComponentDiagnosis halves moves without split_merge=.",
+    "gmm._fitting.sampling": "sample_by_weight draw_sample",
+    "gmm._fitting.split_merge": "ComponentDiagnosis drop_component halve_worst moves split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
-        "FitSettings STARTS StartSettings best_of from_means from_responsibilities short_runs start_statistics starts=."
+        "FitSettings STARTS StartSettings choose_best from_means from_responsibilities short_runs start_statistics "
+        "starts=."
     ),
     "gmm._frozen": "_frozen=.",
     "gmm._frozen_mixture": "_frozen_mixture=.",
@@ -46,7 +47,7 @@ PLACES = {
     "gmm._kernel.tiles": "tiles=.",
     "gmm._passes": "_passes=.",
     "gmm._passes.e_step": "EStep Totals e_step=. threads=. usable_threads",
-    "gmm._passes.em": "MStep refilled",
+    "gmm._passes.em": "MStep refill_empty",
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Continuation Problem SolverSettings",
     "gmm._passes.solver": "Trace plain_records",
@@ -71,7 +72,7 @@ PLACES = {
     "gmm._selection.resampling": "resampling=.",
     "gmm._selection.progress": "Ending",
     "gmm._selection.solutions": "solutions=.",
-    "gmm._selection.standard": "in_units",
+    "gmm._selection.standard": "to_search_units",
     "gmm._text.html": "Html block details escaped line sparkline style",
     "gmm._text.table": "Cell Column Table",
     "gmm._text.words": "amount counted percent plus_minus suggestion",

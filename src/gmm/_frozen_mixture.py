@@ -163,7 +163,7 @@ class FrozenMixture(CompiledMixture):
         _check_numbers(log_offset, float(log_noise), centres, whiteners, origin)
         if not (layout.diagonal(whitener, d) > 0).all():
             raise ValueError("expected whiteners with positive diagonals")
-        if layout.whole and not layout.axis_aligned and np.triu(whitener, 1).any():
+        if layout.stores_dense and not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
         return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise), _tails_in(arrays, K))
 

@@ -60,10 +60,10 @@ def test_no_criterion_is_below_what_its_likelihood_allows(criterion):
         loglik, p, n = 1000 * rng.normal(), int(rng.integers(1, 50)), float(rng.uniform(1, 100))
         entropy = rng.exponential()
         scores = criteria.evaluate(Totals(loglik, loglik - entropy, entropy), p, n, loglik - rng.exponential())
-        least = criteria.least(criterion, loglik, p, n)
+        least = criteria.best_possible(criterion, loglik, p, n)
         assert least <= scores[criterion] + 1e-9
         assert (least == scores[criterion]) == (criterion in ("bic", "aic", "aicc"))
-        assert criteria.least(criterion, loglik + 1, p, n) < least or abs(least) == inf
+        assert criteria.best_possible(criterion, loglik + 1, p, n) < least or abs(least) == inf
 
 
 def test_a_selection_of_float32_rows_has_the_criteria_of_its_mixtures():

@@ -285,4 +285,4 @@ def test_a_stream_whose_groups_fade_into_noise_loads():
 
 def test_a_prior_that_overflows_beside_the_rows_is_refused():
     mixture = GaussianMixture(1, random_state=0, prior=NormalInverseWishart(scale=1e200))
-    refused("expected a prior that is a number beside rows", mixture.fit, X, sample_weight=np.full(len(X), 1e-150))
+    refused("expected a finite prior relative to rows", mixture.fit, X, sample_weight=np.full(len(X), 1e-150))

@@ -141,7 +141,7 @@ def test_what_is_no_such_file_is_refused():
         b"": "the content given as bytes is not JSON, or damaged",
         b"\xff\xfe": "is not JSON",
         b"[" * 100_000: "is not JSON",
-        b"[1]": "holds list, expected an object with 'modelName' and 'parameters'",
+        b"[1]": "contains list, expected an object with 'modelName' and 'parameters'",
         b'{"parameters": 3}': "expected dict for 'parameters'",
         b'{"parameters": {"pro": [1]}}': "'variance' is missing",
     }.items():

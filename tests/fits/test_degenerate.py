@@ -160,7 +160,7 @@ OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
 def words_of(parameters, n):
     rows = Resolution(float(n), np.zeros(parameters.n_features), RIDGE)
     causes = Degeneracy(parameters.model, rows).causes(parameters)
-    return inside.degenerate.reasons_of(causes, parameters, rows, ["x", "y"])
+    return inside.degenerate.describe_causes(causes, parameters, rows, ["x", "y"])
 
 
 @every_type
@@ -172,7 +172,7 @@ def test_few_rows_are_a_group_only_where_they_are_worth_more_than_chance_gives(n
         assert degenerate_of(far, 100, RIDGE).tolist() == [False, expected]
     assert words_of(mixture(name, [0.99, 0.01], [1.0, 1.0], 1e9), 100) == {1: "too few rows for its covariance"}
     (reason,) = words_of(mixture(name, [0.97, 0.03], [1.0, 0.5]), 100).values()
-    assert reason == "too few rows to tell a group from chance"
+    assert reason == "too few rows to distinguish a group from chance"
     assert not degenerate_of(mixture(name, [0.5, 0.5], [1.0, 1.0]), 1000, RIDGE).any()
 
 
@@ -235,14 +235,14 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     problem = inside.Problem(source, inside.Objective(model, RIDGE, noise=noise), 1)
     in_numbers = Resolution.from_source(source, RIDGE)._replace(source=None)  # without a look at the rows
     for rule in DegeneracyRule:
-        degeneracy = Degeneracy.of_fits(problem.objective, source, rule)
+        degeneracy = Degeneracy.for_fits(problem.objective, source, rule)
         for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
             begin = inside.from_responsibilities(source, start, model.layout)
             with problem.e_step() as e_step:
                 run = problem.prepare_run(e_step, begin, inside.SolverSettings(1e-9, 100)).go(3)
                 alone = Degeneracy(model, in_numbers, rule)(run.result.parameters)
                 assert degeneracy.first(run) == degeneracy.first(run.result)
-                assert degeneracy.first(run, of_mixture=True) == (alone.argmax() if alone.any() else -1)
+                assert degeneracy.first(run, mixture_only=True) == (alone.argmax() if alone.any() else -1)
                 found.add(degeneracy.first(run))
     assert len(found) > 1
 
@@ -346,7 +346,7 @@ def test_rows_of_one_value_are_a_group_of_a_fit(place, beside):
         x[group == place] = means[place]
         X = np.column_stack([x, rng.normal(size=len(x))]) if beside else x[:, None]
         found = GaussianMixture(3, random_state=seed).fit(X)
-        assert "no spread but reg_covar in x0" in found.remarks_["degenerate"]
+        assert "no variance but reg_covar in x0" in found.remarks_["degenerate"]
         assert adjusted_rand_score(group, found.predict(X)) > 0.99
         assert "reg_covar" in str(found.summary(X))
 

@@ -310,7 +310,7 @@ def test_columns_that_no_row_has_together_are_told():
         lambda X, sample_weight: gmm.select(X, [1, 2], ["VVI", "VVV"], sample_weight=sample_weight, **how),
         lambda X, sample_weight: GaussianMixture(2, **how).fit(gmm.open_rows(lambda: [(X, sample_weight)])),
     ):
-        assert any("these columns: 'x0' and 'x1'. Nothing" in text for text in warned(fit, X, sample_weight=weight)[1])
+        assert any("or of a prior: 'x0' and 'x1'. Drop" in text for text in warned(fit, X, sample_weight=weight)[1])
     for covariance_type in ("diag", "spherical", "EEI"):
         GaussianMixture(2, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
     GaussianMixture(2, **how).fit(X)  # in the last row both have values

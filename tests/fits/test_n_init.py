@@ -7,7 +7,7 @@ import pytest
 
 import inside
 from gmm import GaussianMixture
-from inside import PARSIMONIOUS, STARTS, ArraySource, Objective, Problem, screened, screening_rows
+from inside import PARSIMONIOUS, STARTS, ArraySource, Objective, Problem, screen_start, screening_rows
 from inside import fitting_fit as fitting
 from test_short_runs import mixture
 
@@ -90,7 +90,7 @@ def screened_in_turn(*starts, rows=ROWS, **objective):
     problem = Problem(ArraySource(rows), Objective(starts[0].model, **{"ridge": 1e-6} | objective), 1)
     results = []
     for start in starts:
-        results.append(screened(problem, start, results))
+        results.append(screen_start(problem, start, results))
     return results
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import inside
-from inside import Continuation, Run, SolverSettings, StopTarget, best_of, plain_records, short_runs
+from inside import Continuation, Run, SolverSettings, StopTarget, choose_best, plain_records, short_runs
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
@@ -56,15 +56,15 @@ def test_short_runs_share_passes_and_are_those_of_each_start_alone():
         (alone,) = short_runs(problem(), [start], 5)
         assert alone.lower_bound == result.lower_bound
         assert result.state is None
-    assert best_of(problem(), together) is together[0]
+    assert choose_best(problem(), together) is together[0]
 
 
 def test_the_best_is_without_degenerate_components_though_it_is_lower_and_a_singular_one_is_no_result():
     rows, starts = np.concatenate([ROWS, np.full((9, 2), 40.0)]), ([[3, 3], [40, 40]], [[0, 0], [6, 6]])
     for of_rows in (problem(rows), problem(rows, 0.0)):
         collapsed, good = results = short_runs(of_rows, [mixture(means) for means in starts], 9)
-        assert best_of(of_rows, results) is good
-        assert best_of(of_rows, [collapsed]) is collapsed
+        assert choose_best(of_rows, results) is good
+        assert choose_best(of_rows, [collapsed]) is collapsed
         if of_rows.objective.ridge:
             assert collapsed.lower_bound > good.lower_bound
         else:
@@ -80,7 +80,7 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     starts = [moments(rows, one).reduced(of_rows.objective.model.layout) for one in (tied, rng.permutation(tied))]
     on_ties, good = short_runs(of_rows, starts, 5)
     assert on_ties.lower_bound > good.lower_bound
-    assert best_of(of_rows, [on_ties, good]) is good
+    assert choose_best(of_rows, [on_ties, good]) is good
 
 
 def moments(rows, responsibilities):

@@ -257,7 +257,7 @@ def test_no_move_drops_the_component_that_it_splits():
 def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_type):
     X = blobs()
     parameters = stuck(covariance_type, refine=None).fit(X)._parameters
-    left = inside.without(EStep(ArraySource(X), parameters.model.layout), parameters.whitened(), 2)
+    left = inside.drop_component(EStep(ArraySource(X), parameters.model.layout), parameters.whitened(), 2)
     assert left.counts[2] == 0
     assert left.counts.sum() == pytest.approx(len(X), rel=1e-12)
 

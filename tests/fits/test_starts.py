@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, mstep, sampled
+from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, draw_sample, mstep
 from inside import starts as initialization
 from tables import noted, parameters, refused, warned
 
@@ -34,7 +34,7 @@ def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3
 
 def test_few_rows_are_taken_as_a_weighted_set_in_order_of_value():
     rows = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
-    got = sampled(ArraySource(rows, np.array([1.0, 2.0, 3.0, 0.0, 5.0])), 2, rng)
+    got = draw_sample(ArraySource(rows, np.array([1.0, 2.0, 3.0, 0.0, 5.0])), 2, rng)
     np.testing.assert_array_equal(got.rows, [[1.0, 5.0], [2.0, 0.0], [2.0, 1.0]])
     np.testing.assert_array_equal(got.sample_weight, [2.0, 5.0, 4.0])
 
@@ -43,7 +43,7 @@ def test_many_rows_are_sampled_without_repeats_and_more_for_more_components_but_
     rows = np.arange(30_000.0)[:, None]
     weight = np.where(rows[:, 0] % 2, 0.0, 1 + rows[:, 0])
     few, more, weighted = (
-        sampled(ArraySource(rows, w), K, np.random.RandomState(0)) for w, K in ((None, 3), (None, 20), (weight, 3))
+        draw_sample(ArraySource(rows, w), K, np.random.RandomState(0)) for w, K in ((None, 3), (None, 20), (weight, 3))
     )
     assert [len(np.unique(each.rows)) for each in (few, more)] == [len(few.rows), len(more.rows)] == [10_000, 20_000]
     assert np.isin(few.rows, rows).all()
@@ -141,9 +141,9 @@ def test_components_of_one_weight_come_by_falling_means():
 def test_partitions_that_agree_are_one_start(covariance_type):
     settings = inside.FitSettings(3, inside.Objective(covariance_model(covariance_type), 1e-6))
     rng = np.random.default_rng(0)
-    (of_groups,) = initialization.raced(settings, ArraySource(ROWS), rng, _em.Race.initial)
+    (of_groups,) = initialization.run_race(settings, ArraySource(ROWS), rng, _em.Race.initial)
     assert sorted(of_groups.statistics.counts) == sorted(np.bincount(GROUPS))
-    assert len(initialization.raced(settings._replace(n_components=5), ArraySource(ROWS), rng, _em.Race.initial)) > 1
+    assert len(initialization.run_race(settings._replace(n_components=5), ArraySource(ROWS), rng, _em.Race.initial)) > 1
 
 
 def views(rows, weight=None, n_components=1, name="full"):

@@ -290,7 +290,7 @@ def test_other_numbers_of_components_are_refused():
 def best(rows, covariance_type, n_components=K, seed=0):
     """The statistics of the winner of a race."""
     settings = inside.starts.FitSettings(n_components, Objective(covariance_model(covariance_type), RIDGE), 1)
-    return inside.starts.raced(settings, ArraySource(rows), np.random.default_rng(seed)).statistics
+    return inside.starts.run_race(settings, ArraySource(rows), np.random.default_rng(seed)).statistics
 
 
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)

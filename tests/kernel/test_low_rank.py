@@ -41,8 +41,8 @@ def test_the_layout_has_the_algebra_of_whole_matrices():
 def test_singular_covariances_and_what_needs_whole_matrices_are_refused():
     stored, zeros = covariances(), np.zeros((K, D))
     whiteners, _ = LAYOUT.whiten(stored, D)
-    refused("stored whole", LAYOUT.outer, zeros, zeros)
-    refused("stored whole", LAYOUT.inverse, whiteners, D)
+    refused("expected d × d covariances", LAYOUT.outer, zeros, zeros)
+    refused("expected d × d covariances", LAYOUT.inverse, whiteners, D)
     stored[1, 0, 3] = 0
     assert refused(None, LAYOUT.whiten, stored, D, error=layouts.SingularMatrixError).component == 1
 

@@ -9,7 +9,7 @@ import pytest
 import inside
 import reference
 from gmm import BayesianGaussianMixture, ConvergenceWarning, GaussianMixture
-from inside import PARSIMONIOUS, MStep, Objective, covariance_model, refilled
+from inside import PARSIMONIOUS, MStep, Objective, covariance_model, refill_empty
 from tables import refused, warned
 from test_update import statistics_of
 
@@ -47,7 +47,7 @@ def test_a_ridge_lost_to_rounding_is_raised_until_it_is_felt(covariance_type):
 @every_type
 def test_a_lost_component_gets_half_of_the_heaviest(covariance_type):
     given_statistics, model = statistics(covariance_type, *with_a_lost_component())
-    got, repaired = refilled(given_statistics, model, at_most=3)
+    got, repaired = refill_empty(given_statistics, model, at_most=3)
     donor = int(np.argmax(given_statistics.counts))
     assert repaired == {2: donor}
     assert got.counts[2] == got.counts[donor] == given_statistics.counts[donor] / 2
@@ -69,12 +69,12 @@ def test_a_lost_component_gets_half_of_the_heaviest(covariance_type):
 @every_type
 def test_no_more_are_repaired_than_are_lost_and_asked_for(covariance_type):
     given_statistics, model = statistics(covariance_type, *ordinary())
-    same, repaired = refilled(given_statistics, model, at_most=3)
+    same, repaired = refill_empty(given_statistics, model, at_most=3)
     assert repaired == {}
     assert same is given_statistics
     given_statistics, _ = statistics(covariance_type, ordinary()[0], np.eye(4)[np.ones(50, int)])
     for at_most, expected in ((4, [0, 2, 3]), (2, [0, 2]), (0, [])):
-        assert list(refilled(given_statistics, model, at_most=at_most)[1]) == expected
+        assert list(refill_empty(given_statistics, model, at_most=at_most)[1]) == expected
     m_step, (lost, _) = MStep(Objective(model, 1e-6), repairs=3), statistics(covariance_type, *with_a_lost_component())
     for _ in range(9):
         m_step(lost)

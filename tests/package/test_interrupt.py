@@ -267,7 +267,7 @@ WIDE = np.random.default_rng(0).normal(size=(3000, 64)) + 3 * (np.arange(3000) <
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
     """BLAS would use all cores for the products of a start, whatever `n_threads` says."""
-    seen = noted(monkeypatch, starts, "in_order", lambda _: set(blas_threads()))
+    seen = noted(monkeypatch, starts, "order_components", lambda _: set(blas_threads()))
     with threadpool_limits(2, user_api="blas"):
         GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(WIDE[:, :30])
     assert seen

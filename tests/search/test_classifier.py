@@ -216,8 +216,8 @@ def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
     X[::2, 0], X[1::2, 1] = np.nan, np.nan
     frame = pd.DataFrame(X, columns=["length", "width", "height"])
     _, texts = warned(MixtureClassifier(missing="em", **how).fit, frame, y)
-    expected = f"{told} values in both of these columns: 'length' and 'width'. Nothing"
-    assert [text[: len(expected)] for text in texts] == [expected] * bool(told)
+    expected = f"{told} values in both of these columns, .*: 'length' and 'width'. Drop"
+    assert [re.match(expected, text) is not None for text in texts] == [True] * bool(told)
 
 
 def test_a_fit_is_summarised():

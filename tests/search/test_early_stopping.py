@@ -61,7 +61,7 @@ def test_a_cell_is_finished_where_passes_do_not_tell_its_criterion(how):
 def test_what_was_left_is_shown_and_saved():
     selection = search([K - 1, K, K + 1], "VVV")
     shown = repr(selection)
-    assert "≤ not pursued: cannot come within 40 of the best" in shown
+    assert "≤ not pursued: cannot reach within 40 of the best" in shown
     assert sum("≤" in line for line in shown.splitlines()) >= 2  # a cell and the legend
     assert selection.status[2] in selection._repr_html_()
     assert selection.best.converged_
@@ -85,7 +85,7 @@ def test_a_cell_with_a_component_on_ties_is_degenerate(name):
     rows = np.random.default_rng(0).normal(size=(400, 3))
     rows[:200, 2] = 0.5
     of_rows = Problem(ArraySource(rows), inside.Objective(inside.covariance_model(name), 1e-6), 1)
-    degeneracy = inside.Degeneracy.of_fits(of_rows.objective, of_rows.rows, DegeneracyRule.CRITERION)
+    degeneracy = inside.Degeneracy.for_fits(of_rows.objective, of_rows.rows, DegeneracyRule.CRITERION)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         one = inside.from_responsibilities(of_rows.rows, shares, FULL).reduced(of_rows.objective.model.layout)
         (result,) = inside.short_runs(of_rows, [one], 5)

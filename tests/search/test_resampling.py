@@ -104,7 +104,7 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
     assert test.p_value == told[-1].p_value == expected
     assert f"{test.n_left_out} more could not be fitted" in repr(test)
     parts = 1  # none can be fitted
-    refused(r"of 9.*tables .* larger reg_covar", bootstrap_lrt, X, 2, **FEW)
+    refused(r"9 drawn tables .* larger reg_covar", bootstrap_lrt, X, 2, **FEW)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -236,7 +236,7 @@ def test_fits_that_collapse_on_ties_are_not_compared():
     with pytest.warns(UserWarning, match="The statistic is 0, as no fit"):
         found = bootstrap_lrt(answers, 1, **FEW)
     assert found.statistic == 0
-    refused("one with too few rows or too little spread", bootstrap_lrt, answers, 2, **FEW)
+    refused("a degenerate component", bootstrap_lrt, answers, 2, **FEW)
 
 
 def answers(n=1500, seed=0):
@@ -289,7 +289,7 @@ def test_weights_are_numbers_of_rows(call, how, kept):
 )
 def test_weights_of_rows_that_are_drawn_say_how_often(call, weight, got):
     weights = np.where(np.arange(len(X)) == 3, weight, 1.0)
-    told = f"{call.__name__} draws from the rows: expected in sample_weight whole.*{got}"
+    told = f"{call.__name__} draws from the rows: expected whole numbers in sample_weight.*{got}"
     refused(told, call, X, 2, sample_weight=weights)
 
 
@@ -402,7 +402,7 @@ def of_test(n_components=1, **how):
     [
         (of_test(1.5), ValueError, "n_components to be a whole number from 1, got 1.5"),
         (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
-        (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
+        (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it has those of Gauss"),
         (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
         (lambda: bootstrap_lrt([[1e308], [0.0]], 1), ValueError, "too large for bootstrap_lrt: 1e.308 at row 0"),
         (lambda: split_lrt(X, 0), ValueError, "n_components"),
@@ -505,9 +505,13 @@ def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain
     assert found.status[1].startswith("degenerate")
     assert found.best_index == found.ranked()[0] == int(np.argmin(found.held_out)) > 0
     assert found.best_by("bic").n_components == 1
-    for part in ("the best is degenerate: component", "(no spread but reg_covar in x0:", "judged by rows held out"):
+    for part in (
+        "the best is degenerate: component",
+        "(no variance but reg_covar in x0:",
+        "evaluated on held-out rows",
+    ):
         assert part in repr(found)
-    assert str(found.best).count("no spread but reg_covar in x0:") == 1
+    assert str(found.best).count("no variance but reg_covar in x0:") == 1
     assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
     assert reloaded(found).best_index == found.best_index
 
@@ -515,6 +519,6 @@ def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain
 def test_where_sound_cells_end_is_told_with_a_remedy(rain):
     found = select(rain, [1, 2, 3], "diag", random_state=0)
     assert found.best.n_components == 1
-    for part in ("more than 1 component is degenerate", "(no spread but reg_covar in x0:", "try prior='conjugate'"):
+    for part in ("more than 1 component is degenerate", "(no variance but reg_covar in x0:", "try prior='conjugate'"):
         assert part in repr(found)
     assert select(rain, [1, 2, 3], "diag", prior="conjugate", random_state=0).best.n_components > 1

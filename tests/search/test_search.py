@@ -34,7 +34,7 @@ ROWS = overlapping()
 
 @pytest.fixture(autouse=True)
 def threads_for_few_rows(monkeypatch):
-    monkeypatch.setattr(loop, "_OF_A_WORKER", 1)
+    monkeypatch.setattr(loop, "_NUMBERS_PER_WORKER", 1)
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +129,21 @@ def test_each_cell_is_a_fit_that_its_parameters_repeat_and_no_lower_than_a_singl
 
 def test_a_cell_is_taken_by_its_number_of_components_and_type(small):
     assert small[2, "tied"] is small.estimators[cell(small, 2, "tied")]
-    refused("got .9, 'tied'.: 0 cells are so called", small.__getitem__, (9, "tied"), error=KeyError)
+    refused("got .9, 'tied'.: 0 cells have this name", small.__getitem__, (9, "tied"), error=KeyError)
     two = select(ROWS, [1], "full", tails=("normal", "t"), random_state=0)
-    refused("2 cells are so called", two.__getitem__, (1, "full"), error=KeyError)
+    refused("2 cells have this name", two.__getitem__, (1, "full"), error=KeyError)
     assert two[1, "full", "t"].tails == "t"
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, None])
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, small):
     monkeypatch.setattr(loop, "usable_threads", lambda: 4)
-    seen = noted(monkeypatch, loop.Cell, "climb", lambda *_: threading.get_ident())
+    seen = noted(monkeypatch, loop.Cell, "run_to_end", lambda *_: threading.get_ident())
     asked = noted(monkeypatch, loop, "EStep", lambda *_, n_threads: n_threads)
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert len(set(seen)) > 1
     assert set(asked) == {1}
-    monkeypatch.setattr(loop, "_OF_A_WORKER", ROWS.size + 1)  # cells of few rows share one thread
+    monkeypatch.setattr(loop, "_NUMBERS_PER_WORKER", ROWS.size + 1)  # cells of few rows share one thread
     seen.clear()
     select(ROWS, [1, 2], CLASSIC, random_state=0, n_threads=n_threads)
     assert len(set(seen)) == 1
@@ -371,9 +371,11 @@ def test_a_cell_whose_components_must_all_be_degenerate_is_not_fitted(monkeypatc
 
 def test_a_best_cell_that_no_fresh_start_finds_again_is_told(small):
     alone = replace(select(ROWS, [3], "full", random_state=0), n_new_starts=12, n_found_again=0)
-    assert "found by none of 12 fresh starts, which all ended lower: treat it with care" in str(alone)
+    told = "none of 12 new random starts found the same solution\nall ended lower: treat it with care"
+    assert told in str(alone)
     assert "try" not in str(alone)
-    assert "found again by 2 of 12 fresh starts, bettered by none" in str(replace(alone, n_found_again=2))
+    told = "2 of 12 new random starts found the same solution   none found a better one"
+    assert told in str(replace(alone, n_found_again=2))
     unsure = replace(alone, status=("not converged",))
     assert f"has not converged: try max_iter={10 * alone.best.max_iter}" in str(unsure)
     thin = replace(alone, status=("degenerate: component 1",))
@@ -397,7 +399,7 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
     assert max(gains) < 0.25
     again = np.abs(gains[len(gains) - found.n_new_starts :]) < 0.25
     assert (len(again), again.sum()) == (found.n_new_starts, found.n_found_again)
-    told = f"found again by {again.sum()} of" if again.any() else f"found by none of {len(again)} fresh starts"
+    told = f"{again.sum() or 'none'} of {len(again)} new random start"
     assert told in repr(found) or not len(again)
 
 
@@ -405,14 +407,14 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
 @pytest.mark.parametrize("first", [True, False])
 def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
     """Whatever the error: the other cells stand, and the status or a warning tells what it was."""
-    climb = loop.Cell.climb
+    run_to_end = loop.Cell.run_to_end
 
     def failing(cell, run, stop_target):
         if cell.key.name == "tied" and (first or cell.best is not None):
             raise error
-        climb(cell, run, stop_target)
+        run_to_end(cell, run, stop_target)
 
-    monkeypatch.setattr(loop.Cell, "climb", failing)
+    monkeypatch.setattr(loop.Cell, "run_to_end", failing)
     with pytest.warns(RuntimeWarning, match=f"components of tied: {type(error).__name__}"):
         found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0)
     failed = [status for status in found.status if status.startswith(f"failed: {type(error).__name__}")]
@@ -421,15 +423,15 @@ def test_a_cell_that_fails_is_a_failed_cell(first, error, monkeypatch):
 
 
 def test_a_cell_whose_first_fit_fails_is_fitted_from_other_mixtures(monkeypatch):
-    climb, failed = loop.Cell.climb, set()
+    run_to_end, failed = loop.Cell.run_to_end, set()
 
     def failing_once(cell, run, stop_target):
         if cell.key.name == "tied" and cell.key not in failed:
             failed.add(cell.key)
             raise ValueError("a covariance is singular")
-        climb(cell, run, stop_target)
+        run_to_end(cell, run, stop_target)
 
-    monkeypatch.setattr(loop.Cell, "climb", failing_once)
+    monkeypatch.setattr(loop.Cell, "run_to_end", failing_once)
     found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0)
     assert len(failed) == 2
     assert set(found.status) == {"ok"}
@@ -442,10 +444,10 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
     def failing(*given):
         raise error
 
-    monkeypatch.setattr(loop.Cell, "climb", failing)
+    monkeypatch.setattr(loop.Cell, "run_to_end", failing)
     search = partial(select, BLOBS, [1, 2], "full", random_state=0)
     if isinstance(error, AssertionError):  # of all cells, the first error is the cause
-        with pytest.warns(RuntimeWarning, match="please report"):
+        with pytest.warns(RuntimeWarning, match="Please report"):
             assert refused(str(error), search).__cause__ is error
     else:
         assert refused(None, search, error=type(error)) is error

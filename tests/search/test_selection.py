@@ -160,7 +160,7 @@ def test_an_end_of_lowered_objective_is_not_chosen_beside_one_that_converged(fou
     assert turned.ranked().index(number) >= sum(text == "ok" for text in status)
     assert f"! {Ending.LOWERED}" in repr(turned)
     alone = replace(select(X, 1, "full", random_state=0), status=(str(Ending.LOWERED),))
-    assert f"the best {Ending.LOWERED}, by rounding: bring" in repr(alone)
+    assert f"the best {Ending.LOWERED}, by rounding: subtract" in repr(alone)
     assert "max_iter" not in repr(alone)
 
 

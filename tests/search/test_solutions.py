@@ -39,9 +39,9 @@ def test_solutions_divide_the_rows_otherwise_at_about_the_same_criterion(of_flow
         again = GaussianMixture(**mixture.get_params()).fit(flowers)
         np.testing.assert_array_equal(again.means_, mixture.means_)
     told = repr(found)
-    assert re.search(r"another solution as near, such as 2 VVV \+\d\.\d+\n", told)
-    assert re.search(r"2 VVV: 31.% of rows elsewhere, by \d+ of \d+ starts", told)
-    assert "farther cells had few starts" in told
+    assert re.search(r"another solution within 10 BIC\n", told)
+    assert re.search(r"2 VVV \(\+\d\.\d+\): 31.% of rows in other groups\n\d+ of \d+ random starts found it", told)
+    assert "cells farther from the best had few starts" in told
     np.testing.assert_array_equal(found.pursued, found.bic <= found.bic.min() + 10)
     alone = select(flowers, 1, random_state=0)
     assert "farther" not in repr(alone)
@@ -61,7 +61,7 @@ def test_one_solution_is_all_where_groups_lie_apart_and_criteria_of_rows_tell_no
     rng = np.random.default_rng(0)
     found = select(np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))]), range(1, 4), random_state=0)
     assert [one.mixture for one in found.solutions()] == [found.best]
-    assert "solution" not in repr(found)
+    assert "another solution" not in repr(found)
     for how in ({"criterion": "icl"}, {"prior": "conjugate"}):
         assert len(select(of_flowers[0], [2, 3], "VVV", random_state=0, **how).solutions()) == 1
 

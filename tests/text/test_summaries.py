@@ -110,7 +110,7 @@ def test_why_a_component_is_degenerate_is_told():
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
     mixture = GaussianMixture(2, random_state=0).fit(ties)
     told = repr(mixture.summary(ties))
-    assert "no spread but reg_covar" in told
+    assert "no variance but reg_covar" in told
     assert "about" not in told
     assert all(text in str(mixture) for text in ("log-likelihood about ", "BIC about "))
 
@@ -232,7 +232,7 @@ def test_a_table_needs_a_library(mixture, monkeypatch):
 
 
 def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
-    assert StudentTails(200.0).text == "200 degrees of freedom, as good as normal"
+    assert StudentTails(200.0).text == "200 degrees of freedom, nearly normal"
     assert "normal" not in StudentTails(np.array([4.0, 200.0])).text
 
 

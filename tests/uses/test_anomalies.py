@@ -119,7 +119,7 @@ GAPS = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
         (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
         (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
         (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
-        (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: fill both tables by impute\(X, draw=True\)"),
+        (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: impute both tables by impute\(X, draw=True\)"),
         (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
         (REFERENCE[:, :1], REFERENCE, {}, "features"),
     ],

@@ -134,11 +134,11 @@ def test_a_callback_sees_each_refit_and_errors_are_deviations_of_refits():
     np.testing.assert_allclose(errors.replicates.means.std(axis=0, ddof=1), errors.means)
 
 
-def test_components_that_are_exchanged_are_matched():
+def test_components_that_are_exchanged_are_match_components():
     mixture, order = fit(BLOBS, 3), [2, 0, 1]
     exchanged = GaussianMixture.from_parameters(*(getattr(mixture, f"{part}_")[order] for part in PARTS))
     labels, known = [each.predict(BLOBS) for each in (exchanged, mixture)], ArraySource(BLOBS).known
-    found, adjusted_rand = module._matched(fitted_parameters(exchanged), *labels, np.ones(len(BLOBS)), known)
+    found, adjusted_rand = module._match_components(fitted_parameters(exchanged), *labels, np.ones(len(BLOBS)), known)
     for part in PARTS:
         np.testing.assert_array_equal(getattr(found, part), getattr(exchanged, f"{part}_")[np.argsort(order)])
     assert adjusted_rand == 1
@@ -164,7 +164,7 @@ def test_degenerate_refits_are_left_out():
     errors = standard_errors(fit(X), X, n_replicates=100, method="bootstrap", random_state=0)
     assert 0 < errors.n_left_out < 99
     assert len(errors.adjusted_rand) == 100 - errors.n_left_out
-    assert f"{errors.n_left_out} left out" in repr(errors)
+    assert f"{errors.n_left_out} omitted" in repr(errors)
 
 
 def test_it_is_told_in_a_table():
@@ -208,7 +208,7 @@ def test_what_cannot_be_computed_says_why():
     for told, how in (
         ("a method among 'bootstrap', 'weighted-bootstrap', 'information', got 'jackknife'", {"method": "jackknife"}),
         ("n_replicates to be a whole number from 2 to 1000000000, got 1", {"n_replicates": 1}),
-        ("parameters, 11, at least and to less than 1e.15, got 2;", {"sample_weight": np.full(200, 0.01)}),
+        ("parameters, 11, and to less than 1e.15, got 2;", {"sample_weight": np.full(200, 0.01)}),
     ):
         refused(told, standard_errors, fit(BLOBS), BLOBS, **how)
     refused("credible_intervals", standard_errors, BayesianGaussianMixture().fit(X), X, error=TypeError)

@@ -142,7 +142,7 @@ def test_neither_pickles_between_frames_nor_units_matter():
         ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
         ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
         ({"forgetting": np.float64(1)}, "forgetting to be a number in .0, 1., got .*1.0"),
-        ({"covariance_type": "tied"}, "a covariance of their own"),
+        ({"covariance_type": "tied"}, "its own covariance"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(how, told):

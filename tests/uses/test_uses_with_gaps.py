@@ -10,7 +10,7 @@ import gmm
 import inside
 from command import ok, text_in
 from gmm import GaussianMixture
-from inside import NO_NOISE, box_of, covariance_model, in_units
+from inside import NO_NOISE, box_of, covariance_model, to_search_units
 from tables import APPLES, groups_with_gaps, incomplete, refused
 
 
@@ -126,7 +126,7 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
     there = ~np.isnan(X) * w[:, None]
     centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
     deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
-    units = in_units(incomplete(X, weight), NO_NOISE, standardize=True)[2]
+    units = to_search_units(incomplete(X, weight), NO_NOISE, standardize=True)[2]
     np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
 
 
@@ -155,7 +155,7 @@ def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_column
         assert np.isfinite(part).all()
     X = np.column_stack([groups_with_gaps(n=100, d=2), np.full(100, 1e6)])
     X[::3, 2] = np.nan
-    assert in_units(incomplete(X), NO_NOISE, standardize=True)[2].scales[2] == 1
+    assert to_search_units(incomplete(X), NO_NOISE, standardize=True)[2].scales[2] == 1
 
 
 @pytest.mark.parametrize("weight", [None, np.repeat([0.0, 1.0], [3, 2])])

@@ -95,8 +95,8 @@ def arguments(function):
     """The names of the arguments, those of parameters of fits among them, and which a call must have."""
     known = inspect.signature(function).parameters.values()
     named = [each for each in known if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
-    of_fits = [*MODEL.get_params()] * any(str(each).startswith("**parameters") for each in known)
-    names = [each.name for each in named] + of_fits
+    for_fits = [*MODEL.get_params()] * any(str(each).startswith("**parameters") for each in known)
+    names = [each.name for each in named] + for_fits
     return [*dict.fromkeys(names)], [each.name for each in named if each.default is each.empty]
 
 

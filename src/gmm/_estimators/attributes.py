@@ -217,7 +217,7 @@ class MixtureEstimator(Estimator):
         changed = {name: array for name, (array, own, _) in read if own != array.tobytes()}
         if not changed or not self.__sklearn_is_fitted__():
             return self._mixture
-        before = None if self._mixture is None else self._mixture.whole()
+        before = None if self._mixture is None else self._mixture.to_dense()
         model = model_of(self) if before is None else before.model
         mixture = checks.check_assigned(changed, before, model)
         spreads, others = checks.SPREADS & changed.keys(), checks.SPREADS - changed.keys()

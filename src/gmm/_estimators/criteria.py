@@ -260,7 +260,7 @@ def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float |
     return {one.name: one.value(totals, n_parameters, n, loglik_of_one) for one in _ALL if one.value}
 
 
-def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
+def best_possible(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
     """Return the smallest value that a criterion can have at a log-likelihood; it falls as the likelihood rises.
 
     It is the criterion itself for those that the likelihood alone decides, BIC for ICL, which is never below it, and −∞
@@ -268,7 +268,7 @@ def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
 
     Examples
     --------
-    >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
+    >>> best_possible("icl", -100.0, 5, 1), best_possible("nec", -100.0, 5, 1)
     (200.0, -inf)
     """
     value, per_nat = CRITERION[criterion].value, CRITERION[criterion].per_nat

@@ -500,7 +500,7 @@ class GaussianMixture(FittedMixture):
         """
         source, scorer = attributes.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         limits, totals = check_limits(self, scorer.parameters.model, 1), scorer.totals(source)
-        one = scorer.log_likelihood_of_one(source, self.reg_covar, **limits)
+        one = scorer.single_log_likelihood(source, self.reg_covar, **limits)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 
     def marginal(self, columns: Any) -> Self:
@@ -754,7 +754,7 @@ class GaussianMixture(FittedMixture):
         if record.parameters is not None:
             prior, noise = request.prior_of(self, source, model), record.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **request.restrictions_of(self, source, model))
-            return Stream.from_mixture(record.parameters.whole(), record.weight, objective)
+            return Stream.from_mixture(record.parameters.to_dense(), record.weight, objective)
         settings = request.fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *request.seeds_of(self)), settings.objective.prior
         if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:

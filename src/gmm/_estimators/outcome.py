@@ -170,7 +170,7 @@ def _warn_of_degenerate(
     if not causes.any():
         return
     rows = fitting.degenerate.Resolution.from_source(source, ridge)
-    reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(estimator))
+    reasons = fitting.degenerate.describe_causes(causes, parameters, rows, names_of_features(estimator))
     counts = [counted(round(rows.n_distinct * weight), "row") for weight in parameters.weights.tolist()]
     each = [
         f"Component {k} has about {counts[k]}: {reason.replace('too few rows', 'too few')}."
@@ -258,7 +258,7 @@ def _doubt_of_tails(parameters: MixtureParameters, word: str) -> str:
 
 def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> str:
     """Say in which columns all the variance is the ridge; else empty."""
-    columns = fitting.degenerate.on_ridge_alone(parameters, ridge, names)
+    columns = fitting.degenerate.columns_without_variance(parameters, ridge, names)
     if not columns:
         return ""
     return (
@@ -405,7 +405,7 @@ def set_fitted(
     degenerate components, where they are known.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
-    degeneracy = fitting.degenerate.Degeneracy.of_fits(objective, source)
+    degeneracy = fitting.degenerate.Degeneracy.for_fits(objective, source)
     # A prior sees to it that components are sound.
     if prior:
         causes = None

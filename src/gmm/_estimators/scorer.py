@@ -65,7 +65,7 @@ class Scorer(NamedTuple):
         if isinstance(source, ArraySource):
             plan = self._plan(source)
             if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
-                results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
+                results = RowResults.allocate(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
                 plan.score(_em.RowTable(source.rows, None, None, *results))
                 return results
         with self._e_step(source) as e_step:
@@ -114,9 +114,9 @@ class Scorer(NamedTuple):
     def statistics(self, source: Source) -> SufficientStatistics:
         """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
         check_any(source)
-        mixture = self._prepared.mixture.whole()
+        mixture = self._prepared.mixture.to_dense()
         with (
-            self._e_step(source, self.parameters.model.whole.layout) as e_step,
+            self._e_step(source, self.parameters.model.dense.layout) as e_step,
             np.errstate(over="ignore", invalid="ignore"),
         ):
             statistics = e_step(mixture).recentred(mixture.centres)
@@ -155,7 +155,7 @@ class Scorer(NamedTuple):
         """The largest responsibility of each row, (n,)."""
         return self._one("largest", source, True).astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(self, source: Source, ridge: float, **limits: Any) -> float | None:
+    def single_log_likelihood(self, source: Source, ridge: float, **limits: Any) -> float | None:
         """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limits.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
@@ -166,13 +166,13 @@ class Scorer(NamedTuple):
             return None
         model = same_as(self.parameters.model, 1, source.n_features)
         by_moments = model.stores_dense and not (noise or own or source.patterns)
-        one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
+        one = fitting.moments.component_with_noise if noise else fitting.moments.one_component
         # Tails of one component begin as if none were known.
         tails = check_tails(own.name, own.parameters.get("degrees_of_freedom"))
         problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
         try:
             if by_moments:
-                return fitting.moments.log_likelihood_of_one(problem)
+                return fitting.moments.single_log_likelihood(problem)
             return Scorer(one(problem), self.n_threads).log_likelihood(source)
         except SingularMatrixError:
             return inf

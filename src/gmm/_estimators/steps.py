@@ -310,7 +310,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     check_compatible("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
-    before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
+    before = fitted_parameters(model).to_dense() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = attributes.model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.layout)

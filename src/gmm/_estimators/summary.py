@@ -81,7 +81,7 @@ class Figures(NamedTuple):
         loglik, p = record.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, record.weight), "aic": aic(loglik, p)}
         rows = fitting.degenerate.Resolution(record.weight, record.steps, ridge)
-        reasons = fitting.degenerate.reasons_of(record.causes, parameters, rows, feature_names)
+        reasons = fitting.degenerate.describe_causes(record.causes, parameters, rows, feature_names)
         return cls(record.weight, loglik, scores, reasons, weighted=not record.weight.is_integer())
 
     @property
@@ -304,7 +304,7 @@ class MixtureSummary:
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """Of each component: two columns and their correlation; None where no columns are correlated."""
         parameters, spreads = fitted_parameters(self.model), self.standard_deviations
-        layout, (K, d) = parameters.model.whole.layout, spreads.shape  # as `covariances_` are written out
+        layout, (K, d) = parameters.model.dense.layout, spreads.shape  # as `covariances_` are written out
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
@@ -419,7 +419,7 @@ def summary_of_rows(mixture: MixtureEstimator, source: Source) -> MixtureSummary
     of_pass = scorer.statistics(source) if is_plain and parameters.model.depends_on_moments else None
     rows = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar)
     causes = fitting.degenerate.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
-    reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(mixture))
+    reasons = fitting.degenerate.describe_causes(causes, parameters, rows, names_of_features(mixture))
     numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
     return MixtureSummary(mixture, *numbers, counts[1:], int(counts[0]), reasons)
 

@@ -1,6 +1,6 @@
 """One fit: starts, solver runs from the promising ones, split–merge moves, and the best result.
 
-Estimators import it when they are fitted: who scores rows with a saved mixture does without.
+Estimators import it when they are fitted; scoring rows with a saved mixture does not need it.
 """
 
 from typing import TYPE_CHECKING

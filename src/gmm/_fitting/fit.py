@@ -1,7 +1,7 @@
-"""One fit: from each promising start a climb; the order of the best, and its split–merge moves.
+"""One fit: a run from each promising start, the order of the components, and split–merge moves.
 
 `fit_mixture` reads from top to bottom: a run from each start that the screening finds promising, then the order of the
-components where a prior has one, and `split_merged` for moves.
+components where a prior has one, and `split_and_merge` for moves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from gmm._blas import OF_EIGENVECTORS, blas_alone
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import sample_indices
-from gmm._fitting.split_merge import split_merged
+from gmm._fitting.split_merge import split_and_merge
 from gmm._fitting.starts import FitSettings, first_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
@@ -28,7 +28,7 @@ from gmm._values.statistics import SufficientStatistics
 
 
 class MixtureFit(NamedTuple):
-    """The best result, the components that its run had to give a new place, and the trace of every run."""
+    """The best result, the components that its run moved because they were empty, and the trace of every run."""
 
     result: SolverResult
     repaired: tuple[int, ...]
@@ -68,10 +68,10 @@ _ROUNDING = 1e-14  # of a bound: starts that end at one optimum
 
 
 def screening_rows(source: Source, first: MixtureParameters, seed: int) -> ArraySource | None:
-    """Draw the rows to screen starts on; None if every start is to be run without screening.
+    """Draw the rows to screen starts on; return None to run every start without screening.
 
-    There is no screening of few rows, where it costs nearly as much as the run, nor where the part would hold too few
-    rows of some component of the `first` start.
+    Few rows are not screened, as that costs nearly as much as the run, nor rows of which the sample would contain too
+    few of some component of the `first` start.
     """
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
     rarest = size * float(first.weights.min())
@@ -87,13 +87,13 @@ class Screened(NamedTuple):
     Parameters
     ----------
     parameters : MixtureParameters
-        Where the run ended.
+        The mixture at the end of the run.
     lower_bound : float
         Mean log-likelihood on those rows, in nats per unit weight; −∞ if a covariance became singular.
     record : float
         The highest lower bound of the starts before; −∞ for the first.
     promising : bool
-        Whether the start comes near the record or above it, and no earlier start ended in the same place.
+        Whether the start comes near the record or above it, and no earlier start ended at the same mixture.
     """
 
     parameters: MixtureParameters
@@ -102,11 +102,10 @@ class Screened(NamedTuple):
     promising: bool
 
 
-def screened(sample: Problem, start: MixtureParameters, earlier: Sequence[Screened]) -> Screened:
-    """Make a short run from the next start on the rows that `screening_rows` drew, and judge it.
+def screen_start(sample: Problem, start: MixtureParameters, earlier: Sequence[Screened]) -> Screened:
+    """Make a short run from the next start on the rows that `screening_rows` drew, and compare it with earlier ones.
 
-    A start is judged only by the starts before it. A start that is promising among few starts is so among more of them,
-    so more starts never end lower.
+    A start that is promising among few starts is so among more of them, so more starts never end lower.
     """
     (result,) = short_runs(sample, [start], SCREENING_PASSES)
     reached = -np.inf if result is None else result.lower_bound
@@ -122,7 +121,7 @@ OnSkip = Callable[[int, Screened | None], object]
 
 
 def no_op(*_: object) -> None:
-    """Do nothing: the callback of whoever asked for none."""
+    """Do nothing: the default callback."""
 
 
 _ROWS = 0.1  # by which a component must outweigh the one before it
@@ -137,9 +136,9 @@ def _starts(
     on_failure: Callable[[int, SingularMatrixError], object],
     on_skip: OnSkip,
 ) -> Iterator[tuple[int, RunStart]]:
-    """Yield the index of each start that is to be run, and where its run begins.
+    """Yield the index of each start to run, and its start.
 
-    Starts that are not promising are run after all while every run has failed: none has `ended`.
+    If every run has failed, so that none has `ended`, the starts that are not promising are run as well.
     """
     sample: Problem | None = None  # on which starts are compared with the first
     earlier: list[Screened] = []
@@ -147,31 +146,31 @@ def _starts(
     is_first = True
     for number, seed in enumerate(seeds):
         try:
-            if len(seeds) == 1:  # nobody compares its mixture
+            if len(seeds) == 1:  # its mixture is compared with none
                 yield 0, first_start(problem, settings, seed, e_step)
                 return
-            begin = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
+            initial = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
         except SingularMatrixError as error:
             on_failure(number, error)
             continue
         if sample is None:
-            yield number, begin
+            yield number, initial
         else:
-            earlier.append(screened(sample, begin.parameters, earlier))
+            earlier.append(screen_start(sample, initial.parameters, earlier))
             if earlier[-1].promising:
-                yield number, begin._replace(parameters=earlier[-1].parameters)
+                yield number, initial._replace(parameters=earlier[-1].parameters)
             elif not ended:
-                unpromising.append((number, begin))
+                unpromising.append((number, initial))
             else:
                 on_skip(number, earlier[-1])
         is_long = settings.solver.max_iter > SCREENING_PASSES
         if is_first and number + 1 < len(seeds) and not problem.rows.known and is_long:
-            rows = screening_rows(problem.rows, begin.parameters, seed)
+            rows = screening_rows(problem.rows, initial.parameters, seed)
             if rows is not None:
                 sample = problem._replace(rows=rows)
-                earlier.append(screened(sample, begin.parameters, []))
+                earlier.append(screen_start(sample, initial.parameters, []))
         is_first = False
-    yield from ((number, begin) for number, begin in unpromising if not ended)
+    yield from ((number, initial) for number, initial in unpromising if not ended)
 
 
 def _ordered(
@@ -181,16 +180,16 @@ def _ordered(
     result: SolverResult,
     run: Callable[..., SolverRun],
 ) -> SolverResult:
-    """Sort the components of a result, or of each class, by rows; run on as long as the bound rises."""
+    """Sort the components of a result, or of each class, by rows; continue the run as long as the bound rises."""
     owners = problem.rows.known.owner_of_each(result.parameters.n_components)
-    together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
-    while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
+    same_class, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
+    while result.trace.converged and (np.diff(result.statistics.counts)[same_class] > _ROWS).any():
         n_passes = settings.max_iter - len(result.trace)
         if n_passes <= 0:
             break
         order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-        begin = problem.next_update(e_step, result.statistics.reordered(order))
-        end = run(begin, settings._replace(max_iter=n_passes), start=result.trace.start).go().result
+        initial = problem.next_update(e_step, result.statistics.reordered(order))
+        end = run(initial, settings._replace(max_iter=n_passes), start=result.trace.start).go().result
         if not end.lower_bound > result.lower_bound:
             break
         result = end._replace(trace=end.trace.with_earlier(result.trace))
@@ -214,15 +213,15 @@ def fit_mixture(
     source : Source
     settings : FitSettings
     seeds : sequence of int
-        One for each start. The first start does not depend on how many there are.
+        One for each start. The first start does not depend on their number.
     continuation : Continuation, optional
-        Where to begin or continue, instead of from starts.
+        A mixture or a run to continue, instead of starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
     on_end : callable
         Called with the result of each run.
     on_skip : callable
-        Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
+        Called with the index of each start that is skipped, from 0, and the result of its screening; with None if a
         covariance became singular.
 
     Raises
@@ -236,9 +235,9 @@ def fit_mixture(
     traces, failures = list[Trace](), list[SingularMatrixError]()
 
     def betters(one: SolverResult, other: SolverResult) -> bool:
-        worth = Degeneracy.of_fits(settings.objective, source).worth
-        (sound, ours), (before, theirs) = worth(one), worth(other)
-        return sound > before or (sound == before and ours > theirs + _ROUNDING * (1 + abs(theirs)))
+        worth = Degeneracy.for_fits(settings.objective, source).worth
+        (valid, ours), (before, theirs) = worth(one), worth(other)
+        return valid > before or (valid == before and ours > theirs + _ROUNDING * (1 + abs(theirs)))
 
     def failed(number: int, error: SingularMatrixError) -> None:
         failures.append(error)
@@ -251,11 +250,11 @@ def fit_mixture(
         starts = (
             [(0, continuation)] if continuation else _starts(problem, e_step, settings, seeds, traces, failed, on_skip)
         )
-        for number, begin in starts:
+        for number, initial in starts:
             try:
-                begun = run(begin, settings.solver, start=number)
-                del begin  # as large as a mixture, as are many in the state of the solver
-                result = begun.go().result
+                solver_run = run(initial, settings.solver, start=number)
+                del initial  # as large as a mixture, as are many in the state of the solver
+                result = solver_run.go().result
             except SingularMatrixError as error:
                 failed(number, error)
                 continue
@@ -271,8 +270,8 @@ def fit_mixture(
         if settings.objective.prior.ordered and settings.solver.accelerated and not watch.stopped:
             fit = fit.improved(_ordered(problem, e_step, settings.solver, best, run))
         if settings.refine is not None and fit.result.trace.converged and not watch.stopped:
-            where = source, settings, fit.result, e_step
-            fit = fit.improved(split_merged(*where, callback=listener, stop_requested=lambda: watch.stopped))
+            arguments = source, settings, fit.result, e_step
+            fit = fit.improved(split_and_merge(*arguments, callback=listener, stop_requested=lambda: watch.stopped))
     return fit
 
 
@@ -290,11 +289,11 @@ class SteppedPass(NamedTuple):
     ----------
     iteration : Iteration
     statistics : SufficientStatistics
-        Of the current mixture after the pass.
+        Statistics of the current mixture after the pass.
     reason : str or None
         Why it was the last pass; None before.
     repaired : tuple of int
-        The components that the run had to give a new place so far.
+        The components that the run has moved so far because they were empty.
     """
 
     iteration: Iteration
@@ -304,7 +303,7 @@ class SteppedPass(NamedTuple):
 
 
 def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[SteppedPass, None, None]:
-    """Yield the passes of the run that `fit_mixture` makes from one start, each made when it is asked for."""
+    """Yield the passes of the run that `fit_mixture` makes from one start, each made on demand."""
     records: list[tuple[Iteration, SolverResult]] = []
 
     def record(iteration: Iteration) -> None:
@@ -313,8 +312,8 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        begin = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
-        run = problem.prepare_run(e_step, begin, settings.solver, callback=record)
+        initial = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
+        run = problem.prepare_run(e_step, initial, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
             if records:  # a run of no passes ends without one

@@ -25,7 +25,7 @@ class Hierarchy:
     Parameters
     ----------
     rows : array of shape (n, d)
-        About their centre.
+        Centred.
     weight : array of shape (n,)
         Above 0.
 
@@ -50,8 +50,8 @@ class Hierarchy:
         self.merges, self.costs = merges[order], costs[order]
 
     @classmethod
-    def of_some(cls, rows: ArraySource, rng: Rng) -> Hierarchy:
-        """Return that of at most 1000 rows, by chance."""
+    def from_sample(cls, rows: ArraySource, rng: Rng) -> Hierarchy:
+        """Return the hierarchy of a random sample of at most 1000 rows."""
         if rows.n_rows > _MOST_ROWS:
             rows = rows.select_rows(np.sort(rng.choice(rows.n_rows, _MOST_ROWS, replace=False)))
         return cls(rows.rows, rows.weights)

@@ -1,4 +1,4 @@
-"""Mean and covariance of all rows, of rows with gaps too; the prior that they complete, and gaps filled for starts."""
+"""Mean and covariance of all rows, also of rows with missing values, and the prior that they complete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from gmm._em import Race
 from gmm._exceptions import warn
-from gmm._fitting.sampling import sampled
-from gmm._fitting.starts import FitSettings, StartSettings, first_start, raced
+from gmm._fitting.sampling import draw_sample
+from gmm._fitting.starts import FitSettings, StartSettings, first_start, run_race
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.input import Names
@@ -42,38 +42,40 @@ def one_component(problem: Problem) -> MixtureParameters:
     SingularMatrixError
         If its covariance is singular and there is no ridge.
     """
-    mixture, _ = _by_moments(problem)
+    mixture, _ = _moment_component(problem)
     if not (problem.rows.patterns or problem.objective.tails):
         return mixture
     with problem.e_step() as e_step:
         return problem.prepare_run(e_step, Continuation(mixture), _FINELY).go().result.parameters
 
 
-def log_likelihood_of_one(problem: Problem) -> float:
-    """Log-likelihood of a single component, normal and stored whole, of rows without gaps and errors, by one reading.
+def single_log_likelihood(problem: Problem) -> float:
+    """Return the log-likelihood of one normal component, in one pass over rows without missing values and errors.
+
+    Its covariance is stored as a matrix or as variances.
 
     Raises
     ------
     SingularMatrixError
         As `one_component`.
     """
-    mixture, moments = _by_moments(problem)
+    mixture, moments = _moment_component(problem)
     layout, d = mixture.model.layout, mixture.n_features
     squares = layout.gram(mixture.whiteners) * moments.recentred(mixture.means).second
-    n_squares = d if layout is SPHERICAL else 1  # of each of which it stores the mean
+    n_squares = d if layout is SPHERICAL else 1  # the layout stores their mean
     return float(moments.counts @ mixture.whitened().log_offset) - n_squares * float(squares.sum()) / 2
 
 
-def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
-    """Return the component that the moments of all rows make, and these."""
+def _moment_component(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
+    """Return the component with the moments of all rows, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
     with EStep(rows.without_gaps, moments, n_threads=problem.n_threads) as e_step:
-        statistics = e_step.of_one()
+        statistics = e_step.single_component_statistics()
         return problem.first_update(e_step, statistics).parameters, statistics
 
 
-def one_beside_noise(problem: Problem) -> MixtureParameters:
-    """Fit a single component beside the problem's noise.
+def component_with_noise(problem: Problem) -> MixtureParameters:
+    """Fit a single component with the problem's noise.
 
     Raises
     ------
@@ -82,14 +84,14 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
     """
     settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
     with problem.e_step() as e_step:
-        begin = first_start(problem, settings, 0, e_step)
-        return problem.prepare_run(e_step, begin, _FINELY).go().result.parameters
+        initial = first_start(problem, settings, 0, e_step)
+        return problem.prepare_run(e_step, initial, _FINELY).go().result.parameters
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
-    """Name the pairs of columns that no row has together, if a model has covariances; empty if there are none.
+    """Return, as text, the pairs of columns that no row has together; empty if there are none, or no model correlates.
 
-    What such columns have to do with each other is not in the likelihood.
+    The likelihood does not depend on the covariance of such columns.
     """
     axis_aligned = all(model.layout.axis_aligned for model in models)
     if axis_aligned or not source.patterns:
@@ -102,23 +104,23 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
 
 
-def warn_of_unobserved_pairs(columns: str, whose: str = "") -> None:
-    """Warn of pairs of columns that `never_observed_together` names; `whose` says of which rows, if not of all."""
+def warn_of_unobserved_pairs(columns: str, of_rows: str = "") -> None:
+    """Warn of pairs of columns that `never_observed_together` returns; `of_rows` names the rows, if not all."""
     if columns:
         warn(
             "never together",
-            f"No row{whose} has values in both of these columns: {columns}. Nothing says how they vary together, so "
-            "the fitted covariance is that of the starts, or of a prior. Leave one of them out, add rows that have "
-            "both, or fit a model without covariances: 'diag', 'spherical', or a name that ends in I.",
+            f"No row{of_rows} has values in both of these columns, so their covariance is that of the start or of a "
+            f"prior: {columns}. Drop one of them, add rows with both, or fit a model without correlations: 'diag', "
+            "'spherical', or a name that ends in I.",
         )
 
 
 _FEW = 20  # rows of a component for each parameter of a column
 _SHRINKAGE = 3.0  # rows for each mean, where they are few
-_ROWS_BESIDE_ERRORS = 10
+_ROWS_WITH_ERRORS = 10
 _LEAST_SHARE = 1e-8  # of the largest variance: a column may be constant
 _ROUNDING = 8  # eps of the largest value
-_OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
+_INCOMPLETE: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 
 def prior_of(
@@ -144,33 +146,33 @@ def prior_of(
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
-    if shrunk and not covariance.any():  # a component for each row: they say nothing of noise
+    if shrunk and not covariance.any():  # a component for each row: no variance remains for noise
         return FLAT
     if has_errors:
         if not covariance.any():  # a cluster for each value
             mean, covariance = _mean_and_variances_within(1, source, n_threads)
-        prior = _beside_errors(model, covariance, source)
+        prior = _error_prior(model, covariance, source)
     elif prior is None:
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
 
 
-def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> NormalInverseWishart:
-    """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance.
+def _error_prior(model: CovarianceModel, variances: Array, source: Source) -> NormalInverseWishart:
+    """Return a prior worth few rows: without it, errors that explain all variance in a direction leave none.
 
-    Their variances are those within clusters less those of the mean error, but half of them at least.
+    Its variances are those within clusters less those of the mean error, but half of them at least.
     """
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
     heaviest, all_weights = source.survey.heaviest, source.weights
-    places: dict[tuple[bytes, int], list[Any]] = {}
+    rows_of_pattern: dict[tuple[bytes, int], list[Any]] = {}
     for pattern, indices, _ in source.iter_patterns():
-        places.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
+        rows_of_pattern.setdefault((pattern.missing.tobytes(), pattern.error), []).append(indices)
     for pattern in source.patterns:  # all rows of each, whatever the chunks
-        indices, observed = np.concatenate(places[pattern.missing.tobytes(), pattern.error]), pattern.observed
+        indices, observed = np.concatenate(rows_of_pattern[pattern.missing.tobytes(), pattern.error]), pattern.observed
         weights = all_weights[indices] / heaviest  # products of large weights and errors overflow
         sums[0, observed] += weights @ errors.variances[errors.codes[indices]][:, observed]
         sums[1, observed] += weights.sum()
-    n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
+    n = max(_ROWS_WITH_ERRORS, 2 * d + 2)  # so that the prior is proper
     if not _LEAST_SHARE * variances.max() > 0:
         raise ValueError(
             f"error_covariance needs rows that vary, but their largest variance is {variances.max():g}. Multiply tiny "
@@ -183,8 +185,8 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:
     """Return the mean of the rows, and the pooled variances of the columns within k-means clusters of a sample."""
     rng = np.random.RandomState(0)
-    sample = sampled(source.without_gaps, n_components, rng)
-    assert isinstance(sample, ArraySource)  # of whole rows
+    sample = draw_sample(source.without_gaps, n_components, rng)
+    assert isinstance(sample, ArraySource)  # of complete rows
     centre = sample.survey.centre
     scale: Any = 1.0  # of the columns: those with factors have one unit, as a rule
     if source.errors:
@@ -192,7 +194,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
     settings = FitSettings(n_components, Objective(stored_as(DIAGONAL)), n_threads, StartSettings("kmeans"))
-    statistics = raced(settings, centred, rng, Race.initial)[0].statistics
+    statistics = run_race(settings, centred, rng, Race.initial)[0].statistics
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0
@@ -203,12 +205,12 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal.
 
-    Where values are missing, those of the highest likelihood.
+    If values are missing, return the estimates of maximum likelihood.
     """
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    # Rows with errors are in patterns also where they are whole.
+    # Complete rows with errors have patterns, too.
     if source.patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
-        mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
+        mixtures, weight = _INCOMPLETE.setdefault(source, {}), source.survey.weight
         with suppress(SingularMatrixError):
             if layout.code not in mixtures:  # once for all fits to them
                 objective = Objective(stored_as(FULL if layout is TIED else layout))
@@ -222,5 +224,5 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
+    # If weights sum to less than two, they are shares rather than numbers of rows, and their scale cancels.
     return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)

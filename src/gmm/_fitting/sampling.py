@@ -1,4 +1,4 @@
-"""Samples of the rows, for work that does not need all of them, rows to seed k-means with, and seeds of starts."""
+"""Samples of the rows, the centres that initialise k-means, and the seeds of random starts."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _FEWEST_ROWS = 10_000
 
 
 def sample_size(n_components: int) -> int:
-    """Return how many rows `sampled` takes."""
+    """Return how many rows `draw_sample` draws."""
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
 
 
-def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> Source:
+def draw_sample(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> Source:
     """Return a random subset of many rows, or all of few as a weighted set: equal rows merged, and sorted.
 
-    They keep their gaps, errors and classes; each class has some rows, and so have those of unknown class.
+    Missing values, errors and classes stay with their rows. Each class has some rows, as have those of unknown class.
     """
     size = size or sample_size(n_components)
     is_plain = not (source.patterns or source.known)
     if is_plain and isinstance(source, ArraySource) and size >= source.n_rows == source.survey.n_used:
-        few = source.n_rows <= _FEWEST_ROWS  # which a search or further starts merge again
+        few = source.n_rows <= _FEWEST_ROWS  # a search or further starts merge them again
         return source.distinct if few else source.merged()
-    indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
+    indices = _sample_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     part = source.select_rows(indices)
     if not is_plain:
         return _weighted_set(part.with_changes(known=source.known.for_rows(indices)))
@@ -59,8 +59,8 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
 def sample_by_weight(rows: ArraySource, size: int, rng: Rng) -> ArraySource:
     """Return at most `size` rows in random order, drawn in proportion to their weights, without replacement.
 
-    A row that stands for more than its share is drawn for sure and keeps its weight, and the others have the same: the
-    part is as many rows, whatever they weigh (Horvitz & Thompson 1952).
+    A row of more than its share is always drawn, with its weight, and the others have equal weights (Horvitz & Thompson
+    1952): the sample has as many rows, whatever their weights.
     """
     order, weight = rng.permutation(rows.n_rows), rows.sample_weight
     if weight is None or size >= rows.n_rows or weight.min() == weight.max():
@@ -74,7 +74,7 @@ def sample_by_weight(rows: ArraySource, size: int, rng: Rng) -> ArraySource:
     return ArraySource(rows.rows[order[chosen]], np.maximum(weight[chosen], limit))
 
 
-def _of_classes(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
+def _sample_classes(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     """Return the indices of at most `size` rows of unknown class, and of a share of that for each class."""
     classes, has_weight, chosen = source.known, source.weights > 0, []
     n_classes = classes.owners.max() + 1
@@ -102,8 +102,8 @@ def _weighted_set(rows: Source) -> Source:
     if rows.patterns:
         from gmm._rows.incomplete import IncompleteSource
 
-        kept = RowErrors(merged[:, -1].astype(np.intp), errors.covariances) if errors else NO_ERRORS
-        result = IncompleteSource(result, kept)
+        row_errors = RowErrors(merged[:, -1].astype(np.intp), errors.covariances) if errors else NO_ERRORS
+        result = IncompleteSource(result, row_errors)
     if rows.known:
         result = result.with_changes(known=KnownClasses(merged[:, d].astype(np.intc), rows.known.owners))
     return result
@@ -111,7 +111,7 @@ def _weighted_set(rows: Source) -> Source:
 
 @ISeedSequence.register
 class _KeptSequence:
-    """The sequence of a seed, which is computed once: that takes longer than the first draws of a small fit."""
+    """The sequence of a seed, computed once: that takes longer than the first draws of a small fit."""
 
     def __init__(self, seed: int) -> None:
         self.generate_state = cache(np.random.SeedSequence(seed).generate_state)
@@ -122,7 +122,7 @@ _sequence_of: Any = lru_cache(_KeptSequence)  # as the seeds of starts repeat fr
 
 def generator(seed: int) -> np.random.Generator:
     """Return ``numpy.random.default_rng(seed)``."""
-    return np.random.default_rng(_sequence_of(seed))  # of which stubs do not know that this takes one
+    return np.random.default_rng(_sequence_of(seed))  # stubs do not know that it accepts one
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
@@ -132,12 +132,12 @@ def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> 
 
 
 def seeding_uniforms(n_sets: int, n_components: int, rng: Rng) -> Array:
-    """Return the random numbers, a row for each set, by which seeds are drawn: each is the best of some draws."""
+    """Return random numbers for the draws of k-means++, a row for each set: each centre is the best of some draws."""
     return rng.random((n_sets, 1 + (n_components - 1) * (2 + int(math.log(n_components)))))
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
-    """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, advances by a draw for each."""
+    """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, draws each of them."""
     if is_whole(random_state):
         return _seeds_of(int(random_state), n_init)
     rng = check_random_state(random_state)
@@ -147,7 +147,7 @@ def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
 
 
 def common_seed(random_state: int | Rng | None) -> int:
-    """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
+    """Return one seed for all fits of a comparison: an int as it is; a generator draws it."""
     if is_whole(random_state):
         return int(random_state)
     rng = check_random_state(random_state)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from gmm._em import NO_TARGET, OFFSET, STOPPED, StopTarget, split_axes, split_gains, split_step
 from gmm._fitting.degenerate import Degeneracy
-from gmm._fitting.sampling import LARGEST_SHARE, sample_size, sampled
+from gmm._fitting.sampling import LARGEST_SHARE, draw_sample, sample_size
 from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Continuation, Problem
+from gmm._passes.problem import Continuation, Problem, RunStart
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, SingularMatrixError
@@ -44,7 +44,7 @@ Watch = Callable[[Iteration], object]
 
 
 class MoveContext(NamedTuple):
-    """Rows on which moves are tried, the E-step over them, and their share of all rows.
+    """The rows on which moves are tried, the E-step over them, and their share of all rows.
 
     A move fails if a component loses its rows, so the problem repairs none.
     """
@@ -55,12 +55,12 @@ class MoveContext(NamedTuple):
 
 
 class ComponentDiagnosis(NamedTuple):
-    """How far from Gaussian the components of a mixture are, and what follows for splits and drops.
+    """Deviations of the components of a mixture from Gaussians, with the expected gains of splits and losses of drops.
 
     Parameters
     ----------
     parameters : MixtureParameters
-        Of at least two components whose covariances are stored whole.
+        A mixture of at least two components whose covariances are stored as matrices or variances.
     axes : array
         The principal axes of its covariances, as `split_axes` returns them.
     diagnostics : ComponentDiagnostics
@@ -108,7 +108,7 @@ class Move(NamedTuple):
     promise: float
 
 
-def split_merged(
+def split_and_merge(
     source: Source,
     settings: FitSettings,
     best: SolverResult,
@@ -117,9 +117,9 @@ def split_merged(
     callback: Watch | None,
     stop_requested: Callable[[], bool],
 ) -> SolverResult:
-    """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
+    """Return the best solution that moves reach from a result, higher and without degenerate components, or the result.
 
-    Of many rows, moves are tried on a sample first.
+    If rows are many, moves are tried on a sample first.
 
     Parameters
     ----------
@@ -127,13 +127,13 @@ def split_merged(
         All rows.
     settings : FitSettings
     best : SolverResult
-        Where a run has converged.
+        The result of a run that has converged.
     e_step : EStep
         Open over `source`.
     callback : callable, optional
         Called after each pass of a move; a truthy return value ends the run of the move.
     stop_requested : callable
-        Asked after each move whether to return the best solution so far.
+        Called after each move; True returns the best solution so far.
     """
     if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
         return best
@@ -143,7 +143,7 @@ def split_merged(
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
-            on_sample = context.problem._replace(rows=sampled(source, settings.n_components, rng))
+            on_sample = context.problem._replace(rows=draw_sample(source, settings.n_components, rng))
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         search = _Search(context, screen, settings, best.trace.start, callback, stop_requested)
         end, kept = best, list[tuple[int, int, float]]()
@@ -156,7 +156,7 @@ def split_merged(
 
 
 class _Search:
-    """A search for moves: how many runs it made, moves it tried, and passes over all rows it took."""
+    """A search for moves, which counts its runs, the moves that it tried, and its passes over all rows."""
 
     def __init__(
         self,
@@ -168,31 +168,31 @@ class _Search:
         stop_requested: Callable[[], bool],
     ) -> None:
         self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
-        self._degenerate = Degeneracy.of_fits(settings.objective, context.problem.rows)
+        self._degenerate = Degeneracy.for_fits(settings.objective, context.problem.rows)
         self._callback, self._stop_requested = callback, stop_requested
         self._runs = self.tried = 0
         self.passes = 0.0
 
     def improved(self, best: SolverResult) -> tuple[SolverResult, Move] | None:
-        """Return the end of the first move that leads higher, and the move, or None if none of a few does."""
-        where = self._screen or self._context
-        base = best if self._screen is None else self._run(where, Continuation(best.parameters), _SCREENING)
-        diagnosis = ComponentDiagnosis.of(base.parameters, where.problem.rows, where.e_step)
+        """Return the result of the first move that raises the likelihood, and the move; None if none of a few does."""
+        context = self._screen or self._context
+        base = best if self._screen is None else self._run(context, Continuation(best.parameters), _SCREENING)
+        diagnosis = ComponentDiagnosis.of(base.parameters, context.problem.rows, context.e_step)
         whitened = base.parameters.whitened()
-        self.passes += where.share
+        self.passes += context.share
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._solver.tolerance, _LEAST_GAIN)
-        owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
+        owners = context.problem.rows.known.owner_of_each(best.parameters.n_components)
         promising = moves(diagnosis, degenerate, owners, best.parameters.fixed.components)
         for move in promising:
             if move.dropped not in sums_without:
-                sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
-                self.passes += where.share
+                sums_without[move.dropped] = drop_component(context.e_step, whitened, move.dropped)
+                self.passes += context.share
             step = diagnosis.step(move.split, move.axis)
             statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
             self.tried += 1
-            end = self._followed(statistics, base.lower_bound, least, where)
+            end = self._followed(statistics, base.lower_bound, least, context)
             if self._stop_requested():
                 return None
             if end is not None and end.lower_bound > least and self._degenerate.first(end) < 0:
@@ -200,35 +200,33 @@ class _Search:
         return None
 
     def _followed(
-        self, statistics: SufficientStatistics, base: float, least: float, where: MoveContext
+        self, statistics: SufficientStatistics, base: float, least: float, context: MoveContext
     ) -> SolverRun | None:
-        """Return the run to which a move leads; on a sample it has to pass `base` first."""
+        """Return the run from a move; on a sample it must exceed `base` first."""
         try:
-            begin: Continuation | SufficientStatistics = statistics
+            initial: RunStart = statistics
             if self._screen is not None:
-                screened = self._run(where, begin, _SCREENING, min(base, least))
+                screened = self._run(context, initial, _SCREENING, min(base, least))
                 if screened.lower_bound < min(base, least):
                     return None
-                begin = Continuation(screened.parameters)
-            return self._run(self._context, begin, self._solver.max_iter, least)
+                initial = Continuation(screened.parameters)
+            return self._run(self._context, initial, self._solver.max_iter, least)
         except SingularMatrixError:
             return None
 
-    def _run(
-        self, where: MoveContext, begin: Continuation | SufficientStatistics, passes: int, target: float | None = None
-    ) -> SolverRun:
-        """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
+    def _run(self, context: MoveContext, initial: RunStart, passes: int, target: float | None = None) -> SolverRun:
+        """Make a run, which stops if it cannot reach a target, or reaches it by a degenerate component."""
         self._runs += 1
         number, listener, settings = self._runs, self._callback, self._solver._replace(max_iter=passes)
-        told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
-        run = where.problem.prepare_run(where.e_step, begin, settings, start=self._start, callback=told)
+        numbered = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
+        run = context.problem.prepare_run(context.e_step, initial, settings, start=self._start, callback=numbered)
         stop_target = NO_TARGET if target is None else StopTarget(target=target, first=_FIRST_JUDGED)
         while not run.ended and not run.cannot_reach_target(stop_target):
             run.go(_CHECKED - run.n_passes % _CHECKED, stop_target)
             is_checked = target is not None and run.n_passes % _CHECKED == 0
-            if is_checked and self._degenerate.first(run, of_mixture=True) >= 0:
+            if is_checked and self._degenerate.first(run, mixture_only=True) >= 0:
                 break
-        self.passes += (run.n_passes + (run.n_passes == passes and not run.converged)) * where.share
+        self.passes += (run.n_passes + (run.n_passes == passes and not run.converged)) * context.share
         return run
 
 
@@ -238,14 +236,14 @@ def moves(
     owners: NDArray[np.intp],
     fixed: NDArray[np.bool_],
 ) -> list[Move]:
-    """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
+    """Return the moves worth trying, by decreasing promise; if there are degenerate components, each drops one of them.
 
-    Components are dropped and split within the class of their `owners`, (K,), and none comes up often; those of which
-    something is `fixed` are not dropped.
+    Components are dropped and split within the class of their `owners`, (K,), and none occurs often; those of which
+    a part is `fixed` are not dropped.
     """
     K, loss, gain = len(owners), diagnosis.losses, diagnosis.gains
     axes = (-gain).argsort(axis=1, kind="stable")[:, :_AXES]
-    with np.errstate(invalid="ignore"):  # NaN of two infinite ones comes last
+    with np.errstate(invalid="ignore"):  # NaN of two infinities comes last
         promise = gain[np.arange(K)[:, None], axes] - loss[:, None, None]
     forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
@@ -266,36 +264,36 @@ def moves(
     return ranked
 
 
-def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> SufficientStatistics:
-    """Return the statistics of the rows once a component is dropped and the others take over its rows."""
+def drop_component(e_step: EStep, mixture: WhitenedMixture, component: int) -> SufficientStatistics:
+    """Return the statistics of the mixture without a component, whose rows the others share."""
     log_offset = mixture.log_offset.copy()
     log_offset[component] = -np.inf
     return e_step(mixture._replace(log_offset=log_offset))
 
 
-def halves(parameters: MixtureParameters, rows: Source, e_step: EStep, n: int) -> list[MixtureParameters]:
-    """Return n mixtures of one component more, or fewer: each has two halves for one that fits worst, the worst first.
+def halve_worst(parameters: MixtureParameters, rows: Source, e_step: EStep, n: int) -> list[MixtureParameters]:
+    """Return at most n mixtures with one component more: each halves a component that fits badly, the worst first.
 
-    Of low rank, of heavy tails or of one component, the worst is the widest.
+    With factors stored, heavy tails or one component, the worst is the widest.
     """
     if parameters.n_components == 1 or not parameters.model.stores_dense or parameters.tails:
-        return halves_of_widest(parameters)[:n]
+        return halve_widest(parameters)[:n]
     diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
     gains = diagnosis.gains
     axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable")[:n].tolist()
-    return [halved(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]
+    return [halve_component(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]
 
 
-def halves_of_widest(parameters: MixtureParameters) -> list[MixtureParameters]:
-    """Return mixtures that halve a component along its widest direction, first of many rows and much variance."""
+def halve_widest(parameters: MixtureParameters) -> list[MixtureParameters]:
+    """Return mixtures that halve a component along its widest direction, those of many rows and much variance first."""
     K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
     steps = OFFSET * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
     promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
-    return [halved(parameters, int(k), steps[k]) for k in promising]
+    return [halve_component(parameters, int(k), steps[k]) for k in promising]
 
 
-def halved(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
-    """Return a mixture with two halves of a component for it, whose means are a step before and behind."""
+def halve_component(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
+    """Return the mixture with a component replaced by two halves, whose means are a step before and behind its mean."""
     order = np.arange(parameters.n_components + 1)
     order[-1] = component
     weights, means = parameters.weights[order], parameters.means[order]

@@ -1,14 +1,14 @@
-"""Where fits begin: the best of a few candidates, after a few passes of the problem's own.
+"""Starts of fits: the best of a few candidates, after a few passes of the fit's problem.
 
-A candidate is a partition of the rows about the centres of k-means in a view (`CandidateRows.views`): in the rows' own
-units, in those of their covariance, or in the metric within clusters. Partitions that differ become mixtures; of few
-rows, the tightest of each view do. Where rows are enough, the best splits some components and drops those that cost
-least: then two on one cluster, and one on two, are rare. It runs on beside the best of the other views until none of
-these may catch up.
-Candidates run in a compiled `Race` of whole rows. Beside noise and heavy tails, they begin in dense places too, and
-their passes are those of the fit; with classes, they begin in these. Rows with gaps are filled by others that are like
-them; beside gaps and errors, the first mixtures make some passes of the fit instead. Mixtures compare by what their
-bounds are worth (`Degeneracy.worth`).
+A candidate is a partition of the rows about the centres of k-means in a view (`CandidateRows.views`): in the units of
+the rows, in those of their covariance, or in the metric within clusters. Partitions that differ become mixtures; of few
+rows, only the tightest of each view do. If rows are enough, the best splits some components and drops those that cost
+least: then two on one cluster, and one on two, are rare. It continues with the best of the other views until none of
+these can overtake it.
+Candidates run in a compiled `Race` over complete rows. With noise or heavy tails, they also start in dense regions, and
+their passes are those of the fit; with classes, they start in these. Missing values are imputed from similar rows; with
+missing values or errors, the first mixtures make some passes of the fit instead. Mixtures are compared by
+`Degeneracy.worth`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import (
     Rng,
+    draw_sample,
     generator,
     kmeans_plusplus,
     sample_by_weight,
     sample_size,
-    sampled,
     seeding_uniforms,
 )
 from gmm._kernel.mstep import NullContext
@@ -60,18 +60,18 @@ Clusterings = dict[tuple[Any, ...], list[Clusters]]
 
 
 class StartSettings(NamedTuple):
-    """Where a fit begins; other parts are left to the data.
+    """The start of a fit; parts that are not given are estimated from the rows.
 
     Parameters
     ----------
     method : str
         A name in `STARTS`.
     parts : mapping
-        Of "weights" (K,), "means" (K, d) and "precisions" in the shape of the model's layout, those that are given.
+        The given ones of "weights" (K,), "means" (K, d) and "precisions" in the shape of the model's layout.
     responsibilities : callable
-        From a start's seed to an array of shape (n, K).
+        Returns an array of shape (n, K) for the seed of a start.
     clusterings : dict, optional
-        Those of fits of other models to the same rows, which have them in common, by their draws.
+        The clusterings, by their draws, that fits of several models to the same rows share.
     """
 
     method: str = ""
@@ -81,7 +81,7 @@ class StartSettings(NamedTuple):
 
 
 class FitSettings(NamedTuple):
-    """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
+    """The number of components, objective, start and solver of a fit, and whether to refine."""
 
     n_components: int
     objective: Objective
@@ -100,7 +100,7 @@ class FitSettings(NamedTuple):
         return Problem(rows, self.objective, self.n_threads)
 
     def start_problem(self, sample: Source) -> Problem:
-        """Return the problem of fitting a mixture of the starts' model, of normal components alone, to a sample."""
+        """Return the problem of fitting a mixture of normal components of the starts' model to a sample."""
         return Problem(sample, self.objective.for_starts, self.n_threads)
 
 
@@ -133,9 +133,9 @@ def short_runs(
     settings, results = ROUGHLY._replace(max_iter=max_iter), list[SolverResult | None]()
     with problem.e_step() as e_step:
         for start in starts:
-            begin = Continuation(start) if isinstance(start, MixtureParameters) else start
+            initial = Continuation(start) if isinstance(start, MixtureParameters) else start
             try:
-                run = problem.prepare_run(e_step, begin, settings).go(max_iter)
+                run = problem.prepare_run(e_step, initial, settings).go(max_iter)
             except SingularMatrixError:
                 results.append(None)
             else:
@@ -143,20 +143,20 @@ def short_runs(
     return results
 
 
-def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
-    """Return the result without degenerate components that is worth most, or of all if each has one."""
+def choose_best(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
+    """Return the best result without degenerate components; if there is none, the best of all."""
     ended = (result for result in results if result is not None)
-    degeneracy = Degeneracy.of_fits(problem.objective, problem.rows)
+    degeneracy = Degeneracy.for_fits(problem.objective, problem.rows)
     return max(ended, key=lambda result: (degeneracy.first(result) < 0, degeneracy.worth(result)), default=None)
 
 
 # --- How much a start tries ------------------------------------------------------------------------
 
 # Measured (docs/measurements.md, "How much a start tries"): with fewer rows for each number of the means, a higher
-# likelihood says nothing of rows held out, and looking for it finds components on two or three rows.
+# likelihood does not raise that of held-out rows, and a search for it finds components on two or three rows.
 _FEW = 6
-# There the tightest partition of each view begins best, and also with fewer rows than parameters; elsewhere the
-# likelihood of a mixture tells more of each than how tight it is.
+# There the tightest partition of each view is the best start, as also with fewer rows than parameters; elsewhere the
+# likelihood of a mixture is a better measure than tightness.
 _CLUSTERINGS_OF_FEW, _CLUSTERINGS_BELOW_PARAMETERS, _CLUSTERINGS, _CLUSTERINGS_OF_CLASSES = 8, 12, 4, 6
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and one for each parameter.
@@ -165,15 +165,15 @@ _MIXED_ROWS = 1500  # at least
 
 
 class Effort(NamedTuple):
-    """How much a start tries.
+    """The effort of a start.
 
     Parameters
     ----------
     n_clusterings : int
     n_mixtures : int
-        How many of them become mixtures: if not all, the tightest of each view.
+        The number of them that become mixtures: if not all, the tightest of each view.
     n_more : int
-        Components that split, and are dropped again.
+        Components that split, and are then dropped.
     n_groups : int
         Clusters whose metric is one of the views; 1 for no such view.
     part : int
@@ -189,11 +189,11 @@ class Effort(NamedTuple):
 
 @lru_cache
 def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool, classes: bool, mixed: bool) -> Effort:
-    """Return what n rows repay.
+    """Return the effort that n rows justify.
 
-    `plain` is whether a likelihood alone tells what components are worth: classes tell more than how tight clusters
-    are, and the bound of a prior may prefer one component for all rows. Rows are `mixed` with those of no group beside
-    noise and heavy tails.
+    `plain` is whether candidates compare by their likelihoods alone: classes matter more than how tight clusters are,
+    and the bound of a prior may prefer one component for all rows. With noise or heavy tails, rows are `mixed` with
+    those of no group.
     """
     n_means, within = K * (d + 1), d > 1 and not has_wide_views(model.layout, d)
     more = min(K, max(_FEWEST_MORE, min(K // 2, _MOST_MORE))) if plain and K > 1 else 0
@@ -213,7 +213,7 @@ def effort(model: CovarianceModel, n: int, d: int, K: int, *, plain: bool, class
 def from_responsibilities(
     source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
-    """Return the statistics of given responsibilities (n, K), about the means they imply."""
+    """Return the statistics of given responsibilities (n, K), about the means that follow from them."""
     weighted = weighed(responsibilities, source.sample_weight)
     counts = weighted.sum(axis=0)
     centre, K = source.survey.centre, len(counts)
@@ -225,7 +225,7 @@ def from_responsibilities(
 
 
 def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
-    """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
+    """Return the statistics of assigning each row to the nearest of `means`, (K, d), within its class."""
     metric = Metric(SPHERICAL, np.array([1 / (source.survey.extent or 1.0)]))
     return partition(source, means, metric, moments, n_threads)
 
@@ -233,7 +233,7 @@ def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int 
 def partition(
     source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
-    """Return the statistics of assigning each row to the nearest of `centres`, or of its class's, in a metric."""
+    """Return the statistics of assigning each row to the nearest of `centres` within its class, in a metric."""
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
     with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
@@ -242,21 +242,21 @@ def partition(
 # --- The race of candidates -------------------------------------------------------------------------
 
 _SEEDING_ROWS = 100  # for each component
-_MANY_ROWS = 10_000  # of which no climb notices what float32 loses
+_MANY_ROWS = 10_000  # with so many, what float32 loses changes no run
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
-# Shares of the rows, those nearest to their neighbours, in which candidates begin where far rows belong to no group.
+# Shares of the rows, those nearest to their neighbours, in which candidates start if far rows belong to no group.
 # Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
 # than a nat, nearly all of them where most rows are noise.
 _DENSE = 0.75, 0.5, 0.25, 0.15, 0.05
-_NEIGHBOUR, _SOUGHT_IN = 10, 1100  # whose distance says how dense a place is, and the rows that it is one of
+_NEIGHBOUR, _SOUGHT_IN = 10, 1100  # the neighbour whose distance measures density, and the rows that are searched
 _FAR_AWAY = 1e3  # interquartile ranges, beyond which rows are as far
 
 
-def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callable[[Race], Any] = Race.best) -> Any:
+def run_race(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callable[[Race], Any] = Race.best) -> Any:
     """Return the best of some candidates, or another `outcome` of their race.
 
-    The rows are in float64. Beside noise or heavy tails there are candidates of those in dense places, too.
+    The rows are in float64. With noise or heavy tails, some candidates start from the rows in dense regions.
     """
     problem, K, classes = settings.start_problem(sample), settings.n_components, bool(sample.known)
     objective, noise = problem.objective, problem.objective.noise
@@ -273,9 +273,9 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
     draws = uniforms.tobytes(), arguments.part, single, has_wide_views(model.layout, d), arguments.n_groups
     clusters = clusterings.get(draws)
     views = [table.views(model.layout, arguments.n_groups) for table in tables] if clusters is None else []
-    whole: CandidateRows | None = None
+    all_rows: CandidateRows | None = None
     if part.n_rows < n:
-        whole = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
+        all_rows = CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0)
     resolution = Resolution.from_source(sample, objective.ridge)
     with problem.e_step() if n >= _WORTH_SCRATCH else NullContext() as e_step:
         race = Race(
@@ -283,7 +283,7 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
             model.layout,
             views,
             tables,
-            whole,
+            all_rows,
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=arguments.n_mixtures,
@@ -300,15 +300,15 @@ def raced(settings: FitSettings, sample: ArraySource, rng: Rng, outcome: Callabl
 
 
 def dense_rows(rows: ArraySource, n_components: int) -> dict[float, NDArray[np.intp]]:
-    """Return the rows in dense places, more of them than components, by which share of all they are.
+    """Return the rows in dense regions, more of them than components, by their share of all rows.
 
-    After Byers & Raftery (1998), who fit the distances. Rows of known class are no noise.
+    The method follows Byers & Raftery (1998), who fit the distances. Rows of known class are not noise.
     """
     if rows.n_rows <= n_components:
         return {}
     quartiles = np.quantile(rows.rows, [0.25, 0.75], axis=0)
     beyond = np.where(quartiles[1] > quartiles[0], _FAR_AWAY * (quartiles[1] - quartiles[0]), np.inf)
-    near = rows.rows.clip(quartiles[0] - beyond, quartiles[1] + beyond)  # or all others would be at one place
+    near = rows.rows.clip(quartiles[0] - beyond, quartiles[1] + beyond)  # or all others would coincide
     width = near.max(axis=0) - near.min(axis=0)
     scaled = near / np.where(width > 0, width, 1.0)
     n_others, number = min(rows.n_rows, _SOUGHT_IN), min(_NEIGHBOUR, rows.n_rows - 1)
@@ -329,7 +329,7 @@ def dense_rows(rows: ArraySource, n_components: int) -> dict[float, NDArray[np.i
 
 StartMethod = Callable[[ArraySource, FitSettings, Rng], SufficientStatistics]
 
-# Of many rows, most passes of the fit are made on a sample, where they are cheap.
+# With many rows, most passes of the fit are made on a sample, where they are cheap.
 _SMALL_SAMPLE, _SAMPLE_PASSES = 1 / 3, 100
 _SPECIAL_ROWS = 2000  # of a sample of rows with classes, gaps or errors
 _SPECIAL_PASSES = 10
@@ -339,14 +339,14 @@ def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
     objective = settings.objective
     if settings.n_components == 1 and not (objective.noise or objective.tails):
         with EStep(sample, settings.start_moments, n_threads=settings.n_threads) as e_step:
-            return e_step.of_one()
-    return raced(settings, sample, rng).statistics
+            return e_step.single_component_statistics()
+    return run_race(settings, sample, rng).statistics
 
 
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = CandidateRows.of(sample, sample, settings.start_moments).views(settings.start_moments)[1]
-    hierarchy = Hierarchy.of_some(ArraySource(view.coordinates, sample.sample_weight), rng)
+    hierarchy = Hierarchy.from_sample(ArraySource(view.coordinates, sample.sample_weight), rng)
     means = view.in_own_units(hierarchy.means(settings.n_components))
     centres = np.resize(means, (settings.n_components, means.shape[1]))  # rows may be fewer
     code, whitener = view.of_rows
@@ -362,7 +362,7 @@ def _plus_plus(sample: ArraySource, settings: FitSettings, rng: Rng) -> Sufficie
     return from_means(sample, seeds, settings.start_moments, n_threads=settings.n_threads)
 
 
-def _rows_of_data(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
+def _random_from_data(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     enough = sample.n_rows >= settings.n_components
     indices = rng.choice(sample.n_rows, settings.n_components, replace=not enough)
     return from_means(sample, sample.rows[indices], settings.start_moments, n_threads=settings.n_threads)
@@ -378,55 +378,55 @@ STARTS: dict[str, StartMethod] = {
     "kmeans": _kmeans,
     "k-means++": _plus_plus,
     "random": _random,
-    "random_from_data": _rows_of_data,
+    "random_from_data": _random_from_data,
     "hierarchical": _hierarchical,
 }
 
 
 def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of a start by the method of the settings, from a sample of whole rows.
+    """Return the statistics of a start by the method of the settings, from a sample of complete rows.
 
-    Where the sample of k-means is a small part of plain rows, the best candidate runs on there. What float32 loses is
-    then far less than the sample does. Of rows with gaps or errors, several candidates make passes as these are.
+    If the sample of k-means is a small part of plain rows, the best candidate continues on it: float32 then loses far
+    less than sampling. With missing values or errors, several candidates make passes of the fit.
     """
     K, method, is_plain = settings.n_components, settings.start.method, not (source.patterns or source.known)
-    drawn = sampled(source, K, rng, size=None if is_plain else _SPECIAL_ROWS)
-    sample: Any = drawn if is_plain else whole_rows(drawn)
+    drawn = draw_sample(source, K, rng, size=None if is_plain else _SPECIAL_ROWS)
+    sample: Any = drawn if is_plain else complete_rows(drawn)
     layout, best = settings.objective.model.layout, None
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         if method == "kmeans" and source.patterns:
-            starts = [candidate.statistics.reduced(layout) for candidate in raced(settings, sample, rng, Race.initial)]
+            starts = [each.statistics.reduced(layout) for each in run_race(settings, sample, rng, Race.initial)]
             problem, statistics = settings.problem(drawn), starts[0]
             if len(starts) > 1:
-                best = best_of(problem, short_runs(problem, starts, _SPECIAL_PASSES))
+                best = choose_best(problem, short_runs(problem, starts, _SPECIAL_PASSES))
         elif method != "kmeans" and sample.known:
-            statistics = _by_class(sample, settings, rng)
+            statistics = _start_by_class(sample, settings, rng)
         else:
             statistics = STARTS[method](sample, settings, rng)
         if method == "kmeans" and K > 1 and is_plain and sample_size(K) <= _SMALL_SAMPLE * source.n_rows:
             rough = settings.start_problem(sample.with_changes(dtype=np.dtype(np.float32)))
             (best,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
         statistics = (statistics if best is None else best.statistics).reduced(layout)
-        return statistics if source.known else in_order(statistics)
+        return statistics if source.known else order_components(statistics)
 
 
-def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
-    """Return the components from the heaviest to the lightest, and by falling means where they weigh the same."""
+def order_components(statistics: SufficientStatistics) -> SufficientStatistics:
+    """Return the components by decreasing weight, and by decreasing means if weights are equal."""
     if len(statistics.counts) == 1:
         return statistics
     counts, origins, first = statistics.counts, statistics.origins, statistics.first
     return statistics.reordered(falling_order(counts, statistics.weight, origins, first))
 
 
-# --- Rows with classes, gaps or errors ------------------------------------------------------------
+# --- Rows with classes, missing values or errors ----------------------------------------------------
 
 _PRECISION_ROUNDS = 5
 
 
-def whole_rows(sample: Source) -> ArraySource:
-    """Return rows in memory, in float64, with their gaps filled; those with large errors weigh less.
+def complete_rows(sample: Source) -> ArraySource:
+    """Return rows in memory, in float64, with missing values imputed, and less weight for those with large errors.
 
-    The precision of a row is the share of its variance that is not its error's, which tells how much its place says.
+    The precision of a row is the share of its variance that is not that of its error.
     """
     filled = sample.without_gaps
     assert isinstance(filled, ArraySource)  # a sample is in memory
@@ -447,7 +447,7 @@ def whole_rows(sample: Source) -> ArraySource:
 def _class_seeds(
     rows: ArraySource, parts: Sequence[Any], views: Sequence[Sequence[Any]], effort: Effort, rng: Rng
 ) -> list[Array]:
-    """Return where the clusterings of each part of rows with classes begin, in the coordinates of their views."""
+    """Return the initial centres of the clusterings of each part of rows with classes, in their views' coordinates."""
     seeds = []
     for part, some in zip(parts, views, strict=False):
         classes = KnownClasses(rows.known.codes[part], rows.known.owners)
@@ -458,12 +458,12 @@ def _class_seeds(
 
 
 def _seeds(rows: ArraySource, rng: Rng) -> Array:
-    """Return seeds of k-means, (K, d): in each class by k-means++, then at rows of no class, far from these."""
+    """Return initial centres of k-means, (K, d): by k-means++ in each class, then rows of no class, far from these."""
     classes, weights = rows.known, rows.weights
     centres: list[Array] = []
     for owner, n in zip(*np.unique(classes.owners[classes.owners >= 0], return_counts=True), strict=True):
-        here = classes.codes == owner + 1
-        part, mass = np.ascontiguousarray(rows.rows[here]), weights[here]
+        in_class = classes.codes == owner + 1
+        part, mass = np.ascontiguousarray(rows.rows[in_class]), weights[in_class]
         centres.extend([mass @ part / mass.sum()] if n == 1 else kmeans_plusplus(part, mass, int(n), rng))
     unknown = weights * (classes.codes == 0)
     unknown = unknown if unknown.any() else weights
@@ -475,10 +475,10 @@ def _seeds(rows: ArraySource, rng: Rng) -> Array:
     return np.array(centres)
 
 
-def _by_class(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of a start by its name for each class, and for rows of unknown class.
+def _start_by_class(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of the named start, applied to each class and to the rows of unknown class.
 
-    Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
+    Each row then belongs to the nearest mean of its class or, with the start "random", to random components.
     """
     classes, moments, n_threads = rows.known, settings.start_moments, settings.n_threads
     if settings.start.method == "random":
@@ -486,33 +486,33 @@ def _by_class(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
         return from_responsibilities(rows, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
     means = []
     for owner in dict.fromkeys(classes.owners.tolist()):
-        own = settings._replace(n_components=int((classes.owners == owner).sum()))
-        of_class = rows.select_rows(np.flatnonzero(classes.codes == owner + 1))
-        means.append(STARTS[settings.start.method](of_class, own, rng).means)
+        class_settings = settings._replace(n_components=int((classes.owners == owner).sum()))
+        class_rows = rows.select_rows(np.flatnonzero(classes.codes == owner + 1))
+        means.append(STARTS[settings.start.method](class_rows, class_settings, rng).means)
     return from_means(rows, np.concatenate(means), moments, n_threads=n_threads)
 
 
-# --- Where a run of a fit begins -------------------------------------------------------------------
+# --- The start of a run ----------------------------------------------------------------------------
 
-_OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
+_OR_CONTINUE = "; or continue a GaussianMixture that has them with warm_start=True"
 
 
 def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
-    """Return where the run of one start begins: parts that are given, and a start of the rows for the others."""
+    """Return the start of a run: the parts that are given, and a start from the rows for the others."""
     arguments, objective = settings.start, problem.objective
     if objective.fixed:
-        check_fixed_start(objective.fixed, arguments.parts, otherwise=_OR_GO_ON)
-    begin = _given_start(problem, settings, seed, e_step)
+        check_fixed_start(objective.fixed, arguments.parts, otherwise=_OR_CONTINUE)
+    initial = _given_start(problem, settings, seed, e_step)
     if not objective.noise or not (arguments.parts or arguments.responsibilities):
-        return begin
-    begin = problem.first_update(e_step, begin)
-    remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
+        return initial
+    initial = problem.first_update(e_step, initial)
+    remainder = 1 - float(initial.parameters.as_estimate()[0].sum())
     share = remainder if remainder > NO_NOISE_YET else objective.noise.share
-    return begin._replace(parameters=begin.parameters.with_noise(objective.noise, share))
+    return initial._replace(parameters=initial.parameters.with_noise(objective.noise, share))
 
 
 def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
-    """Return where a run begins without noise, at the parts that are given."""
+    """Return the start of a run without noise, with the parts that are given."""
     rows, arguments, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
     parts: dict[str, Any] = dict(arguments.parts)
     is_simple = not (rows.patterns or problem.objective.noise or problem.objective.tails)
@@ -531,22 +531,22 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
         shares = arguments.responsibilities(seed)
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
     elif K == 1 and arguments.method == "kmeans" and is_simple and rows.n_rows <= sample_size(K):
-        statistics = e_step.of_one()  # of any partition of rows into one part
+        statistics = e_step.single_component_statistics()  # the same for all methods
     else:
         statistics = start_statistics(rows, settings, generator(seed))
     if not parts and (not problem.objective.tails or np.any(statistics.precision)):
         return statistics
-    begin = problem.first_update(e_step, statistics)  # no partition tells the first numbers of tails
-    mixture, is_own = begin.parameters, "means" not in parts and arguments.responsibilities is None
-    if problem.objective.fixed and is_own and not rows.known:
-        order = _order_for(mixture, parts)
+    initial = problem.first_update(e_step, statistics)  # a partition has no degrees of freedom
+    mixture, has_drawn_means = initial.parameters, "means" not in parts and arguments.responsibilities is None
+    if problem.objective.fixed and has_drawn_means and not rows.known:
+        order = _match_groups(mixture, parts)
         groups = {"weights": mixture.weights[order], "covariances": mixture.covariances_of(order)}
         parts = groups | {"means": mixture.means[order]} | parts
-    return begin._replace(parameters=mixture.with_other(**parts))
+    return initial._replace(parameters=mixture.with_other(**parts))
 
 
-def _order_for(groups: MixtureParameters, parts: dict[str, Any]) -> NDArray[np.intp]:
-    """Return which group of a start each given weight and covariance is for, by the likelihood of all together."""
+def _match_groups(groups: MixtureParameters, parts: dict[str, Any]) -> NDArray[np.intp]:
+    """Return the group of a start that each given weight and covariance belongs to, by the likelihood of all."""
     from scipy.optimize import linear_sum_assignment
 
     given = groups.with_other(**parts)

@@ -1,4 +1,4 @@
-"""The E-step: one pass over the rows, to statistics or to numbers for every row, and the threads that make it."""
+"""The E-step: one pass over the rows, for statistics or for numbers of every row, and its threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 1.2e7
-# Those of one loop cost less to share: threads wait for the next pass, without Python.
+# In one loop, sharing costs less: threads wait for the next pass without Python.
 PASS_WORTH_SHARING = 2e6
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
@@ -46,15 +46,15 @@ def usable_threads() -> int:
     return int(min([cores, *single_threaded_blas.outside()]))
 
 
-def replicated(
+def iter_replicates(
     task: Callable[[int, int | None], T], seeds: Sequence[int], *, work: float, n_threads: int | None
 ) -> Generator[T, None, None]:
-    """Yield ``task(seed, n_threads)`` of each seed in order, side by side if passes of this work are worth it.
+    """Yield ``task(seed, n_threads)`` for each seed in order, in parallel if passes of this work are worth it.
 
     Parameters
     ----------
     task : callable
-        Takes a seed and the number of threads for its own passes.
+        Accepts a seed and the number of threads for its passes.
     seeds : sequence of int
     work : float
         Multiply-adds of one pass.
@@ -67,26 +67,26 @@ def replicated(
         return
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
     try:
-        for seed, replicate in zip_longest(seeds, submitted(pool, task, [(seed, 1) for seed in seeds])):
+        for seed, replicate in zip_longest(seeds, submit_all(pool, task, [(seed, 1) for seed in seeds])):
             yield task(seed, 1) if replicate is None else result_of(replicate)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def submitted(
+def submit_all(
     pool: ThreadPoolExecutor, task: Callable[..., T], arguments: Iterable[tuple[Any, ...]]
 ) -> list[Future[T]]:
-    """Submit a task with each of these arguments; if threads lack memory, the first ones alone, then done."""
+    """Submit a task with each of these arguments; if threads lack memory, submit and finish only the first ones."""
     futures: list[Future[T]] = []
     try:
         futures.extend(pool.submit(task, *each) for each in arguments)
     except RuntimeError:
-        pool.shutdown()  # it would still begin the task that it has no thread for, and takes no other from now on
+        pool.shutdown()  # it would still start the task that it has no thread for, and now accepts no other
     return futures
 
 
 def result_of(future: Future[T]) -> T:
-    """Return what a task returns or raises, once it has; look for Ctrl-C meanwhile."""
+    """Return or raise the outcome of a task once it has one; check for Ctrl-C meanwhile."""
     while not future.done():
         wait([future], LOOK_UP)
     return future.result()
@@ -107,7 +107,7 @@ class RowResults(NamedTuple):
     responsibilities : array of shape (n, K)
         In the type of the rows.
     largest : array of shape (n,)
-        The largest responsibility of each row, likewise.
+        The largest responsibility of each row, in the type of the rows.
     """
 
     labels: NDArray[np.intp] | None = None
@@ -116,7 +116,7 @@ class RowResults(NamedTuple):
     largest: NDArray[Any] | None = None
 
     @staticmethod
-    def room(
+    def allocate(
         n: int,
         K: int,
         dtype: np.dtype[Any],
@@ -125,7 +125,7 @@ class RowResults(NamedTuple):
         responsibilities: Output = None,
         largest: Output = None,
     ) -> RowResults:
-        """Make room for numbers of n rows: an array is where to write, True asks for a new one."""
+        """Allocate numbers of n rows: True stands for a new array, and an array is used as it is."""
         return RowResults(
             np.empty(n, np.intp) if labels is True else labels,
             np.empty(n) if log_evidence is True else log_evidence,
@@ -134,11 +134,11 @@ class RowResults(NamedTuple):
         )
 
     def requested(self) -> dict[str, Output]:
-        """Return what there are numbers of, as `room` takes it."""
+        """Return the numbers that were requested, as arguments of `allocate`."""
         return {name: True for name, into in self._asdict().items() if into is not None}
 
     def put(self, index: slice | NDArray[np.intp], some: RowResults) -> None:
-        """Take the numbers of some rows."""
+        """Store the numbers of some rows."""
         into: Any
         for into, values in zip(self, some, strict=True):
             if into is not None:
@@ -175,7 +175,7 @@ class PassBatch(NamedTuple):
     parameters : MixtureParameters
         The mixture that the last pass measured.
     before : tuple of MixtureParameters and array of shape (K,), optional
-        The mixture and counts of the pass before, of several of which the last fell.
+        The mixture and counts of the pass before, if there were several and the last one fell.
     """
 
     bounds: list[float]
@@ -185,7 +185,7 @@ class PassBatch(NamedTuple):
 
 
 class ComponentDiagnostics(NamedTuple):
-    """How far from Gaussian each component is, and how much the fit would lose without it.
+    """Deviations of each component from a Gaussian, and the loss of the fit without it.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class ComponentDiagnostics(NamedTuple):
     powers: Array
 
 
-_ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
+_ROWS_AT_ONCE = 1 << 17  # in each result of `row_blocks`
 _LARGEST_FALL = 1e-3  # of an objective by rounding near a singular covariance: the default `tol`
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
@@ -210,7 +210,7 @@ CENTRED_DOUBLE = 0
 
 
 def _without_values(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
-    """Return what a mixture says of a row without a value: its weights."""
+    """Return the results of a row without a value, which follow from the weights of the mixture."""
     from gmm._values.completion import Completion
 
     weights = Completion.from_mixture(mixture, np.ones(mixture.centres.shape[1], dtype=bool)).observed
@@ -225,10 +225,10 @@ def _without_values(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
 class EStep:
     """Passes over one source, with second moments in the layout `moments`.
 
-    Passes with a component for each owner of its known classes leave rows of a class its components.
+    If the mixture has a component for each owner of the known classes, rows of a class belong to its components only.
 
-    Holds what lives as long as a fit: scratch memory and, if the work is worth it, a pool of threads. The result is
-    bitwise the same for every `n_threads`.
+    The object owns scratch memory and, if the work is worth it, a pool of threads for a fit. The result is bitwise the
+    same for every `n_threads`.
 
     Parameters
     ----------
@@ -287,20 +287,20 @@ class EStep:
             Assign every row to its most probable component (classification EM); ``log_evidence`` is then
             Σ_i w_i max_k log ρ_ik.
         given : array of shape (n, K), optional
-            Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
+            Use these responsibilities. Only the centres of `mixture` then matter, as origins, and there is no evidence.
         """
         return self.rounded(mixture, hard=hard, given=given)[0]
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
-        """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively.
+        """Return the statistics of a pass, and the relative rounding error of the mean log evidence.
 
-        Given responsibilities are those of rows with their gaps filled.
+        Given responsibilities are those of rows with imputed values.
         """
         if given is not None and self._source.patterns:
-            with self._without_gaps() as whole:
-                return whole.rounded(mixture, given=given)
+            with self._imputed() as complete:
+                return complete.rounded(mixture, given=given)
         if mixture.layout is self._moments and not hard and given is None and (loop := self.resident) is not None:
             with blas_alone(loop.largest_product):
                 measured = loop.measure(mixture, self.common_scatter)
@@ -310,7 +310,7 @@ class EStep:
         return self._collected(plan, scatter, given=given), plan.rounding
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
-        """Make a pass whose evidence includes what the objective of `family` adds to it."""
+        """Make a pass whose evidence includes the terms that the objective of `family` adds."""
         statistics = self(parameters.whitened())
         weights, means, _, whiteners, log_determinants, _ = parameters.as_estimate()
         term = family.parameter_term(weights, means, whiteners, log_determinants)
@@ -341,7 +341,7 @@ class EStep:
         family : MixtureFamily
             The mixtures to choose among, with ridge and prior.
         repair_empty : bool
-            Whether the loop ends when a component loses its rows, so that it can be given a new place.
+            Whether the loop ends when a component loses its rows, so that it can be moved.
         """
         passed = None
         if (loop := self.resident) is not None:
@@ -364,11 +364,11 @@ class EStep:
 
     @property
     def doubt(self) -> float:
-        """Fall of the objective, relatively, that rounding explains whatever the covariances."""
+        """Relative fall of the objective that rounding explains for any covariances."""
         return 1e-5 if self._single else 1e-9
 
     def slack(self, mixture: MixtureParameters, bound: float) -> float:
-        """Return the fall of the objective that rounding explains, and that no fit minds: in nats per unit weight."""
+        """Return the fall of the objective that rounding explains, in nats per unit weight."""
         return self.doubt * (1 + abs(bound)) + min(float(mixture.rounding.max()), _LARGEST_FALL)
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
@@ -377,14 +377,14 @@ class EStep:
         Parameters
         ----------
         mixture : WhitenedMixture
-            Of at least two components.
+            A mixture of at least two components.
         axes : array in the shape of the mixture's whiteners
             One row for each axis: coordinates are its products with x − c_k. If the axes are the features', one number
             for each feature, or for all.
         """
-        if self._source.patterns:  # it only orders what is tried
-            with self._without_gaps() as whole:
-                return whole.diagnostics(mixture, axes)._replace(statistics=self(mixture))
+        if self._source.patterns:  # the result only orders the moves
+            with self._imputed() as complete:
+                return complete.diagnostics(mixture, axes)._replace(statistics=self(mixture))
         plan, scatter = self._plan_for_moments(mixture, axes=axes)
         with blas_alone(plan.largest_product):
             sums = self._sums(plan)
@@ -402,9 +402,9 @@ class EStep:
         return Totals(log_likelihood, classification, entropy)
 
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
-        """Compute numbers for every row, as `RowResults.room` asks."""
+        """Compute numbers for every row, requested as arguments of `RowResults.allocate`."""
         plan = self.plan(mixture, rows_only=True)
-        results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
+        results = RowResults.allocate(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         if self._source.patterns:
             for window, some in self._windows(plan, mixture, results.requested()):
                 results.put(slice(window.chunk.first, window.chunk.first + len(window.order)), some)
@@ -414,7 +414,7 @@ class EStep:
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
-        """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
+        """Yield the index of the first of consecutive rows, and their numbers, with the same bits as by `rows`."""
         plan = self.plan(mixture, rows_only=True)
         if self._source.patterns:
             yield from ((window.chunk.first, some) for window, some in self._windows(plan, mixture, wanted))
@@ -424,7 +424,7 @@ class EStep:
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 for part in chunk._replace(sample_weight=None).pieces(step):
-                    results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
+                    results = RowResults.allocate(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
                         settings: Any = results._asdict() | {"first_lane": part.first // plan.lane_rows}
                         self.walk(plan, scratches, _em.RowTable(part.rows, **settings))
@@ -437,15 +437,15 @@ class EStep:
         source: Any = self._source
         K, dtype, scratches = mixture.n_components, source.dtype, self.scratches(plan, source.n_rows)
         for window in source.windows():
-            results = RowResults.room(len(window.order), K, dtype, **wanted)
+            results = RowResults.allocate(len(window.order), K, dtype, **wanted)
             has_values = ~window.missing.all(axis=1)
             if has_values.any():
-                here = window.rows_of(has_values)
-                some = RowResults.room(len(here), K, dtype, **results.requested())
+                positions = window.rows_of(has_values)
+                some = RowResults.allocate(len(positions), K, dtype, **results.requested())
                 table = self._table_of(window, has_values, plan.of_patterns, **some._asdict())
                 with blas_alone(plan.largest_product):
                     self.walk(plan, scratches, table)
-                results.put(here, some)
+                results.put(positions, some)
             if not has_values.all():
                 results.put(window.rows_of(~has_values), _without_values(mixture, dtype))
             yield window, results
@@ -453,10 +453,10 @@ class EStep:
     def plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **kwargs: Any
     ) -> _em.Plan:
-        """Prepare a pass; the weights of rows are nothing to one that adds up no moments."""
+        """Prepare a pass; one that adds up no moments ignores the weights of rows."""
         if self._source.patterns:
             errors, adds_moments = self._source.errors, not (kwargs.get("rows_only") or kwargs.get("totals"))
-            mixture = mixture.stored_in(self._moments) if adds_moments and not errors else mixture.whole()
+            mixture = mixture.stored_in(self._moments) if adds_moments and not errors else mixture.to_dense()
             of_patterns = errors.layout(self._moments) if errors else mixture.layout
             kwargs |= {"of_patterns": of_patterns, "with_errors": bool(errors)}
         single = self._single or bool(kwargs.get("rows_only") and self._source.dtype == np.float32)
@@ -477,24 +477,24 @@ class EStep:
         source: Any = self._source
         return source.observed_rows(window, some, layout, self._origin, self._reach, **kwargs)
 
-    def _without_gaps(self) -> EStep:
-        """Open passes over the rows with their gaps filled."""
+    def _imputed(self) -> EStep:
+        """Open passes over the rows with imputed values."""
         return EStep(self._source.without_gaps, self._moments, n_threads=self._n_threads, origin=self._origin)
 
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **kwargs: bool
     ) -> tuple[_em.Plan, Array | None]:
-        """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
+        """Return the plan of a pass for moments, and the scatter of the rows if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED and not self._source.patterns
         plan = self.plan(mixture, common_scatter=pooled, axes=axes, **kwargs)
         return plan, self.common_scatter() if plan.common_scatter else None
 
     @cached_property
     def resident(self) -> _em.Loop | None:
-        """Passes in turn, if the rows are in memory.
+        """The compiled loop of passes, if the rows are in memory.
 
-        Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
-        memory until the garbage collector comes.
+        Each call gets the scatter of the rows: a loop that stored it would form a reference cycle with this `EStep`,
+        and rows would stay in memory until the garbage collector runs.
         """
         if self._source.patterns:
             if self._source.storage != "memory":
@@ -507,7 +507,7 @@ class EStep:
         return self.loop_over(table, SLICE if self._n_threads == 1 else PASS_WORTH_THREADS)
 
     def loop_over(self, table: _em.RowTable | _em.ObservedRows, pass_limit: float) -> _em.Loop:
-        """Return the loop over rows, whose passes have so many multiply-adds at most if they are made alone."""
+        """Return the loop over rows; passes above `pass_limit` multiply-adds are made one at a time."""
         return _em.Loop(
             table,
             self._moments,
@@ -525,10 +525,10 @@ class EStep:
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
-            self._total_scatter = self.of_one().second
+            self._total_scatter = self.single_component_statistics().second
         return self._total_scatter
 
-    def of_one(self) -> SufficientStatistics:
+    def single_component_statistics(self) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about the origin."""
         if (loop := self.resident) is not None:
             with blas_alone(loop.largest_product):
@@ -540,21 +540,21 @@ class EStep:
     def _collected(
         self, plan: _em.Plan, scatter: Array | None = None, **arrays: NDArray[Any] | None
     ) -> SufficientStatistics:
-        """Return the statistics of a pass over all rows, which are those of the first look."""
+        """Return the statistics of a pass over all rows; raise if remote rows have changed."""
         with blas_alone(plan.largest_product):
             statistics = plan.collect(self._sums(plan, **arrays), scatter)
-        if self._source.storage == "remote":  # which others may change
+        if self._source.storage == "remote":  # others may change them
             partitions: Any = self._source
             partitions.check_unchanged(statistics)
         return statistics
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
-        """Return the sums of a pass over all rows, which is made where they are."""
+        """Return the sums of a pass over all rows, on the cluster for remote rows."""
         source: Any = self._source
         return source.summed(plan) if source.storage == "remote" else plan.sums(self._run(plan, **arrays))
 
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
-        """Walk all rows; return the scratch that holds the sums."""
+        """Process all rows; return the scratch with the sums."""
         scratches = self.scratches(plan, self._source.n_rows)
         arrays["code"] = self._known.codes if plan.classified else None
         if self._source.patterns:
@@ -570,7 +570,7 @@ class EStep:
         return scratches[0]
 
     def _tables_of_patterns(self, layout: Layout) -> Iterator[_em.ObservedRows]:
-        """Yield the rows that weigh something, window by window; those in memory stay in their order."""
+        """Yield the rows of positive weight, window by window; the tables of rows in memory are cached."""
         source: Any = self._source
         if source.storage == "memory" and layout in self._tables:
             yield from self._tables[layout]
@@ -589,7 +589,7 @@ class EStep:
             self._tables[layout] = tables
 
     def walk(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable | _em.ObservedRows) -> None:
-        """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
+        """Process the lanes of a table, a consecutive share in each worker; the first scratch gets all sums."""
         n_lanes, n_workers = plan.n_lanes(table), len(scratches)
         if n_workers == 1:
             plan.walk(scratches[0], table, 0, n_lanes)
@@ -615,21 +615,21 @@ class EStep:
         return 1 + self.n_other_threads(n_tasks)
 
     def n_other_threads(self, n_tasks: int) -> int:
-        """Return how many threads there may be, this one apart, for so many tasks."""
+        """Return the number of threads for so many tasks, without this one."""
         if self._n_threads is None:
             self._n_threads = usable_threads()
         return min(self._n_threads, n_tasks) - 1
 
     def start_in_threads(self, task: Callable[[int], None], n: int) -> list[Future[None]]:
-        """Start ``task(0) … task(n − 1)`` in threads, or the first ones alone if there is no memory for others."""
+        """Start ``task(0) … task(n − 1)`` in threads, or only the first ones if there is no memory for more."""
         futures: list[Future[None]] = []
-        with suppress(RuntimeError):  # `submitted` would wait for tasks that wait for the caller
+        with suppress(RuntimeError):  # `submit_all` would wait for tasks that wait for the caller
             futures.extend(self._threads(n).submit(task, i) for i in range(n))
         return futures
 
     @staticmethod
     def wait_for(futures: list[Future[None]]) -> None:
-        """Wait for such tasks."""
+        """Wait for the tasks of `start_in_threads`."""
         for future in futures:
             result_of(future)
 
@@ -640,7 +640,7 @@ class EStep:
         return self._pool
 
     def scratches(self, plan: _em.Plan, n_rows: int) -> list[_em.Scratch]:
-        """Return scratch for each worker of a pass over so many rows, made ready."""
+        """Return prepared scratch for each worker of a pass over so many rows."""
         n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
         # Where rows are read ahead, the reader is a thread as well.
         if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
@@ -653,9 +653,9 @@ class EStep:
         return scratches
 
     def _side_by_side(self, task: Callable[[int, int, int], None], n: int, work: float, n_workers: int) -> None:
-        """Run ``task(worker, start, end)`` over all of 0 … n − 1, each of so much `work`, here too.
+        """Run ``task(worker, start, end)`` over all of 0 … n − 1, each of so much `work`, in this thread and others.
 
-        Each worker has a consecutive share, which it does in short steps. An exception leaves no thread at work.
+        Each worker has a consecutive share, in short steps. After an exception no thread goes on.
         """
         waiting, is_stopped = deque(range(n_workers)), False
         step = max(1, int(SLICE / work))
@@ -677,12 +677,12 @@ class EStep:
             return
         pool = self._threads(n_workers - 1)
         try:
-            others = submitted(pool, share, [()] * (n_workers - 1))
+            others = submit_all(pool, share, [()] * (n_workers - 1))
             share()
             for other in others:
                 result_of(other)
         except BaseException:
-            is_stopped = True  # for good: an interrupted start leaves a thread at work for which no pool waits
+            is_stopped = True  # an interrupted start leaves a running thread for which no pool waits
             pool.shutdown(cancel_futures=True)
             self._pool = None
             raise

@@ -2,7 +2,7 @@
 
 Its objective is the likelihood of the rows seen through noise N(0, ridge I): the E-step subtracts ½·ridge·tr Σ_k⁻¹ from
 log ρ_ik, and then the M-step that adds the ridge to the covariances never lowers the objective. Each pass records the
-bound of the plain likelihood beside it. The steps, their memory and stopping rule R* are compiled; `quasi_newton.pxd`
+bound of the plain likelihood as well. The steps, their memory and stopping rule R* are compiled; `quasi_newton.pxd`
 describes them and cites the sources.
 """
 
@@ -27,30 +27,30 @@ from gmm._values.row_data import ALL_UNKNOWN, KnownClasses
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
-AT_LIMIT = "max_iter reached"  # begins the reason of a run that made all passes that it may
+AT_LIMIT = "max_iter reached"  # the start of the reason of a run that made all its passes
 
 
 class MStep:
-    """The M-step of one run, which may give components without rows a new place.
+    """The M-step of one run, which may move components without rows.
 
     Parameters
     ----------
     objective : Objective
     repairs : int
-        Maximum number of components that get a new place.
+        Maximum number of components that are moved.
     weight : float
-        Of all rows: that of statistics differs by rounding.
+        Weight of all rows: that of statistics differs by rounding.
     classes : KnownClasses
-        Of the rows.
+        Classes of the rows.
     share_out : callable, optional
         As in `Objective.update`.
     repaired : sequence of int
-        Components that got a new place before; they count towards `repairs`.
+        Components that were moved before; they count towards `repairs`.
 
     Attributes
     ----------
     repair_empty : bool
-        Whether a component without rows is given a new place.
+        Whether a component without rows is moved.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MStep:
         self.repair_empty = repairs > len(self.repaired)
 
     def family(self, shape: tuple[int, ...]) -> MixtureFamily:
-        """Return the mixtures with means of a shape, as the compiled core sees them."""
+        """Return the compiled family of the mixtures with means of a shape."""
         return self.objective.family(shape, self._weight, self._classes)
 
     def __call__(
@@ -76,7 +76,7 @@ class MStep:
     ) -> MixtureParameters:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
         at_most = self._repairs - len(self.repaired)
-        statistics, donors = refilled(statistics, self.objective.model, at_most)
+        statistics, donors = refill_empty(statistics, self.objective.model, at_most)
         halves = {} if self.objective.model.stores_dense else donors
         if halves and previous is not None:
             order = np.arange(previous.n_components)
@@ -87,28 +87,28 @@ class MStep:
         self.repaired += donors
         self.repair_empty = self._repairs > len(self.repaired)
         mixture = self.objective.update(statistics, previous, weight=self._weight, share_out=self._share_out)
-        return _parted(mixture, halves) if halves else mixture
+        return _separate_halves(mixture, halves) if halves else mixture
 
 
-def refilled(
+def refill_empty(
     statistics: SufficientStatistics, model: CovarianceModel, at_most: int
 ) -> tuple[SufficientStatistics, dict[int, int]]:
     """Give each component without rows half of the heaviest one, split along its widest direction.
 
-    Low-rank moments have no other origin: their halves are equal, and an update has to part the means.
+    Low-rank moments have no other origin: their halves are equal, and an update must separate the means.
 
     Parameters
     ----------
     statistics : SufficientStatistics
     model : CovarianceModel
     at_most : int
-        Maximum number of components to repair; further ones stay where they are.
+        Maximum number of components to repair; further ones stay empty.
 
     Returns
     -------
     statistics : SufficientStatistics
     donors : dict
-        The heaviest component of each that was given a new place.
+        The component that was halved, for each that was empty.
     """
     empty: list[int] = np.flatnonzero(statistics.counts <= statistics.least_count).tolist()
     donors = dict[int, int]()
@@ -123,7 +123,7 @@ def refilled(
     return statistics, donors
 
 
-def _parted(mixture: MixtureParameters, halves: dict[int, int]) -> MixtureParameters:
+def _separate_halves(mixture: MixtureParameters, halves: dict[int, int]) -> MixtureParameters:
     """Move the means of each pair of equal components one standard deviation apart, along the widest direction."""
     means = mixture.means.copy()
     for k, donor in halves.items():
@@ -134,12 +134,12 @@ def _parted(mixture: MixtureParameters, halves: dict[int, int]) -> MixtureParame
 
 
 class TextbookEM:
-    """Solve by E-steps and M-steps in turn (Dempster, Laird & Rubin 1977).
+    """Solve by alternating E-steps and M-steps (Dempster, Laird & Rubin 1977).
 
     The run starts from `parameters`; `before` has the lower bounds of an earlier run that it continues, with
-    `statistics` from the pass that measured `parameters`, or else by measuring these.
+    `statistics` from the pass that measured `parameters`; without them, it measures these first.
 
-    The likelihood may fall as far as the ridge, which the update alone knows, and rounding let it. Where it falls
+    The likelihood may fall by as much as rounding and the ridge, which only the update includes, explain. If it falls
     further, the run ends at the mixture before.
     """
 
@@ -171,17 +171,17 @@ class TextbookEM:
 
     @property
     def repaired(self) -> tuple[int, ...]:
-        """Components that were given a new place."""
+        """Components that were moved because they were empty."""
         return tuple(self._m_step.repaired)
 
     def successor(self) -> TextbookEM:
-        """Return what makes the next pass."""
+        """Return the solver of the next pass."""
         return self
 
     def advance(self, records: Array, n: int, at_most: int, target: StopTarget, unit: float) -> int:
-        """Make the pending update, then one or more passes, none after one where the run may rest.
+        """Make the pending update, then one or more passes, none after one at which the run may stop.
 
-        Their records, times `unit`, come after those of n passes; return how many there are then.
+        Their records, times `unit`, follow those of n passes; return the new number of passes.
         """
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
@@ -214,7 +214,7 @@ class TextbookEM:
         return f"{AT_LIMIT}, {self._why}" if worse else AT_LIMIT, self._bounds[-1]
 
     def _update(self) -> tuple[MixtureParameters, Array] | None:
-        """Make the pending update; return what it must not be worse than, unless it was a repair: see `_takes_back`."""
+        """Make the pending update; return the mixture before it, unless it was a repair: see `_takes_back`."""
         if self._statistics is None:
             return None
         before, repaired = (self.parameters, self._statistics.counts), self.repaired
@@ -225,18 +225,18 @@ class TextbookEM:
         self._statistics = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
 
     def _takes_back(self, before: tuple[MixtureParameters, Array] | None) -> bool:
-        """Go back to a mixture, with the counts of its pass, where the last pass fell further than it may.
+        """Return to a mixture, with the counts of its pass, if the last pass fell further than it may.
 
-        The update maximises Q(θ') − ½ ridge Σ_k n_k tr Σ'_k⁻¹, so that the likelihood loses at most the difference of
-        these terms.
+        The update maximises Q(θ') − ½ ridge Σ_k n_k tr Σ'_k⁻¹, so the likelihood loses at most the difference of these
+        terms.
         """
         if before is None or not self._bounds[-1] < self._bounds[-2]:
             return False
-        (mixture, counts), here, higher = before, self.parameters, self._bounds[-2]
-        narrower = self._m_step.objective.ridge / 2 * (mixture.column_precisions - here.column_precisions)
-        of_ridge = float(counts / self.statistics.weight @ narrower.sum(axis=1))  # of terms of at most d / 2
-        fall = higher - self._bounds[-1] - max(of_ridge, 0.0)
-        rounding = max(self._e_step.slack(each, higher) for each in (mixture, here))
+        (mixture, counts), current, higher = before, self.parameters, self._bounds[-2]
+        narrower = self._m_step.objective.ridge / 2 * (mixture.column_precisions - current.column_precisions)
+        ridge_loss = float(counts / self.statistics.weight @ narrower.sum(axis=1))  # of terms of at most d / 2
+        fall = higher - self._bounds[-1] - max(ridge_loss, 0.0)
+        rounding = max(self._e_step.slack(each, higher) for each in (mixture, current))
         if not fall > rounding:
             return False
         self._why = self._stopping.after_fall(fall, rounding)
@@ -248,11 +248,11 @@ class TextbookEM:
 class QuasiNewton(Ascent):
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    A run starts where it is told to `begin`, or continues from its state, which then has a mixture. The `problem` is a
-    `Problem`; `repaired` are the components that were given a new place. It stops when five
-    accepted passes in a row project a remaining gain below the state's tolerance, in nats per unit weight, or three
-    passes of which the last projects less than a hundredth of it; if the state need not confirm that, after the first
-    such pass. It says why in units of `unit` nats.
+    A run starts by `start_at` or `start`, or continues from its state, which then has a mixture. The `problem` is a
+    `Problem`; `repaired` are the components that were moved because they were empty. It stops when five accepted passes
+    in a row project a remaining gain below the state's tolerance, in nats per unit weight, or three passes of which the
+    last projects less than a hundredth of it; if the state need not confirm that, after the first such pass. It gives
+    the reason in units of `unit` nats.
     """
 
     repaired: tuple[int, ...] = ()
@@ -269,19 +269,19 @@ class QuasiNewton(Ascent):
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
+        """Statistics from the pass that measured the current mixture; their evidence excludes a prior."""
         return self._closing or SufficientStatistics(*self.working.moments(self.problem.objective.model.layout))
 
     @property
     def state(self) -> QuasiNewtonState | None:
-        """From where the run can continue, if it is resumable."""
+        """The state from which the run can continue, if it is resumable."""
         return (self._at_pause or self.working) if self.resumable else None
 
     def successor(self) -> Solver:
-        """Return what goes on where the state is stuck: this, with a component in a new place if one has no rows.
+        """Return the solver that continues from a stuck state: this one, with a component moved if it has no rows.
 
-        If a covariance needs help instead, that is textbook EM. Such a covariance is singular but for the ridge, which
-        rounding eats: no objective can measure its gain.
+        If a covariance is the cause, textbook EM continues. Such a covariance is singular but for the ridge, which is
+        lost in rounding: no objective can measure its gain.
         """
         sums, measured = self.statistics, self.parameters
         m_step = self.problem.m_step(self.e_step, len(sums.counts), self.repaired)
@@ -293,7 +293,7 @@ class QuasiNewton(Ascent):
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
-        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.add_pass` does."""
+        """Make one pass, in threads or on the cluster of the rows; return the result of `QuasiNewtonState.add_pass`."""
         objective, state = self.problem.objective, self.working
         mixture = WhitenedMixture(objective.model.layout, *state.next(), objective.noise)
         statistics, rounding = self.e_step.rounded(mixture)
@@ -341,11 +341,11 @@ class SolverRun(Run):
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Those of the pass that measured it."""
+        """Statistics of the pass that measured it."""
         return self.solver.statistics
 
     def left(self, why: str = "") -> SolverResult:
-        """Return the `result` of a run that does not go on, which records `why` unless it has ended before."""
+        """Return the `result` of a run that stops here, which records `why` unless it has ended before."""
         solver = self.solver
         trace = Trace(self.records, self.why if self.ended or not why else why, self.converged, self.start)
         end = solver.parameters, solver.statistics, self.lower_bound, trace
@@ -354,8 +354,8 @@ class SolverRun(Run):
     result = property(left, doc="The current mixture and the passes so far, as a value.")
 
     def report(self, record: Sequence[float], before: float | None) -> bool:
-        """Tell the callback of the last pass; return whether it ends the run."""
-        assert self.callback is not None  # else nobody is told
+        """Call the callback with the last pass; return whether it ends the run."""
+        assert self.callback is not None  # or this is not called
         bound, _, remaining, accepted, seconds = record
-        told = self.start, self.n_passes, bound, inf if before is None else bound - before, seconds
-        return bool(self.callback(Iteration(*told, self.parameters, remaining, accepted > 0)))
+        fields = self.start, self.n_passes, bound, inf if before is None else bound - before, seconds
+        return bool(self.callback(Iteration(*fields, self.parameters, remaining, accepted > 0)))

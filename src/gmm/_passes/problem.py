@@ -1,4 +1,4 @@
-"""`Problem`: rows, and the mixtures to choose among. It opens both steps of EM, and starts every solver run."""
+"""`Problem`: rows and an objective. It opens both steps of EM, and prepares every solver run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_NOISE_YET = 1e-5  # share: the rounding of responsibilities in float32 that s
 
 
 class SolverSettings(NamedTuple):
-    """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
+    """The solver, `QuasiNewton` or `TextbookEM`, and its limits.
 
     `tolerance` is in nats per unit weight or, if the `bound_is_total`, in nats, as the run's record then is; `max_iter`
     is in passes; `confirm_stop` is for `QuasiNewton`. A result that is not `resumable` lacks
@@ -38,7 +38,7 @@ class SolverSettings(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """Where a run begins, or continues.
+    """A mixture from which a run starts, or a run that it continues.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class Continuation(NamedTuple):
     state : QuasiNewtonState, optional
         State of the accelerated run that this one continues.
     repaired : tuple of int
-        Components that were given a new place before this run.
+        Components that were moved before this run.
     records : array of shape (n, 5), optional
-        Of the last passes of that run, if it has converged: this one has then, too.
+        Records of the last passes of that run, if it has converged: this one then has, too.
     """
 
     parameters: MixtureParameters
@@ -61,7 +61,7 @@ class Continuation(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A mixture by which a run begins: weights (K,), means (K, d) and precisions, flat, as the model's layout has them.
+    """A mixture from which a run starts: weights (K,), means (K, d) and precisions, flat, in the model's layout.
 
     Its covariances are the nearest of the model.
     """
@@ -84,8 +84,8 @@ class Problem(NamedTuple):
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
-        Whether components that lose their rows get a new place: in one run, at most as many as there are components,
-        and none where the objective is not `repairable`.
+        Whether components that lose their rows are moved: in one run, at most as many as there are components, and none
+        if the objective is not `repairable`.
     """
 
     rows: Source
@@ -94,7 +94,7 @@ class Problem(NamedTuple):
     repair_empty: bool = True
 
     def family(self, n_components: int) -> MixtureFamily:
-        """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
+        """Return the compiled family of the mixtures of so many components, with the objective."""
         rows = self.rows
         return self.objective.family((n_components, rows.n_features), rows.survey.weight, rows.known)
 
@@ -118,26 +118,26 @@ class Problem(NamedTuple):
         shape = layout.shape(len(weights), self.rows.n_features)
         return covariances.reshape(shape), (whiteners.reshape(shape), log_determinants)
 
-    def first_update(self, e_step: EStep, begin: RunStart) -> Continuation:
-        """Make the first M-step after statistics, and leave noise the share that it starts with.
+    def first_update(self, e_step: EStep, initial: RunStart) -> Continuation:
+        """Make the first M-step after statistics, with the initial share of noise.
 
         Raises
         ------
         SingularMatrixError
             If a covariance is singular and there is no ridge.
         """
-        if isinstance(begin, Continuation):
-            return begin
-        if isinstance(begin, Parts):
-            covariances, factors = self.at_precisions(begin.weights, begin.precisions)
-            return Continuation(MixtureParameters(*begin[:2], covariances, self.objective.model, factors))
-        noise, is_logged = self.objective.noise, not self.objective.tails or np.any(begin.precision)
-        begin = self.next_update(e_step, begin)
-        if begin.parameters.noise_weight < min(noise.share, NO_NOISE_YET):  # a partition
-            begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
-        if not is_logged:  # no pass has told their degrees of freedom
-            begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
-        return begin
+        if isinstance(initial, Continuation):
+            return initial
+        if isinstance(initial, Parts):
+            covariances, factors = self.at_precisions(initial.weights, initial.precisions)
+            return Continuation(MixtureParameters(*initial[:2], covariances, self.objective.model, factors))
+        noise, has_tails = self.objective.noise, not self.objective.tails or np.any(initial.precision)
+        initial = self.next_update(e_step, initial)
+        if initial.parameters.noise_weight < min(noise.share, NO_NOISE_YET):  # a partition
+            initial = initial._replace(parameters=initial.parameters.with_noise(noise, noise.share))
+        if not has_tails:  # no pass has measured their degrees of freedom
+            initial = initial._replace(parameters=initial.parameters.with_other(tails=self.objective.tails))
+        return initial
 
     def next_update(self, e_step: EStep, statistics: SufficientStatistics) -> Continuation:
         """Make the M-step that follows a pass; it raises as `first_update` does."""
@@ -147,7 +147,7 @@ class Problem(NamedTuple):
     def prepare_run(
         self,
         e_step: EStep,
-        begin: RunStart,
+        initial: RunStart,
         settings: SolverSettings,
         *,
         start: int = 0,
@@ -160,7 +160,7 @@ class Problem(NamedTuple):
         e_step : EStep
             Open over the same rows, for the moments of the same model.
         begin : Continuation, Parts or SufficientStatistics
-            The last two stand for their `first_update`, and this raises what that raises.
+            The last two stand for their `first_update`, whose errors this raises.
         settings : SolverSettings
         start : int
             Index of the start, for the record.
@@ -174,29 +174,29 @@ class Problem(NamedTuple):
         before: tuple[float, ...] = ()
         records: Array | None = None
         solver: Solver
-        if isinstance(begin, SufficientStatistics):
-            n_components, compiled = len(begin.counts), objective.model.stores_dense
-        elif isinstance(begin, Parts):
-            n_components, compiled = len(begin.weights), objective.is_plain
+        if isinstance(initial, SufficientStatistics):
+            n_components, compiled = len(initial.counts), objective.model.stores_dense
+        elif isinstance(initial, Parts):
+            n_components, compiled = len(initial.weights), objective.is_plain
         else:
-            n_components, compiled = begin.parameters.n_components, False
-        if accelerated and compiled and not objective.noise:  # whose share Python sets
+            n_components, compiled = initial.parameters.n_components, False
+        if accelerated and compiled and not objective.noise:  # Python sets its share
             working = QuasiNewtonState(self.family(n_components), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
-            if not solver.start_at(begin):
-                begin = self.first_update(e_step, begin)
-                solver.start(begin.parameters, self.m_step(e_step, n_components, begin.repaired))
+            if not solver.start_at(initial):
+                initial = self.first_update(e_step, initial)
+                solver.start(initial.parameters, self.m_step(e_step, n_components, initial.repaired))
         else:
-            begin = self.first_update(e_step, begin)
-            before, records = begin.bounds, begin.records
-            parameters = objective.adopted(begin.parameters, weight)
-            m_step = self.m_step(e_step, n_components, begin.repaired)
+            initial = self.first_update(e_step, initial)
+            before, records = initial.bounds, initial.records
+            parameters = objective.adopted(initial.parameters, weight)
+            m_step = self.m_step(e_step, n_components, initial.repaired)
             if accelerated:
                 family = self.family(n_components)
-                working = begin.state or QuasiNewtonState(family, tolerance, confirm)
+                working = initial.state or QuasiNewtonState(family, tolerance, confirm)
                 solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
-                if begin.state is None:
+                if initial.state is None:
                     solver.start(parameters, m_step)
                 else:
                     solver.mixture, solver.repair_empty = parameters, m_step.repair_empty

@@ -1,4 +1,4 @@
-"""What a solver run records: its passes, its `Trace`, what a callback sees, and where it ended; and when EM stops."""
+"""Records of a solver run: its passes, `Trace`, `Iteration` and `SolverResult`; and the stopping rule of EM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PassRecord(NamedTuple):
 
 
 def plain_records(bounds: ArrayLike, seconds: ArrayLike) -> Array:
-    """Return the records of passes of which the lower bounds and times are known, as in `Trace`."""
+    """Return records, as in `Trace`, of passes with known lower bounds and times."""
     records = np.empty((np.size(bounds), 5))
     records[:, 0] = records[:, 1] = bounds
     records[:, 2:] = inf, True, 0
@@ -74,10 +74,10 @@ class Trace:
     Parameters
     ----------
     records : array of shape (n, 5)
-        Of each pass what `passes` say of it, and its time in seconds with that of the update before it; their mean,
-        where several passes were made in one compiled loop.
-        Traces of different times are equal, and pickles leave times out, so that the same fit has the same bytes: what
-        is unpickled, or a deep copy, has NaN. Files of `save` keep them.
+        The numbers of each pass as in `passes`, and its time in seconds with that of the update before it; the mean
+        time, if several passes were made in one compiled loop.
+        Traces of different times are equal, and pickles omit times, so that the same fit has the same bytes: an
+        unpickled trace, or a deep copy, has NaN. Files of `save` store them.
     reason : str
         Why the run ended.
     converged : bool
@@ -99,7 +99,7 @@ class Trace:
     __reduce_ex__ = reduced_at_home
 
     def __post_init__(self) -> None:
-        """Let nobody write to the records."""
+        """Make the records read-only."""
         self.records.flags.writeable = False
 
     @property
@@ -127,10 +127,10 @@ class Trace:
     def remaining(self) -> tuple[float, ...]:
         """Gain of the objective that remained after each pass, in nats per unit weight.
 
-        It is the projection of that pass or, where there was none (it is infinite in `passes`), what the later passes
-        gained and left. What the last pass left is then taken to be what the later half of the passes gained, in the
-        median 0.7 to 2.3 times the true gain, between the third and the hundredth pass of slow fits. After a single
-        pass it is what the closing pass gained; infinite if a callback ended the fit there.
+        It is the projection of that pass or, if there was none (it is infinite in `passes`), the gain of the later
+        passes and what then remained. That is estimated by the gain of the later half of the passes, in the median 0.7
+        to 2.3 times the true gain, between the third and the hundredth pass of slow fits. After a single pass it is the
+        gain of the closing pass; infinite if a callback ended the fit there.
         """
         objective = self.objective
         projected: list[float] = self.records[:, 2].tolist()
@@ -149,7 +149,7 @@ class Trace:
 
     @property
     def ending(self) -> str:
-        """How the run ended, as text: ``converged after 12 passes``."""
+        """End of the run, as text: ``converged after 12 passes``."""
         settings = "converged" if self.converged else "not converged"
         return f"{settings} after {counted(len(self), 'pass', 'passes')}"
 
@@ -169,14 +169,14 @@ class Trace:
         return vars(self) | {"records": records}
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether two runs made the same passes and ended alike."""
+        """Return whether two runs made the same passes and ended in the same way."""
         if not isinstance(other, Trace):
             return NotImplemented
         same = vars(self) | {"records": self.passes}
         return same == vars(other) | {"records": other.passes}
 
     def __hash__(self) -> int:
-        """Return that of the passes."""
+        """Return the hash of the passes."""
         return hash((self.passes, self.reason, self.start))
 
     def __repr__(self) -> str:
@@ -201,7 +201,7 @@ class GainBelow(NamedTuple):
         """Return why to stop at the mixture before one whose objective is lower."""
         if fall <= max(rounding, self.tolerance):
             return f"limited by rounding: EM's own step lowers the objective by {fall * self.unit:.2g}"
-        return f"{LOWERED} by {fall * self.unit:.2g}: the mixture before it is kept"
+        return f"{LOWERED} by {fall * self.unit:.2g}: the mixture before it is returned"
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -215,7 +215,7 @@ class GainBelow(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Iteration:
-    """One pass, as a callback sees it.
+    """One pass, as passed to a callback.
 
     Parameters
     ----------
@@ -253,13 +253,13 @@ class Iteration:
 
     def __repr__(self) -> str:
         """Show the numbers of the pass, rounded."""
-        at = f"start={self.start}, n_iter={self.n_iter}" + f", move={self.move}" * bool(self.move)
+        at = f"start={self.start}, n_iter={self.n_iter}" + (f", move={self.move}" if self.move else "")
         numbers = f"lower_bound={self.lower_bound:.6g}, gain={self.gain:.3g}, remaining={self.remaining:.3g}"
         return f"Iteration({at}, {numbers}{'' if self.accepted else ', not accepted'})"
 
 
 class SolverResult(NamedTuple):
-    """Where a run ended.
+    """The result of a run.
 
     Parameters
     ----------
@@ -270,9 +270,9 @@ class SolverResult(NamedTuple):
         Mean log-likelihood of `parameters`, in nats per unit weight.
     trace : Trace
     repaired : tuple of int
-        Components that lost their rows and were given a new place, in that order.
+        Components that lost their rows and were moved, in that order.
     state : QuasiNewtonState or None
-        Where an accelerated run can continue.
+        The state from which an accelerated run can continue.
     """
 
     parameters: MixtureParameters

@@ -7,30 +7,29 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm._passes.e_step import EStep
-from gmm._passes.em import refilled
+from gmm._passes.em import refill_empty
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-# Measured on streams: with 1, what early mixtures made of their rows stays too long;
-# with 4, small blocks decide too much.
+# Measured on streams: with 1, early mixtures weigh too much for too long; with 4, small blocks decide too much.
 _POWER = 3
-ROWS_PER_PARAMETER = 3  # that a start counts as
+ROWS_PER_PARAMETER = 3  # the weight of a start
 
 
 class Stream(NamedTuple):
-    """What stepwise EM remembers of the rows so far (Cappé & Moulines 2009).
+    """The state of stepwise EM after the rows so far (Cappé & Moulines 2009).
 
     Parameters
     ----------
     parameters : MixtureParameters
         The current mixture.
     statistics : SufficientStatistics
-        Of all rows so far, per unit weight.
+        Statistics of all rows so far, per unit weight.
     weight : float
-        What the past counts as.
+        The weight of the past.
     objective : Objective
     """
 
@@ -41,7 +40,7 @@ class Stream(NamedTuple):
 
     @classmethod
     def from_mixture(cls, parameters: MixtureParameters, weight: float, objective: Objective) -> Stream:
-        """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
+        """Start from a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
         parameters = objective.adopted(parameters, weight)
         weight = weight or float(ROWS_PER_PARAMETER * max(parameters.n_parameters, 1))
         return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective)
@@ -49,9 +48,9 @@ class Stream(NamedTuple):
     def after(self, block: Source, *, decay: float, n_threads: int | None) -> tuple[Stream, float, tuple[int, ...]]:
         """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
 
-        The statistics are averages of those of the blocks, in which a block that ends at weight W has the share
-        1 − (1 − w / W)³ of all up to it. With `decay`, the past counts as 3 / decay at most: its share then falls by
-        `decay` for each unit of weight.
+        The statistics are averages of those of the blocks, in which a block of weight w that ends at weight W has the
+        share 1 − (1 − w / W)³ of all up to it. With `decay`, the past counts as 3 / decay at most: its share then falls
+        by `decay` for each unit of weight.
 
         Raises
         ------
@@ -64,7 +63,7 @@ class Stream(NamedTuple):
         with EStep(block, before.model.layout, n_threads=n_threads) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
-            mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
+            mixed, repaired = refill_empty(mixed, before.model, before.n_components if objective.repairable else 0)
             parameters = objective.update(mixed.scaled(past + w), before, share_out=e_step.share_out)
         after = self._replace(parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)
@@ -75,18 +74,18 @@ def implied_statistics(
 ) -> SufficientStatistics:
     """Return statistics per unit weight, of rows of this weight, from which an update makes the mixture.
 
-    They leave out ridge and prior, which the update adds: beside a prior, they need not be those of any rows.
+    They exclude ridge and prior, which the update adds: with a prior, no rows may have these statistics.
 
     Raises
     ------
     ValueError
-        If a prior is so heavy beside the rows that these numbers overflow.
+        If the prior is so heavy relative to the rows that these numbers overflow.
     """
     model, means, layout = parameters.model, parameters.means, parameters.model.layout
     counts, first = parameters.weights, np.zeros(means.shape)
     divisors = counts.sum(keepdims=True) if layout.pooled else counts
     added: Array | float = 0.0
-    spread: Array | float = 1.0  # to which a ridge is added: that of the rows, not of those that a prior adds
+    spread: Array | float = 1.0  # the share of the rows, which alone have a ridge, not those of the prior
     if (moments := objective.prior.as_moments(model, *means.shape)) is not None:
         n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
         scale, step = moments.scale.reshape(layout.shape(1, means.shape[1])), means - moments.mean
@@ -97,7 +96,7 @@ def implied_statistics(
             added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
         if not (np.isfinite(divisors).all() and np.isfinite(first).all() and np.isfinite(added).all()):
             raise ValueError(
-                f"expected a prior that is a number beside rows of weight {weight:g}: its scale or shrinkage "
+                f"expected a finite prior relative to rows of weight {weight:g}: its scale or shrinkage "
                 "divided by it overflows. Multiply the weights by a power of ten, or set another prior"
             )
     second = layout.with_ridge(parameters.covariances, -objective.ridge * spread)

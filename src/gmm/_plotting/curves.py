@@ -22,7 +22,7 @@ from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
 from gmm._fitting.hierarchy import Hierarchy
-from gmm._fitting.sampling import sampled
+from gmm._fitting.sampling import draw_sample
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
@@ -262,7 +262,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status.kind in (Ending.NOT_CONVERGED, Ending.LEFT) for status in statuses(table)])
+    open_ended = np.array([status.kind in (Ending.NOT_CONVERGED, Ending.NOT_PURSUED) for status in statuses(table)])
     filled: Any = {"ms": 8}
     empty: Any = {"ms": 5.5, "mfc": inks_of(ax).paper}
     kinds = {"near the best: many starts": ("o", filled, table.pursued & ~open_ended, cells.values)}
@@ -867,10 +867,10 @@ def plot_hierarchy(
     else:
         source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__), "a picture")
         rng = check_random_state(random_state)
-        sample = sampled(source, 1, rng)
+        sample = draw_sample(source, 1, rng)
         assert isinstance(sample, ArraySource)  # of whole rows in memory
         seen = CandidateRows.of(sample, sample, FULL).views(FULL)[1].coordinates
-        ward = Hierarchy.of_some(ArraySource(seen, sample.sample_weight), rng)
+        ward = Hierarchy.from_sample(ArraySource(seen, sample.sample_weight), rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
         m = min(n, _MOST_LEAVES)
         clusters = ward.clusters(m)

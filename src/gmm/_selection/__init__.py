@@ -1,9 +1,8 @@
 """Model selection: fit every number of components with every covariance type, and choose by a criterion.
 
-`search.py` is the entry point, as a function and as an estimator; `request.py` is what a search is asked for,
-`loop.py` its fits, `progress.py` what becomes of its cells, `standard.py` its units, `result.py` its table,
-`solutions.py` other divisions of the rows near the best. `resampling.py` tests numbers of components by fits to other
-rows, `classifier.py` fits mixtures of known classes.
+`search.py` has the function and the estimator; `request.py` the request of a search, `loop.py` its fits, `progress.py`
+the status of its cells, `standard.py` its units, `result.py` its table, `solutions.py` other partitions near the best.
+`resampling.py` tests numbers of components by fits to other rows; `classifier.py` fits known classes.
 """
 
 from gmm._selection.classifier import MixtureClassifier as MixtureClassifier

@@ -32,8 +32,8 @@ from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.progress import Ending
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Selection, statuses
-from gmm._selection.search import fitted_apart
-from gmm._selection.standard import in_original_units, in_units, log_volume
+from gmm._selection.search import fit_separately
+from gmm._selection.standard import in_original_units, log_volume, to_search_units
 from gmm._text.frames import data_frame
 from gmm._text.html import block, line
 from gmm._text.table import LABEL, Column, Table
@@ -50,21 +50,20 @@ from gmm._values.priors import NormalInverseWishart
 from gmm._values.row_data import KnownClasses, in_full
 
 _REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
-_TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
+_TOL = 1e-5  # of single fits; that of a search depends on the number of rows
 _SETTINGS = options_with("classes")
-_FOLDS = 5  # by which one component a class is compared with several
+_FOLDS = 5  # for the comparison of one component per class with several
 _MOST_HELD_OUT = 5_000  # rows
-_OF_ALL = "degenerate", "never together"  # warnings that name classes, in place of those of single fits
+_CLASS_WARNINGS = "degenerate", "never together"  # these name classes, and replace those of single fits
 _LEAST = log(1e-15)  # of the probability of a class
 _COLLAPSED = (
-    "A component of {} is degenerate: it has too few rows to tell it from chance or, as on rounded columns or copies "
-    "of columns, less variance in some direction than rounding or reg_covar leaves. Use a conjugate prior, {} or more "
-    "rows."
+    "A component of {} is degenerate: too few rows to distinguish it from chance or, as on rounded or copied columns, "
+    "less variance in some direction than rounding or reg_covar. Use a conjugate prior, {} or more rows."
 )
 
 
 def one_column(y: Any) -> Any:
-    """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
+    """Return classes as they are; the values of a column of classes, with scikit-learn's warning."""
     values: Any = np.ma.asarray(y, None if hasattr(y, "dtype") else object)  # lists may differ in length
     if values.ndim != 2 or values.shape[1] != 1:
         return y
@@ -73,7 +72,7 @@ def one_column(y: Any) -> Any:
 
 
 class _LabelledRows(NamedTuple):
-    """Rows, the classes, and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+    """Rows, the classes, and the index of the class of each row, −1 if it is unknown or the row has the weight 0."""
 
     rows: Any
     classes: NDArray[Any]
@@ -92,7 +91,7 @@ def _labelled(y: Any, rows: ArraySource) -> _LabelledRows:
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
         if classes.tolist() == [-1, 0, 1]:
-            warn("classes of -1", f"{(codes == -1).sum():,} rows have the class -1 beside 0 and 1.")
+            warn("classes of -1", f"{(codes == -1).sum():,} rows have the class -1, others 0 and 1.")
     classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
@@ -134,17 +133,17 @@ class ClassifierSummary:
     def __repr__(self) -> str:
         """Return the classes, their mixtures and the confusion matrix as lines of text."""
         matrix = self._matrix._replace(caption="predicted, of rows of each class:")
-        return f"{summary_of(self.classifier)}\n{matrix}\n{self._verdict}"
+        return f"{summary_of(self.classifier)}\n{matrix}\n{self._accuracy_text}"
 
     def _repr_html_(self) -> str:
-        return block(*summary_of(self.classifier).html(), self._matrix, line(self._verdict, "faint"))
+        return block(*summary_of(self.classifier).html(), self._matrix, line(self._accuracy_text, "faint"))
 
     @property
-    def _verdict(self) -> str:
-        of_each = self.confusion.sum(axis=1)
-        alone = f"{percent(float(of_each.max() / of_each.sum()), 1)} belong to the largest class"
+    def _accuracy_text(self) -> str:
+        totals = self.confusion.sum(axis=1)
+        largest = f"{percent(float(totals.max() / totals.sum()), 1)} belong to the largest class"
         right = f"{percent(self.accuracy, 1)} of the labelled rows are predicted right"
-        return f"{right} ({alone}); of new rows, it may be fewer"
+        return f"{right} ({largest}); of new rows, it may be fewer"
 
     @property
     def _matrix(self) -> Table:
@@ -157,8 +156,8 @@ class ClassifierSummary:
 def summary_of(classifier: Any) -> Summary:
     """Return the summary of a fitted classifier."""
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
-    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
-    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+    classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
+    return Summary.of_classes(*classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
 @dataclass(eq=False, repr=False)
@@ -168,24 +167,25 @@ class MixtureClassifier(Estimator):
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
     Raftery 2002): every class has its own number of components and model, those of the best BIC of plain fits. If one
-    is among the numbers, several are taken only where they tell the classes of rows held out better: BIC of each class
-    alone does not know what classifies. Rows without a label take part in the fit by EM.
+    is among the numbers, several are chosen only if they predict the classes of held-out rows better: BIC of each class
+    does not depend on the others. Rows without a label contribute to the fit by EM.
 
     Parameters
     ----------
     n_components : int or iterable of int, default=1
         Numbers of components per class to try. 1 is EDDA; with others, it is compared with these by five folds, of at
-        most 5,000 rows, and several components have to gain more than their standard error.
+        most 5,000 rows, and several components must gain more than their standard error.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
+        Covariance types to try; "all" tries the 14 models, or "E" and "V" for one column.
     class_prior : array-like of shape (C,), default=None
-        Prior probabilities of the sorted classes; None takes their shares in the fit.
+        Prior probabilities of the sorted classes; None is their shares in the fit.
     tol, reg_covar, max_iter, n_init, random_state, n_threads
-        Of each fit, as in `select`; with one component per class, `tol` is 1e-5 by default.
+        Parameters of each fit, as in `select`; with one component per class, `tol` is 1e-5 by default.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
-        As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
+        As in `GaussianMixture`. With several components and few or rounded rows, it prevents BIC from
+        choosing degenerate components.
     missing : {"error", "em"}, default="error"
-        As in `GaussianMixture`: "em" takes NaN in X for missing values, in fits and predictions.
+        As in `GaussianMixture`: with "em", NaN in X is a missing value, in fits and predictions.
     standardize : bool, default=False
         Fit in units of each column's standard deviation over all rows, so that units do not matter; mixtures,
         likelihoods and BIC are those of the original columns, and `reg_covar` and a `NormalInverseWishart` as in
@@ -200,13 +200,13 @@ class MixtureClassifier(Estimator):
     mixtures_ : tuple of GaussianMixture
         The mixture of each class.
     log_likelihood_ : float
-        Of rows and labels together, in nats, with the shares in the fit as priors.
+        Log-likelihood of rows and labels, in nats, with the shares in the fit as priors.
     bic_ : float
         BIC of the fit; smaller is better. The shares count as C − 1 parameters, which mclust does not count.
     n_iter_ : int
         Number of passes of the fit, or of the longest of several.
     remarks_ : dict of str to str
-        What the fit warned of, by cause, with numbers and names.
+        The warnings of the fit, by cause, with numbers and names.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -258,10 +258,10 @@ class MixtureClassifier(Estimator):
         X : array-like or data frame of shape (n, d)
             Rows.
         y : array-like of shape (n,)
-            Classes, integers or strings. None, NaN and masked values are unknown, and so is −1 beside two other
-            classes or more; beside one, −1 is a class, as scikit-learn's problems of two classes have it: `classes_`
-            tells. Rows of unknown class take part by EM, with one covariance type for all classes; each class keeps
-            the number of components that its labelled rows choose.
+            Classes, integers or strings. None, NaN and masked values are unknown, as is −1 with two other classes or
+            more; with one other, −1 is a class, as in scikit-learn's problems of two classes: see `classes_`. Rows of
+            unknown class contribute by EM, with one covariance type for all classes; the labelled rows of each class
+            choose its number of components.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; a row of weight 2 counts as two rows.
 
@@ -273,20 +273,20 @@ class MixtureClassifier(Estimator):
         Raises
         ------
         ValueError, TypeError
-            If the input is unusable; the message says where.
+            If the input is invalid; the message states where.
 
         Warns
         -----
         UserWarning
             If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together;
-            also if no row of a class has a positive weight, so that it is left out. There is one warning at most, and
+            also if no row of a class has a positive weight, so that it is not fitted. There is at most one warning, and
             `remarks_` has the details.
         """
         check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         names, caller = table.feature_names, "MixtureClassifier.fit"
         table = table if table.patterns else as_one_array(table, caller)
-        source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
+        source, _, units = to_search_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
         labelled = _labelled(y, rows)
         _, classes, codes = labelled
@@ -294,15 +294,15 @@ class MixtureClassifier(Estimator):
         parts = labelled.by_class()
         mixtures, ridge = list[GaussianMixture](), relative_ridge(rows, self.reg_covar)
         if numbers != [1]:
-            parts = self._opened(parts, classes)
+            parts = self._open_classes(parts, classes)
             is_choice = 1 in numbers and len(classes) > 1
             if not (is_choice and self._one_is_enough(labelled, numbers, types, ridge)):
-                mixtures = self._of_each(parts, classes, numbers, types)
+                mixtures = self._fit_each_class(parts, classes, numbers, types)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             per_class = [mixture.n_components for mixture in mixtures] or [1] * len(classes)
             labelled = labelled._replace(rows=source)
-            mixtures, shares, loglik, n_parameters = self._of_all(labelled, per_class, types, ridge)
+            mixtures, shares, loglik, n_parameters = self._fit_all_classes(labelled, per_class, types, ridge)
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
             labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
@@ -310,7 +310,7 @@ class MixtureClassifier(Estimator):
                 unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
                 labels_of.setdefault(unobserved, []).append(label)
             for columns, labels in labels_of.items():
-                warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
+                warn_of_unobserved_pairs(columns, f" of {_class_names(labels)}")
             weight = np.bincount(codes[in_class], each[in_class])
             shares = weight / weight.sum()
             loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
@@ -341,7 +341,7 @@ class MixtureClassifier(Estimator):
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Compute the logarithms of `predict_proba`, (n, C)."""
         joint = self._log_joint(X)
-        joint -= joint.max(axis=1, keepdims=True)  # of rows far away, the sums would lose the digits that count
+        joint -= joint.max(axis=1, keepdims=True)  # for outliers, the sums would lose all digits
         return np.asarray(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -351,7 +351,7 @@ class MixtureClassifier(Estimator):
         ----------
         X : array-like or data frame of shape (n, d)
         y : array-like of shape (n,)
-            Classes; rows where it is None or NaN do not count, nor those of −1 where it is no class of the fit.
+            Classes; rows of None or NaN are ignored, as are those of −1 if it is no class of the fit.
         sample_weight : array-like of shape (n,), default=None
         """
         predicted, truth, weights = self._known_rows(X, y, sample_weight)
@@ -364,13 +364,13 @@ class MixtureClassifier(Estimator):
         ----------
         X : array-like or data frame of shape (n, d)
         y : array-like of shape (n,)
-            Classes, as in `score`. Of the rows of the fit, more are predicted right than of new ones.
+            Classes, as in `score`. The accuracy is higher for the rows of the fit than for new ones.
         sample_weight : array-like of shape (n,), default=None
 
         Returns
         -------
         ClassifierSummary
-            It prints, and has its numbers as attributes and as a data frame.
+            A printable summary, with its numbers as attributes and as a data frame.
 
         Examples
         --------
@@ -393,15 +393,15 @@ class MixtureClassifier(Estimator):
     def as_mixture(self) -> GaussianMixture:
         """Return the mixture of all classes: their components, with weights times the probability of the class.
 
-        It has what a classifier has not, such as `gmm.analysis.directions`; its `component_classes_` say whose each
-        component is.
+        Functions of mixtures accept it, such as `gmm.analysis.directions`; `component_classes_` has the class of each
+        component.
 
         Returns
         -------
         GaussianMixture
         """
         check_is_fitted(self)
-        parts = [fitted_parameters(mixture).whole() for mixture in self.mixtures_]
+        parts = [fitted_parameters(mixture).to_dense() for mixture in self.mixtures_]
         weights = [prior * part.weights for prior, part in zip(self.class_prior_, parts, strict=True)]
         dense = [part.model.layout.dense(part.covariances, *part.means.shape) for part in parts]
         joint = projected_mixture(
@@ -415,15 +415,15 @@ class MixtureClassifier(Estimator):
         return mixture
 
     def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the fitted classifier to a file that holds only numbers and text.
+        """Write the fitted classifier to a file that contains only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
         metadata : dict of JSON values, optional
-            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
-            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+            Other information, such as names, dates, the number of rows or their scores. None writes that of the file
+            from which the object was loaded. Nothing is added, so the same object gives the same bytes.
         """
         check_is_fitted(self)
         self._request(self.n_features_in_, len(self.classes_))
@@ -442,12 +442,12 @@ class MixtureClassifier(Estimator):
 
     @classmethod
     def load(cls, file: archive.Readable) -> Self:
-        """Read a classifier that `save` wrote; a `random_state` that is a generator comes back as None."""
+        """Read a classifier that `save` wrote; a `random_state` that was a generator is None."""
         return archive.load_object(file, {cls.__name__: cls.from_state})
 
     @classmethod
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        """Make the classifier of a file's header and arrays, and check them."""
+        """Make the classifier from the header and arrays of a file, and check them."""
         parameters = archive.from_json_values(archive.item(header, "parameters", dict))
         tol = parameters.get("tol", _TOL)
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}))
@@ -483,7 +483,7 @@ class MixtureClassifier(Estimator):
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
 
-    def _opened(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
+    def _open_classes(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
@@ -496,15 +496,15 @@ class MixtureClassifier(Estimator):
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _SETTINGS}
 
-    def _of_each(
+    def _fit_each_class(
         self, parts: list[Source], classes: NDArray[Any], numbers: list[int], types: list[str]
     ) -> list[GaussianMixture]:
-        """Mixtures of the labelled rows of each class."""
+        """Fit a mixture to the labelled rows of each class."""
         searches = list[Selection]()
-        with one_warning(*_OF_ALL):
+        with one_warning(*_CLASS_WARNINGS):
             for label, part in zip(classes.tolist(), parts, strict=True):
                 try:
-                    searches.append(fitted_apart(part, numbers, types, self._settings()))
+                    searches.append(fit_separately(part, numbers, types, self._settings()))
                 except ValueError as error:
                     raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [
@@ -516,7 +516,7 @@ class MixtureClassifier(Estimator):
         return [search.best for search in searches]
 
     def _one_is_enough(self, labelled: _LabelledRows, numbers: list[int], types: list[str], ridge: float) -> bool:
-        """Return whether several components a class do not tell the classes of rows held out better than one does.
+        """Return whether several components per class predict held-out classes no better than one does.
 
         Better is a mean gain above its standard error: criteria of rows alone reward components that classify worse.
         """
@@ -529,32 +529,33 @@ class MixtureClassifier(Estimator):
         fold = np.arange(len(known)) % _FOLDS  # as many of each class in each
         with one_warning(*WARNINGS):
             for number in range(_FOLDS):
-                seen, held = known[fold != number], known[fold == number]
-                part = _LabelledRows(rows.select_rows(seen), classes, codes[seen])
+                training, held_out = known[fold != number], known[fold == number]
+                part = _LabelledRows(rows.select_rows(training), classes, codes[training])
                 try:
-                    several = self._of_each(self._opened(part.by_class(), classes), classes, numbers, types)
-                except ValueError:  # whose reason all rows tell
+                    parts = self._open_classes(part.by_class(), classes)
+                    several = self._fit_each_class(parts, classes, numbers, types)
+                except ValueError:  # the fit to all rows raises it, too
                     return False
-                part, others = part._replace(rows=self._open(part.rows)), self._open(rows.select_rows(held))
-                one, shares, *_ = self._of_all(part, [1] * len(classes), types, ridge)
-                told = [self._told(mixtures, shares, others, codes[held]) for mixtures in (several, one)]
-                gains.append(told[0] - told[1])
+                part, others = part._replace(rows=self._open(part.rows)), self._open(rows.select_rows(held_out))
+                one, shares, *_ = self._fit_all_classes(part, [1] * len(classes), types, ridge)
+                scores = [self._log_scores(mixtures, shares, others, codes[held_out]) for mixtures in (several, one)]
+                gains.append(scores[0] - scores[1])
         gain = np.concatenate(gains)
         return bool(gain.mean() <= gain.std() / np.sqrt(len(gain)))
 
-    def _told(
+    def _log_scores(
         self, mixtures: Sequence[GaussianMixture], shares: Array, source: Source, codes: NDArray[np.intp]
     ) -> Array:
-        """Return the log probability of the class of each row, times its weight, none below that of 1e-15."""
+        """Return the log probability of the class of each row, at least log 1e-15, times its weight."""
         joint = self._joint(mixtures, shares, source)
-        with np.errstate(invalid="ignore"):  # of rows beyond all densities
-            told = joint[np.arange(len(codes)), codes] - np.logaddexp.reduce(joint, axis=1)
-        return np.asarray(source.weights * np.fmax(told, _LEAST))
+        with np.errstate(invalid="ignore"):  # of rows far from all classes
+            scores = joint[np.arange(len(codes)), codes] - np.logaddexp.reduce(joint, axis=1)
+        return np.asarray(source.weights * np.fmax(scores, _LEAST))
 
-    def _of_all(
+    def _fit_all_classes(
         self, labelled: _LabelledRows, per_class: list[int], types: list[str], ridge: float
     ) -> tuple[list[GaussianMixture], Array, float, int]:
-        """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
+        """Fit all classes at once with each covariance type; return the mixtures, shares and likelihood of the best."""
         rows, classes, codes = labelled
         n_classes, K, components = len(classes), sum(per_class), dict(enumerate(per_class))
         settings = self._settings() | {"tol": _TOL if self.tol is None else self.tol, "reg_covar": ridge}
@@ -563,10 +564,10 @@ class MixtureClassifier(Estimator):
         counts, d = np.bincount(codes + 1, minlength=n_classes + 1), rows.n_features
         most = ((counts[1:] + counts[0]) / per_class).min()  # rows of the component with the fewest
         bounded = [name for name in types if most > covariance_model(name).unbounded_rows(d) or self.prior]
-        for name in bounded or types:  # others are degenerate, and take long where columns are many
+        for name in bounded or types:  # others are degenerate, and slow with many columns
             mixture = GaussianMixture(K, covariance_type=name, **settings)
             try:
-                with one_warning(*_OF_ALL):
+                with one_warning(*_CLASS_WARNINGS):
                     mixture.fit(rows, labels=codes, components_per_class=components)
             except SingularMatrixError as error:
                 failed = error
@@ -576,7 +577,7 @@ class MixtureClassifier(Estimator):
             with EStep(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
-            degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)
+            degenerate = Degeneracy.for_fits(objective, rows)(parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_
@@ -592,7 +593,7 @@ class MixtureClassifier(Estimator):
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
-        """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
+        """Return the requested numbers of components, covariance types and probabilities of classes, checked."""
         check_boolean(self.standardize, "standardize")
         prior = None if self.class_prior is None else checks.check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
@@ -600,21 +601,21 @@ class MixtureClassifier(Estimator):
     def _known_rows(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[NDArray[Any], NDArray[Any], Array]:
-        """Return what is predicted of the rows of known class, their classes and their weights."""
+        """Return the predictions for rows of known class, their classes and their weights."""
         predicted = self.predict(X)
         unknown = None if -1 in self.classes_.tolist() else -1
         classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
-        there = codes >= 0
-        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
+        is_known = codes >= 0
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[is_known]
         if not weights.sum() > 0:
-            n_known = int(there.sum())
+            n_known = int(is_known.sum())
             raise ValueError(
                 f"expected at least one row of known class with a positive weight, got {n_known} with none"
             )
-        return predicted[there], classes[codes[there]], weights
+        return predicted[is_known], classes[codes[is_known]], weights
 
     def _log_joint(self, X: ArrayLike) -> Array:
-        """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
+        """Return log prior plus log density of each class, (n, C); only log priors for rows far from all classes."""
         check_is_fitted(self)
         joint = self._joint(self.mixtures_, self.class_prior_, rows_for(self, X))
         with np.errstate(divide="ignore"):
@@ -622,7 +623,7 @@ class MixtureClassifier(Estimator):
         return joint
 
     def _joint(self, mixtures: Sequence[GaussianMixture], shares: Array, source: Source) -> Array:
-        """Log share and density of each class, (n, C)."""
+        """Return log share plus log density of each class, (n, C)."""
         scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in mixtures]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):
@@ -632,15 +633,15 @@ class MixtureClassifier(Estimator):
 def _warn_of_collapsed(labels: list[Any], *, several: bool) -> None:
     if labels:
         instead = "fewer components" if several else "a simpler covariance model"
-        warn("degenerate class", _COLLAPSED.format(_called(labels), instead))
+        warn("degenerate class", _COLLAPSED.format(_class_names(labels), instead))
 
 
-def _called(labels: list[Any]) -> str:
+def _class_names(labels: list[Any]) -> str:
     return f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
 
 
 def _listed(value: Any) -> Any:
-    """Return numbers and names as they are, and several of them as a list."""
+    """Return a number or a name as it is, and several as a list."""
     values = as_list(value)
     one = len(values) == 1 and values[0] is value
     return np.asarray(value if one else values).tolist()

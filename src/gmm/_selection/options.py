@@ -1,4 +1,4 @@
-"""`options`: what estimators and searches can be asked for, as data, from which a parser, a form or a page is made."""
+"""`options`: the parameters of estimators and searches as data, for a parser, a form or a page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Parameter(NamedTuple):
     Attributes
     ----------
     expected : str
-        What it may be, in words.
+        The allowed values, as text.
     choices : tuple of str
         The texts among these values; "factor" and "ppca" may end with a number of factors.
     bounds : tuple of (float, float), optional
-        The limits of its numbers, which are allowed where `expected` has a square bracket; None where it is no number.
+        The limits of its numbers, included where `expected` has a square bracket; None if it is not a number.
     """
 
     expected: str
@@ -35,16 +35,16 @@ class Parameter(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What estimators and searches can be asked for.
+    """The parameters, criteria and models of estimators and searches.
 
     Attributes
     ----------
     parameters : mapping of str to Parameter
         The parameters of `GaussianMixture` and `BayesianGaussianMixture`, by their names.
     criteria : mapping of str to Criterion
-        The criteria of `select`, by their names: how they are printed, and what their differences mean.
+        The criteria of `select`, by their names, with their formats and the meaning of differences.
     conjugate_types : tuple of str
-        The covariance types that `BayesianGaussianMixture` takes, also by mclust's names (VVV, EEE, VVI and VII).
+        The covariance types that `BayesianGaussianMixture` accepts, also by mclust's names (VVV, EEE, VVI and VII).
     exclusions : tuple of Exclusion
         The pairs of features that exclude each other, the reason, and what to do instead.
     installs : mapping of str to str
@@ -63,15 +63,15 @@ class Options(NamedTuple):
         Parameters
         ----------
         name : str
-            As the parameter `covariance_type` takes it.
+            As the parameter `covariance_type`.
         n_features : int, default=None
-            Number of columns that it has to go with.
+            Number of columns, which the model must allow.
 
         Returns
         -------
         CovarianceModel
-            With the letters of its `volume`, `shape` and `orientation` (E: equal in all components; V: variable; I: the
-            identity), its number of factors, `n_factors`, and what it is called in print, `printed(n_features)`.
+            It has the letters of its `volume`, `shape` and `orientation` (E: equal in all components; V: variable; I:
+            the identity), its number of factors, `n_factors`, and its printed name, `printed(n_features)`.
 
         Raises
         ------
@@ -99,9 +99,9 @@ class Options(NamedTuple):
         Parameters
         ----------
         names, n_factors
-            As `select` takes them.
+            As in `select`.
         n_features : int, default=None
-            Number of columns; None is any number beyond one.
+            Number of columns; None is any number above one.
         limited : bool, default=False
             Whether the search has a `max_ratio`.
 
@@ -125,9 +125,9 @@ class Options(NamedTuple):
 
 
 def options() -> Options:
-    """Return what estimators and searches can be asked for, as data.
+    """Return the parameters, criteria and models of estimators and searches as data.
 
-    Error messages, the command line and the page of what goes with what come from it.
+    Error messages, the command line and the page of exclusions are made of it.
 
     Returns
     -------

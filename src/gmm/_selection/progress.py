@@ -1,4 +1,4 @@
-"""What becomes of the cells of a search, and how it reports them on its way."""
+"""The status of the cells of a search, and its reports of progress."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from gmm._values.layouts import SingularMatrixError
 
 MORE_THAN_ROWS = "more components than rows"
 TOO_FEW_ROWS = "too few distinct rows for covariances of so many columns"
-# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
+# Errors because of rows, numbers and sizes; any other error is a fault of this package.
 _REFUSALS = ValueError, ArithmeticError, MemoryError
 
 
 class Ending(StrEnum):
-    """What may become of a cell."""
+    """The kinds of status of a cell."""
 
     OK = "ok"
     NOT_CONVERGED = "not converged"
-    LOWERED = "ended since an update lowered the objective"
+    LOWERED = "stopped because an update lowered the objective"
     NOT_TRIED = "not tried"
     DEGENERATE = "degenerate"
     FAILED = "failed"
-    LEFT = "not pursued"
+    NOT_PURSUED = "not pursued"
 
 
 _DETAILED = Ending.DEGENERATE, Ending.FAILED
 
 
 class Status(NamedTuple):
-    """What became of a cell, one of the kinds of `Ending`.
+    """The status of a cell, one of the kinds of `Ending`.
 
-    `detail` names the component that is degenerate, or says why it has failed.
+    `detail` names the component that is degenerate, or gives the reason of a failure.
     """
 
     kind: str
@@ -49,17 +49,17 @@ class Status(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Status:
-        """Return the status that a table, a file or the record of a run words so."""
+        """Return the status with this text of a table, a file or the record of a run."""
         kind, _, detail = text.partition(": ")
         return cls(kind, detail)
 
     @classmethod
     def of_error(cls, error: Exception, name: str) -> Status:
-        """Return that of a cell of a covariance type without a fit."""
-        told = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
-        text = " ".join(str(told).split())
-        is_told_by_name = is_fault(error) or not text
-        return cls(Ending.FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_told_by_name else text)
+        """Return the status of a cell of a covariance type without a fit."""
+        reason = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
+        text = " ".join(str(reason).split())
+        needs_type = is_fault(error) or not text
+        return cls(Ending.FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if needs_type else text)
 
     def __str__(self) -> str:
         """Return the text of tables and files."""
@@ -71,18 +71,18 @@ class Status(NamedTuple):
         return self.kind not in (Ending.FAILED, Ending.NOT_TRIED)
 
     def is_eligible(self, criterion: str) -> bool:
-        """Return whether this criterion of a cell with a fit may choose it: rows held out judge all."""
+        """Return whether a cell with a fit may be chosen by this criterion: by held-out rows, any may."""
         return criterion == HELD_OUT or self.kind not in (Ending.DEGENERATE, Ending.LOWERED)
 
 
 def is_fault(error: Exception) -> bool:
-    """Tell whether the package failed, rather than refused."""
+    """Return whether an error is a fault of the package, not of its input."""
     return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One cell of a search, as `select` reports it to its callback.
+    """One cell of a search, as passed to the callback of `select`.
 
     Attributes
     ----------
@@ -93,9 +93,9 @@ class Progress:
     covariance_type, tails : str
         Covariance type, and tails of the components.
     status : str
-        As in `Selection`. The cell may still be improved.
+        As in `Selection`. The cell may still improve.
     fold : int
-        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
+        Number of the held-out fold, from 1, of a search by "held_out"; 0 for fits to all rows.
     """
 
     cell: int
@@ -108,18 +108,18 @@ class Progress:
 
 
 class ProgressReporter:
-    """Tells the callback of every cell once it is fitted, and so in each fold; with `verbose`, prints how far it is.
+    """Calls the callback with every cell once it is fitted, in each fold; with `verbose`, prints the progress.
 
     Notebooks show a bar of the cells instead, unless `verbose` is above 1.
 
     Attributes
     ----------
     fold : int
-        That is left out, from 1; 0 for fits to all rows.
+        Number of the held-out fold, from 1; 0 for fits to all rows.
     is_over : bool
         Whether the callback has ended the search.
     prints : bool
-        Whether it prints lines.
+        Whether lines are printed.
     """
 
     def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None, verbose: int = 0) -> None:
@@ -132,13 +132,13 @@ class ProgressReporter:
         self.prints = verbose > 0 and not in_notebook
 
     def __call__(self, key: Key, status: Status) -> None:
-        """Tell what became of a cell."""
+        """Report the status of a cell."""
         if self._callback is not None and not self.is_over:
             (K, name, tails), number = key, self._keys.index(key)
             progress = Progress(number, len(self._keys), K, name, tails.name, str(status), self.fold)
             self.is_over = bool(self._callback(progress))
         if self._bar is not None:
-            self._bar.progress = self._n_fitted % len(self._keys) + 1  # which displays it
+            self._bar.progress = self._n_fitted % len(self._keys) + 1  # this displays it
         self._n_fitted += 1
         if self._verbose > 1:
             self.print(f"K={key.n_components} {key.kind}  {status}")

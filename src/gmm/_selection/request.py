@@ -1,4 +1,4 @@
-"""What a search is asked for, checked: its cells, the parameters that they share, what is fixed, and its time."""
+"""The validated request of a search: its cells, their common parameters, fixed components, and the time limit."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
-CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
+CRITERION_ACCURACY = 0.025  # nats in all, to which a fit converges: 0.05 of a criterion
 
 
 def kind_of(covariance_type: str, tails: str) -> str:
-    """Return a covariance type and tails in short: "VVV", or "VVV t"."""
+    """Return the short name of a covariance type and tails: "VVV", or "VVV t"."""
     return covariance_type if tails == NORMAL_TAILS.name else f"{covariance_type} {tails}"
 
 
 class Key(NamedTuple):
-    """A cell, by what it was asked for."""
+    """The request of a cell."""
 
     n_components: int
     name: str
@@ -51,22 +51,22 @@ class Key(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Covariance type and tails, in short."""
+        """Short name of the covariance type and tails."""
         return kind_of(self.name, self.tails.name)
 
 
 class FixedComponents(NamedTuple):
-    """The first components of every cell, whose means are fixed, and maybe their covariances.
+    """The first components of every cell, with fixed means, and possibly fixed covariances.
 
-    `mixture` is made of them; its covariances are anything where none is fixed. `precisions` are theirs as they were
-    given, None if none is fixed.
+    `mixture` has these components; its covariances are arbitrary if none is fixed. `precisions` are the given ones;
+    None if none is fixed.
     """
 
     mixture: MixtureParameters
     precisions: Array | None = None
 
     def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
-        """Return a mixture that has the fixed parameters; its others are anything."""
+        """Return a mixture with the fixed parameters; the others are arbitrary."""
         K, (n, d), first, layout = n_components, self.mixture.means.shape, self.mixture, model.layout
         order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
         covariances = first.covariances_of(order)
@@ -78,17 +78,17 @@ class FixedComponents(NamedTuple):
         return MixtureParameters(weights, first.means[order], covariances, model, fixed=first.fixed.with_others(K - n))
 
     def masks(self, n_components: int) -> dict[str, NDArray[np.bool_]]:
-        """Return what is fixed in a mixture of so many components, as `GaussianMixture` takes it."""
+        """Return the masks of a mixture of so many components, as the parameter `fixed` of `GaussianMixture`."""
         return self.mixture.fixed.with_others(n_components - self.mixture.n_components).masks
 
     def parts(self, mixture: MixtureParameters, model: CovarianceModel, source: Source) -> dict[str, Array]:
-        """Return the parts of a mixture in which the components nearest to the fixed ones come first, and are these."""
+        """Return the parts of a mixture in which the fixed components replace the nearest ones, and are the first."""
         from scipy.optimize import linear_sum_assignment
 
         fixed, n = self.mixture.means, self.mixture.n_components
         low, high = source.survey.box
-        away = (fixed[:, None] - mixture.means) / np.where(high > low, high - low, 1.0)
-        first = linear_sum_assignment(np.square(away).sum(axis=-1))[1]
+        steps = (fixed[:, None] - mixture.means) / np.where(high > low, high - low, 1.0)
+        first = linear_sum_assignment(np.square(steps).sum(axis=-1))[1]
         order = np.append(first, np.setdiff1d(np.arange(mixture.n_components), first))
         parts = parts_of(mixture.for_components(order), model)
         parts["means"] = np.concatenate([fixed, parts["means"][n:]])
@@ -99,7 +99,7 @@ class FixedComponents(NamedTuple):
 
 
 def parts_of(mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
-    """Return the parts of a mixture from which a fit of a model begins; of low rank, the means."""
+    """Return the parts of a mixture from which a fit of a model starts; with factors stored, the means."""
     if not model.stores_dense:
         return {"means": mixture.means}
     (K, d), layout, stored = mixture.means.shape, model.layout, mixture.model.layout
@@ -114,12 +114,12 @@ def parts_of(mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Ar
 def fixed_components(
     template: GaussianMixture, counts: Sequence[int], types: Sequence[str], n_features: int, *, standardize: bool
 ) -> FixedComponents | None:
-    """Return what the parameters of all cells, numbers of components × types, fix; None if nothing.
+    """Return the components that the parameters of all cells, numbers of components × types, fix; None without any.
 
     Raises
     ------
     ValueError
-        If what is fixed is not given, is no mean, or does not go with a cell.
+        If a fixed part is not given, a mean is not fixed, or a cell cannot have the fixed components.
     """
     models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
     parts = [means_init] if means_init is not None else (template.fixed or {}).values()
@@ -134,7 +134,7 @@ def fixed_components(
     checks.check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
         raise ValueError(
-            "fixed: a search fixes all means in means_init, and covariances beside them: expected "
+            "fixed: a search fixes all means in means_init, and may fix their covariances: expected "
             f"{{'means': True}}, got {template.fixed!r:.80}"
         )
     if min(counts) < n:
@@ -152,26 +152,26 @@ def fixed_components(
 
 
 _FOLDS = 5
-MOST_REPEATED = 10_000_000  # rows, by weights that say how often each occurs
+MOST_REPEATED = 10_000_000  # rows that weights may count
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
-_OF_FIXED, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
+_FIXABLE, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
 _IN_PARTS = "search one number of components after the other, and save each Selection"
 _INSTEAD = {
     "checkpoint": _IN_PARTS,
     "resume": _IN_PARTS,
-    "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
+    "labels": "GaussianMixture.fit accepts labels, and MixtureClassifier searches with them",
     "models": "use covariance_type to choose the models",
-    "modelNames": "covariance_type takes the names of the models",
-    "G": "n_components takes the numbers of components",
-    "trim": "for rows far away use noise=True or tails='t'",
+    "modelNames": "covariance_type accepts the names of the models",
+    "G": "n_components accepts the numbers of components",
+    "trim": "for outliers use noise=True or tails='t'",
 }
 
 
 class Request(NamedTuple):
     """The validated request; `template` holds the parameters that all cells share, with normal tails.
 
-    `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
-    every cell. `of_one` keeps log-likelihoods of single components on these rows.
+    `tol` is the requested tolerance; None is one that depends on the number of rows. `noise` and `fixed` are those of
+    every cell. `single_log_likelihoods` caches log-likelihoods of single components on these rows.
     """
 
     n_components: list[int]
@@ -185,53 +185,53 @@ class Request(NamedTuple):
     tol: float | None
     noise: Noise
     fixed: FixedComponents | None
-    of_one: dict[tuple[CovarianceModel, str, bool], float | None]
+    single_log_likelihoods: dict[tuple[CovarianceModel, str, bool], float | None]
 
     @property
     def keys(self) -> list[Key]:
-        """The cells, as they were asked for."""
+        """The cells, as requested."""
         return [Key(*cell) for cell in product(self.n_components, self.types, self.tails)]
 
     @property
     def first_of_model(self) -> dict[Key, Key]:
-        """The cells, and which is the first of those that are one model."""
+        """The cells, and the first cell of the same model for each."""
         first, d = dict[Any, Key](), self.source.n_features
         models = {key: covariance.same_as(self.model(key.name, key.tails), key.n_components, d) for key in self.keys}
         return {key: first.setdefault((key.n_components, model, key.tails), key) for key, model in models.items()}
 
     @property
     def n_seeds(self) -> int:
-        """From how many seeds every cell is fitted."""
+        """Number of seeds from which every cell is fitted."""
         return max(1, int(self.template.n_init))
 
     @property
     def degeneracy_rule(self) -> DegeneracyRule:
-        """What mixtures are compared by."""
+        """The rule by which mixtures are compared."""
         if self.criterion == HELD_OUT:
             return DegeneracyRule.HELD_OUT
         return DegeneracyRule.CRITERION if len(self.n_components) > 1 else DegeneracyRule.ONE_NUMBER
 
-    def log_likelihood_of_one(self, parameters: MixtureParameters) -> float | None:
-        """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
+    def single_log_likelihood(self, parameters: MixtureParameters) -> float | None:
+        """Return the log-likelihood of one component of the same model and tails, for `nec`; computed once."""
         template, model = self.template, covariance.same_as(parameters.model, 1, self.source.n_features)
         kind = model, parameters.tails.name, parameters.n_components > 1
-        if kind not in self.of_one:
+        if kind not in self.single_log_likelihoods:
             scorer = Scorer(parameters, template.n_threads)
             limits = checks.check_limits(template, parameters.model, 1)
-            self.of_one[kind] = scorer.log_likelihood_of_one(self.source, template.reg_covar, **limits)
-        return self.of_one[kind]
+            self.single_log_likelihoods[kind] = scorer.single_log_likelihood(self.source, template.reg_covar, **limits)
+        return self.single_log_likelihoods[kind]
 
     def model(self, name: str, tails: Tails) -> CovarianceModel:
-        """The model of a requested type, as its covariances are stored."""
+        """Return the model of a requested type, in the storage of its covariances."""
         model = covariance_model(name)
         return stored_model(self.template, model, self.source) if model.n_factors and not tails else model
 
     def parts(self, mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
-        """Return the parts of a mixture from which a fit of a model begins, with what is fixed in it."""
+        """Return the parts of a mixture from which a fit of a model starts, with the fixed components."""
         return parts_of(mixture, model) if self.fixed is None else self.fixed.parts(mixture, model, self.source)
 
     def settings(self, key: Key, *, fixed: bool = True) -> FitSettings:
-        """Return how a cell is fitted, with what is fixed in it or without."""
+        """Return the settings of the fits of a cell, with the fixed components or without."""
         (K, name, tails), template, rows = key, self.template, self.source
         model, accelerated = self.model(name, tails), template.acceleration is not None
         prior = prior_of(template.prior, model, K, rows, 1, accelerated=accelerated)
@@ -253,11 +253,11 @@ class Clock:
         self.has_fit = False
 
     def half(self) -> Clock:
-        """Return a clock of half the time that is left."""
+        """Return a clock with half of the remaining time."""
         return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
 
     def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
+        """Return whether the time is over, so that no further fit starts."""
         return self.has_fit and self._end is not None and time.perf_counter() >= self._end
 
 
@@ -269,9 +269,9 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     TypeError, ValueError
         If one is unknown, invalid or for a single fit.
     """
-    left_out = {*_OF_FIXED, "tol"}  # where they are None
-    parameters = {name: value for name, value in parameters.items() if name not in left_out or value is not None}
-    check_comparable(parameters, "select", fixable=_OF_FIXED)
+    optional = {*_FIXABLE, "tol"}  # dropped if None
+    parameters = {name: value for name, value in parameters.items() if name not in optional or value is not None}
+    check_comparable(parameters, "select", fixable=_FIXABLE)
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template)
     if not isinstance(template.init_params, str):
@@ -284,25 +284,25 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
 
 
 def check_comparable(parameters: Mapping[str, Any], caller: str, fixable: Sequence[str] = ()) -> None:
-    """Check the names of parameters of fits that are compared; those that are `fixable` go with `fixed`.
+    """Check the names of parameters of fits that are compared; those that are `fixable` require `fixed`.
 
     Raises
     ------
     TypeError
         If one is unknown or belongs to a single fit.
     """
-    beside = fixable if "fixed" in parameters else ()
-    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters and name not in beside]
+    allowed = fixable if "fixed" in parameters else ()
+    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters and name not in allowed]
     if inapplicable:
-        unless = ", or say by fixed which components it is of" if inapplicable[0] in fixable else ""
+        unless = ", or name its components by fixed" if inapplicable[0] in fixable else ""
         raise TypeError(
-            f"{inapplicable[0]} applies to a single fit, not to those that {caller} compares: leave it out{unless}"
+            f"{inapplicable[0]} applies to a single fit, not to those that {caller} compares: drop it{unless}"
         )
     names = GaussianMixture().get_params().keys()
     unknown = sorted(parameters.keys() - names)
     if unknown:
         near = suggestion(unknown[0], names - {*_SINGLE_FIT_ONLY} | {*fixable})
-        hint = f"; {_INSTEAD[unknown[0]]}" if unknown[0] in _INSTEAD else near or "; it takes those of GaussianMixture"
+        hint = f"; {_INSTEAD[unknown[0]]}" if unknown[0] in _INSTEAD else near or "; it has those of GaussianMixture"
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}{hint}")
 
 
@@ -329,7 +329,7 @@ def requested_components(values: int | Iterable[int], name: str = "n_components"
 
 
 def requested_folds(n_splits: int | None, criterion: str) -> int | None:
-    """Return the number of folds, None for a criterion that has none; raise a ValueError if it is asked for some."""
+    """Return the number of folds, None for a criterion without folds; raise a ValueError if it is given some."""
     if criterion == HELD_OUT:
         return _FOLDS if n_splits is None else n_splits
     if n_splits is not None:
@@ -340,12 +340,12 @@ def requested_folds(n_splits: int | None, criterion: str) -> int | None:
 
 
 def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: Any, source: Source) -> list[Tails]:
-    """Return the tails to try, without duplicates; the degrees of freedom are those of heavy ones.
+    """Return the tails to try, without duplicates; the degrees of freedom are for heavy ones.
 
     Raises
     ------
     ValueError
-        If one is unknown, or does not go with the other parameters or the rows.
+        If one is unknown, or excluded by the other parameters or the rows.
     """
     names = as_list(tails)
     if not (names and all(isinstance(name, str) for name in names)):
@@ -357,12 +357,12 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         )
     every = dict[str, Tails]()
     for name in names:
-        beside_t = name != StudentTails.name and StudentTails.name in names
-        own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
-        mixture = GaussianMixture(**template.get_params() | own)
+        is_other = name != StudentTails.name and StudentTails.name in names
+        arguments = {"tails": name, "degrees_of_freedom": None if is_other else degrees_of_freedom}
+        mixture = GaussianMixture(**template.get_params() | arguments)
         check_parameters(mixture)
         check_features(mixture, source)
-        every.setdefault(name, checks.check_tails(name, own["degrees_of_freedom"]))
+        every.setdefault(name, checks.check_tails(name, arguments["degrees_of_freedom"]))
     return list(every.values())
 
 
@@ -375,8 +375,8 @@ def requested_types(
 ) -> list[str]:
     """Return the covariance types as a list of names without duplicates.
 
-    "all" is every model of so many features, of several where their number is None, or each that may be `limited` by a
-    ratio of eigenvalues; "factor" and "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features (None means several), or each that a ratio of eigenvalues may limit if
+    `limited`; "factor" and "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -404,22 +404,22 @@ def requested_types(
 
 
 def n_rows_of(source: Source) -> int:
-    """Return how many rows components can share: those of positive weight or, if that is more, their weight."""
+    """Return the number of rows of positive weight or, if larger, their weight."""
     return max(source.survey.n_used, int(source.survey.weight))
 
 
 def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
-    """Check that rows of positive weight can be dealt into folds, and each time suffice for so many components.
+    """Check that rows of positive weight suffice for the folds, and without each fold for so many components.
 
     Raises
     ------
     ValueError
-        If they do not.
+        If they do not suffice.
     """
     check_whole(n_splits, "n_splits", 2)
     if n_rows < n_splits:
         raise ValueError(
-            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (without those of weight 0)"
         )
     needed, n_training = max(2, n_components), n_rows - -(-n_rows // n_splits)
     if n_training < needed:
@@ -430,7 +430,7 @@ def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
 
 
 def repeated(table: ArraySource) -> ArraySource | None:
-    """Return rows without weights, each as often as its weight says; None if weights are not whole, or too large."""
+    """Return rows without weights, each repeated by its weight; None if weights are not whole, or too large."""
     weight = table.sample_weight
     if weight is None:
         return table

@@ -28,9 +28,9 @@ from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.fit import fit_mixture
 from gmm._fitting.sampling import common_seed, start_seeds
-from gmm._fitting.split_merge import halved, halves_of_widest
-from gmm._fitting.starts import FitSettings, StartSettings, best_of, short_runs
-from gmm._passes.e_step import replicated
+from gmm._fitting.split_merge import halve_component, halve_widest
+from gmm._fitting.starts import FitSettings, StartSettings, choose_best, short_runs
+from gmm._passes.e_step import iter_replicates
 from gmm._passes.problem import Continuation, Problem
 from gmm._passes.solver import SolverResult
 from gmm._rows.incomplete import IncompleteSource
@@ -103,17 +103,17 @@ def held_out_log_likelihood(
     Parameters
     ----------
     estimator : GaussianMixture
-        Or any density estimator with `get_params`, `fit` and `score_samples`. A copy is fitted for each fold; the
-        estimator itself is left unchanged.
+        This, or any density estimator with `get_params`, `fit` and `score_samples`. A copy is fitted for each fold; the
+        estimator itself does not change.
     X : array-like or data frame of shape (n, d)
         The rows.
     n_splits : int, default=5
         Number of folds.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the split into folds. The copies keep the estimator's own.
+        Seed of the split into folds. The copies have that of the estimator.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows. Whole numbers say how often a row occurs, and its copies come to any folds; with other
-        weights, a row is in one fold.
+        Weights of the rows. Whole numbers count copies of a row, which may be in several folds; with other weights, a
+        row is in one fold.
 
     Returns
     -------
@@ -123,8 +123,8 @@ def held_out_log_likelihood(
     Raises
     ------
     ValueError
-        If the data or `n_splits` are invalid, or the folds leave too few rows to fit. If a fit fails, a note on the
-        error names the fold.
+        If the data or `n_splits` are invalid, or rows are too few without a fold. If a fit fails, a note on the error
+        names the fold.
 
     References
     ----------
@@ -155,7 +155,7 @@ def held_out_log_likelihood(
     for number, fold in enumerate(folds):
         others, part = table.select_rows(np.delete(np.arange(table.n_rows), fold)), table.select_rows(fold)
         try:
-            weight = {} if others.sample_weight is None else {"sample_weight": others.sample_weight}  # not all take any
+            weight = {} if others.sample_weight is None else {"sample_weight": others.sample_weight}  # not all have it
             fitted = type(estimator)(**deepcopy(estimator.get_params(deep=False))).fit(others.rows, **weight)
         except Exception as error:
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {others.n_rows} rows.")
@@ -170,10 +170,10 @@ def _one_table(X: Any, sample_weight: Any, caller: str, missing: str | None) -> 
 
 
 class _Comparison(NamedTuple):
-    """Rows that tables are drawn from, and how fits to these tables are made.
+    """Rows from which tables are drawn, and the parameters of fits to these tables.
 
-    `rows` (n, d) has each row as often as its weight says, in `units` in which columns are of the same width; None
-    where these are the given ones. `parameters` are those of each fit.
+    `rows` (n, d) are repeated by their weights, in `units` in which columns have the same width; None if these are the
+    given ones. `parameters` are those of each fit.
     """
 
     rows: Rows
@@ -182,17 +182,17 @@ class _Comparison(NamedTuple):
     units: Coordinates | None
 
 
-def _compared(
+def _prepare_comparison(
     X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
 ) -> _Comparison:
-    """Check rows, each of whose parts must suffice for so many components, and the parameters of the fits.
+    """Check rows, of which each part must suffice for so many components, and the parameters of the fits.
 
     Raises
     ------
     TypeError
         If there is no such parameter, or it applies to a single fit.
     ValueError
-        If weights do not say how often rows occur, or rows are too few, or a feature excludes the comparison.
+        If weights do not count rows, or rows are too few, or a feature excludes the comparison.
     """
     request.check_comparable(parameters, caller)
     check_compatible(caller, features_of(GaussianMixture(**parameters)))
@@ -202,7 +202,7 @@ def _compared(
         weight = table.weights
         row = int((weight != np.floor(weight)).argmax())
         raise ValueError(
-            f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of "
+            f"{caller} draws from the rows: expected whole numbers in sample_weight, counts of each row, of "
             f"at most {request.MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and "
             f"{weight.sum():,.6g} in all"
         )
@@ -213,14 +213,14 @@ def _compared(
 
 @dataclass(frozen=True)
 class Replicate:
-    """One finished replicate, as `bootstrap_lrt` passes it to its callback.
+    """One replicate, as passed to the callback of `bootstrap_lrt`.
 
     Attributes
     ----------
     number, n_replicates : int
         Index of the replicate, from 0, and the number requested.
     statistic : float
-        Test statistic of the replicate; NaN if it is left out, because no mixture of K components could be fitted.
+        Test statistic of the replicate; NaN if it is omitted, because no mixture of K components could be fitted.
     p_value : float
         p-value from this replicate and those before it.
     """
@@ -246,7 +246,7 @@ class BootstrapLRT:
     n_replicates : int
         Number of replicates requested; fewer were made if the callback ended the test.
     n_left_out : int
-        Number of replicates without a statistic: every fit of K components to them has degenerate ones.
+        Number of replicates that are omitted: every fit of K components to them has degenerate ones.
     """
 
     statistic: float
@@ -260,7 +260,7 @@ class BootstrapLRT:
     def p_value(self) -> float:
         """(1 + number of replicates at least as large) / (1 + number of replicates); small is evidence against K.
 
-        Replicates that were left out do not count.
+        Omitted replicates do not count.
         """
         return float(1 + (self.replicates >= self.statistic).sum()) / (1 + len(self.replicates))
 
@@ -295,12 +295,13 @@ def bootstrap_lrt(
 
     The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
     and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
-    gains at least as much. Drawn tables have the gaps of the data, by chance, and their columns the steps of the data,
-    such as 0.1.
+    gains at least as much. Drawn tables have the missing values of the data, in random rows, and their columns the
+    steps of the data, such as 0.1.
 
-    Sound fits are compared: the likelihood of one with a degenerate component, on few rows, on ties or with a singular
-    covariance, means nothing. Where ten more starts bring no sound fit of K + 1 components, they gain nothing; for the
-    data, a warning says so. A drawn table without a sound fit of K components is left out, and `n_left_out` counts it.
+    Only valid fits are compared: the likelihood of a fit with a degenerate component, on few rows, on ties or with a
+    singular covariance, is no evidence. If ten more starts find no valid fit of K + 1 components, the statistic is 0;
+    for the data, with a warning. Drawn tables without a valid fit of K components are omitted; `n_left_out` counts
+    them.
 
     Parameters
     ----------
@@ -313,16 +314,15 @@ def bootstrap_lrt(
     n_replicates : int, default=99
         Number of tables to draw; the smallest possible p-value is 1 / (1 + n_replicates).
     n_init : int, default=3
-        Number of starts of each fit, and up to ten more until one is sound, which begin at random rows instead of
-        the default start. Fits of K + 1 components also start from
-        the mixture of K with one component split; on replicates, fits of K also start from the mixture that the table
-        was drawn from.
+        Number of starts of each fit, and up to ten more until one is valid, at random rows instead of the default
+        start. Fits of K + 1 components also start from the mixture of K with one component split; on replicates, fits
+        of K also start from the mixture from which the table was drawn.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of starts and draws. Anything but an int is drawn from once.
+        Seed of starts and draws. A generator is advanced by one draw.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
     sample_weight : array-like of int of shape (n,), default=None
-        How often each row occurs.
+        Number of copies of each row.
     callback : callable, default=None
         Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
     **parameters
@@ -332,18 +332,18 @@ def bootstrap_lrt(
     Returns
     -------
     BootstrapLRT
-        Statistic, replicates, p-value and both mixtures. If no sound mixture of K + 1 components is better than that of
-        K, the alternative is the latter with one component written as two halves.
+        Statistic, replicates, p-value and both mixtures. If no valid mixture of K + 1 components is better than that of
+        K, the alternative is the latter with one component as two halves.
 
     Raises
     ------
     ValueError
-        If the data or a number are invalid, or there is no sound mixture of K components, or none of any drawn table.
+        If the data or a number are invalid, or there is no valid mixture of K components, or none for any drawn table.
 
     Warns
     -----
     UserWarning
-        If there is no sound mixture of K + 1 components.
+        If there is no valid mixture of K + 1 components.
     TypeError
         If `GaussianMixture` has no such parameter, or it applies to a single fit.
 
@@ -368,14 +368,14 @@ def bootstrap_lrt(
     n_init = check_whole(n_init, "n_init", 1, MOST_STARTS)
     n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _compared(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
+    compared = _prepare_comparison(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
     rows, units = compared.rows, compared.units
     with quiet_fits():
         observed = _pair(rows, n_components, compared.parameters, int(rng.integers(2**31)))
         if observed.failure is not None:
-            why = f"No fit of {n_components + 1} components supports a statistic of 0: {observed.failure}"
-            warn("statistic of 0", why)
+            reason = f"No valid fit of {n_components + 1} components was found: {observed.failure}"
+            warn("statistic of 0", reason)
         null, alternative = observed.estimators()
         if units is not None:
             source = observed.null.source
@@ -384,19 +384,19 @@ def bootstrap_lrt(
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], compared.names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
-        return _with_replicates(test, compared, observed.null, rng, callback)
+        return _add_replicates(test, compared, observed.null, rng, callback)
 
 
-def _with_replicates(
+def _add_replicates(
     test: BootstrapLRT,
     compared: _Comparison,
     fit: _Fit,
     rng: np.random.Generator,
     callback: Callable[[Replicate], object] | None,
 ) -> BootstrapLRT:
-    """Return a test with its replicates, in order whatever the number of threads, until the callback ends it.
+    """Return a test with its replicates, in the same order for all numbers of threads, until the callback ends it.
 
-    `fit` is that of K components to the rows.
+    `fit` has K components, and is to the rows.
     """
     observed, parameters, null = compared.rows, compared.parameters, fit.result.parameters
     gaps, survey = np.isnan(observed), fit.source.survey
@@ -404,21 +404,21 @@ def _with_replicates(
     width = np.where(steps > 0, steps, 1.0)
 
     def statistic(seed: int, n_threads: int | None) -> float:
-        own = np.random.default_rng(seed)
-        rows, _ = null.sample(len(gaps), own)
+        draws = np.random.default_rng(seed)
+        rows, _ = null.sample(len(gaps), draws)
         rows = np.where(steps > 0, origin + np.round((rows - origin) / width) * width, rows).astype(observed.dtype)
         if gaps.any():
-            own.shuffle(rows)  # they come component by component, of which the gaps know nothing
+            draws.shuffle(rows)  # they are ordered by component, and the gaps are not
             rows[gaps] = np.nan
         try:
-            alone = parameters | {"n_threads": n_threads}
-            return _pair(rows, null.n_components, alone, int(own.integers(2**31)), null).statistic
-        except _NoSoundFitError:
+            arguments = parameters | {"n_threads": n_threads}
+            return _pair(rows, null.n_components, arguments, int(draws.integers(2**31)), null).statistic
+        except _NoValidFitError:
             return nan
 
     seeds, statistics = rng.integers(2**63, size=test.n_replicates).tolist(), list[float]()
     work = float(len(observed) * (null.n_components + 1) * null.n_features**2)
-    with closing(replicated(statistic, seeds, work=work, n_threads=parameters["n_threads"])) as values:
+    with closing(iter_replicates(statistic, seeds, work=work, n_threads=parameters["n_threads"])) as values:
         for number, value in enumerate(values):
             statistics.append(value)
             is_missing = np.isnan(statistics)
@@ -428,14 +428,14 @@ def _with_replicates(
                 break
     if not len(test.replicates):
         raise ValueError(
-            f"none of {test.n_left_out} drawn tables has a sound mixture of {test.null.n_components} components, so "
+            f"all fits of {test.null.n_components} components to the {test.n_left_out} drawn tables are degenerate, so "
             "there is nothing to compare with. Use fewer components, a larger reg_covar or another n_init."
         )
     return test
 
 
 class _Fit(NamedTuple):
-    """The best sound fit of a number of components to a table, and the parameters that repeat it."""
+    """The best valid fit of a number of components to a table, and the parameters that repeat it."""
 
     source: Source
     settings: FitSettings
@@ -451,11 +451,11 @@ class _Fit(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """Both fits of a test to the same rows; no alternative where none is better, and why if none is sound."""
+    """Both fits of a test to the same rows; no alternative if none is better, and the reason if none is valid."""
 
     null: _Fit
     alternative: _Fit | None
-    failure: _NoSoundFitError | None = None
+    failure: _NoValidFitError | None = None
 
     @property
     def statistic(self) -> float:
@@ -463,24 +463,24 @@ class _Pair(NamedTuple):
         return 2 * (self.alternative.loglik - self.null.loglik) if self.alternative else 0.0
 
     def estimators(self) -> tuple[GaussianMixture, GaussianMixture]:
-        """Return both mixtures; without an alternative, this is the null with its heaviest component as two halves."""
+        """Return both mixtures; without an alternative, the null with its heaviest component as two halves."""
         null = self.null.estimator()
         if self.alternative:
             return null, self.alternative.estimator()
         parameters = self.null.result.parameters
-        twice = halved(parameters, int(np.argmax(parameters.weights)))
-        settings = null.get_params() | {"n_components": twice.n_components}
-        return null, estimator_of(GaussianMixture, twice, **settings)
+        halved = halve_component(parameters, int(np.argmax(parameters.weights)))
+        settings = null.get_params() | {"n_components": halved.n_components}
+        return null, estimator_of(GaussianMixture, halved, **settings)
 
 
 def _pair(
     rows: Rows, n_components: int, parameters: dict[str, Any], seed: int, truth: MixtureParameters | None = None
 ) -> _Pair:
-    """Fit K and K + 1 components with these parameters; K also from the true mixture, if it is known.
+    """Fit K and K + 1 components with these parameters; K also from the true mixture, if known.
 
     Raises
     ------
-    _NoSoundFitError
+    _NoValidFitError
         If every fit of K components has degenerate ones.
     """
     source: Source = ArraySource(rows)
@@ -488,8 +488,8 @@ def _pair(
         source = IncompleteSource.from_rows(ArraySource(rows))
     null = _best_fit(source, n_components, parameters, seed, truth)
     try:
-        alternative = _best_fit(source, n_components + 1, parameters, seed, _with_one_split(null))
-    except _NoSoundFitError as error:
+        alternative = _best_fit(source, n_components + 1, parameters, seed, _split_start(null))
+    except _NoValidFitError as error:
         return _Pair(null, None, error)
     return _Pair(null, alternative if alternative.loglik >= null.loglik else None)
 
@@ -497,7 +497,7 @@ def _pair(
 def _best_fit(
     source: Source, n_components: int, parameters: dict[str, Any], seed: int, mixture: MixtureParameters | None
 ) -> _Fit:
-    """Return the fit of the highest likelihood without degenerate components, from starts and a mixture, if any."""
+    """Return the valid fit of the highest likelihood, from starts and a mixture, if there is one."""
     template = GaussianMixture(n_components, **parameters | {"n_init": 1})
     settings, arguments = fit_settings(template, source), template.get_params()
     objective, start = settings.objective, settings.start
@@ -509,35 +509,35 @@ def _best_fit(
     if mixture is not None and mixture.model.stores_dense and not mixture.noise:
         parts = request.parts_of(mixture, objective.model)
         starts.append(({f"{name}_init": values for name, values in parts.items()}, StartSettings("", parts), None))
-    elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
+    elif mixture is not None:  # with noise or factors, weights and covariances are no starting values
         starts.append(({}, start, Continuation(mixture.with_other(noise=objective.noise))))
     n_asked = len(starts) + n_init
     for number, each in enumerate(start_seeds(seed, n_init + _MORE_STARTS)):
         options: dict[str, Any] = {"random_state": each}
-        where = start
+        initial = start
         if is_default(template.init_params, "kmeans"):
-            # Default starts are so good that they lead to the same degenerate mixture again and again.
+            # Default starts differ so little that all lead to the same degenerate mixture.
             options["init_params"] = "random_from_data" if number >= n_init else start.method
-            where = start._replace(method=options["init_params"])
-        starts.append((options, where, None))
+            initial = start._replace(method=options["init_params"])
+        starts.append((options, initial, None))
     best: tuple[SolverResult, dict[str, Any]] | None = None
-    for number, (options, where, continuation) in enumerate(starts):
+    for number, (options, initial, continuation) in enumerate(starts):
         if best is not None and number >= n_asked:
             break
         seeds = start_seeds(options.get("random_state", 0), 1)
         with suppress(SingularMatrixError):
-            result = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation).result
+            result = fit_mixture(source, settings._replace(start=initial), seeds, continuation=continuation).result
             is_higher = best is None or result.lower_bound > best[0].lower_bound
             if is_higher and not degeneracy(result.parameters).any():
                 best = result, arguments | options
     if best is None:
-        raise _NoSoundFitError(n_components, len(starts))
-    # A bound is below the likelihood, by what the ridge adds to the covariances.
+        raise _NoValidFitError(n_components, len(starts))
+    # A bound is below the likelihood, because the ridge is added to the covariances.
     loglik = Scorer(best[0].parameters, settings.n_threads).log_likelihood(source)
     return _Fit(source, settings, *best, loglik)
 
 
-def _with_one_split(null: _Fit) -> MixtureParameters | None:
+def _split_start(null: _Fit) -> MixtureParameters | None:
     """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
     parameters, source, template = null.result.parameters, null.source, GaussianMixture(**null.parameters)
     limits = check_limits(template, parameters.model, parameters.n_components + 1)
@@ -550,20 +550,20 @@ def _with_one_split(null: _Fit) -> MixtureParameters | None:
         (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
         splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
     else:
-        splits = halves_of_widest(parameters)
-    best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
-    is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
-    return best.parameters if best is not None and is_sound else None
+        splits = halve_widest(parameters)
+    best = choose_best(problem, short_runs(problem, splits, _SPLIT_PASSES))
+    is_valid = best is not None and Degeneracy.for_fits(objective, source).first(best) < 0
+    return best.parameters if best is not None and is_valid else None
 
 
-class _NoSoundFitError(ValueError):
+class _NoValidFitError(ValueError):
     """Every fit of so many components to a table has a degenerate component."""
 
     def __init__(self, n_components: int, n_starts: int) -> None:
         super().__init__(
-            f"every fit of {counted(n_components, 'component')}, from {counted(n_starts, 'start')}, has one with too "
-            "few rows or too little spread, so that its likelihood means nothing. Use fewer components, a larger "
-            "reg_covar or n_init, or noise=True."
+            f"every fit of {counted(n_components, 'component')}, from {counted(n_starts, 'start')}, has a degenerate "
+            "component (too few rows or too little variance). Use fewer components, a larger reg_covar or n_init, or "
+            "noise=True."
         )
 
 
@@ -613,8 +613,8 @@ class SplitLRT(_Splits):
     def confidence_set(self, level: float = 0.95) -> NDArray[np.intp]:
         """Return the numbers K not rejected at this confidence level, in increasing order.
 
-        With probability `level` at least, the smallest number that suffices is none of those left out. Numbers above
-        the largest K that was tested are never ruled out.
+        With probability `level` at least, the set contains the smallest number that suffices, if it was tested. Numbers
+        above the largest K that was tested are never rejected.
 
         Raises
         ------
@@ -639,8 +639,8 @@ class Stability(_Splits):
     n_components : ndarray of int, shape (m,)
         The numbers K, at least 2.
     splits : ndarray of float64, shape (m, n_splits)
-        Share of rows with another label, after the best renumbering, over that share for random labels: 0 where the
-        partition comes back, 1 where it is as good as random.
+        Share of rows with another label, after the best renumbering, over that share for random labels: 0 if the
+        partition is the same, 1 if it is no better than random.
     n_splits : int
         Number of splits requested; fewer were made if the callback ended the work.
     """
@@ -688,9 +688,9 @@ def split_lrt(
     of the best BIC is compared, on the other half, with the mixture of K components that is most likely there: the
     ratio of likelihoods, averaged over both directions and all splits, is an e-value. If K components suffice, its
     expectation is at most 1, so it exceeds 1 / α with a probability of at most α: without a bootstrap, for any number
-    of rows. That guarantee costs power, a half of the rows and more: where components overlap, an e-value below 1 / α
-    says little. To choose K, use `select`; to find out whether a component more is significant, `bootstrap_lrt` sees
-    it earlier.
+    of rows. That guarantee costs power, half of the rows and more: if components overlap, an e-value below 1 / α is
+    little evidence for K. To choose K, use `select`; `bootstrap_lrt` has more power to find that one more component is
+    significant.
 
     Parameters
     ----------
@@ -699,17 +699,17 @@ def split_lrt(
     n_components : int or iterable of int
         The numbers K to test. Alternatives to each have K + 1 components to one more than the largest.
     covariance_type : str, default="full"
-        The covariance type of all mixtures: the test is one within that model.
+        The covariance type of all mixtures: the test is within that model.
     n_splits : int, default=20
         Number of random splits into halves.
     n_init : int, default=5
         Number of starts of each fit. A fit of K components that misses the highest likelihood overstates the evidence.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of splits and starts. Anything but an int is drawn from once.
+        Seed of splits and starts. A generator is advanced by one draw.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
     sample_weight : array-like of int of shape (n,), default=None
-        How often each row occurs.
+        Number of copies of each row.
     callback : callable, default=None
         Called with the `SplitLRT` so far after each split. If it returns True, the test ends with these splits.
     **parameters
@@ -750,9 +750,9 @@ def split_lrt(
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _compared(X, sample_weight, split_lrt.__name__, all_numbers[-1], parameters, n_parts=2)
+    compared = _prepare_comparison(X, sample_weight, split_lrt.__name__, all_numbers[-1], parameters, n_parts=2)
     test = SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
-    return _with_splits(test, compared, all_numbers, partial(_log_e_values, numbers=numbers), random_state, callback)
+    return _add_splits(test, compared, all_numbers, partial(_log_e_values, numbers=numbers), random_state, callback)
 
 
 def stability(
@@ -772,8 +772,8 @@ def stability(
 
     The rows are split into halves at random, and a mixture is fitted to each. Both label the rows of the second half;
     the share of rows on which they disagree, after the best renumbering, is divided by that of random labels, so that
-    numbers of components can be compared. It says nothing of K = 1, and prefers few, well separated groups: where
-    clusters overlap, it counts fewer than there are. Heavy tails, for which BIC adds components, do not mislead it.
+    numbers of components can be compared. It is undefined for K = 1, and prefers few, well separated groups: if
+    clusters overlap, it counts too few. Heavy tails, for which BIC adds components, do not mislead it.
 
     Parameters
     ----------
@@ -788,11 +788,11 @@ def stability(
     n_init : int, default=3
         Number of starts of each fit.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of splits and starts. Anything but an int is drawn from once.
+        Seed of splits and starts. A generator is advanced by one draw.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
     sample_weight : array-like of int of shape (n,), default=None
-        How often each row occurs.
+        Number of copies of each row.
     callback : callable, default=None
         Called with the `Stability` so far after each split. If it returns True, the work ends with these splits.
     **parameters
@@ -828,12 +828,12 @@ def stability(
     callback = check_callback(callback)
     numbers = _numbers(n_components, 2)
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    compared = _compared(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
+    compared = _prepare_comparison(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
     curve = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
-    return _with_splits(curve, compared, numbers, _disagreements, random_state, callback)
+    return _add_splits(curve, compared, numbers, _disagreements, random_state, callback)
 
 
-def _with_splits(
+def _add_splits(
     result: _Result,
     compared: _Comparison,
     numbers: Sequence[int],
@@ -841,20 +841,20 @@ def _with_splits(
     random_state: Seed,
     callback: Callable[[_Result], object] | None,
 ) -> _Result:
-    """Return a result with a measure of the fits to both halves of each split, in order, until a callback ends it."""
+    """Return a result with a measure of the fits to both halves of each split, until a callback ends it."""
     rows, parameters, rng = compared.rows, compared.parameters, np.random.default_rng(common_seed(random_state))
     seeds = rng.integers(2**31, size=check_whole(result.n_splits, "n_splits")).tolist()
 
-    def measured(seed: int, n_threads: int | None) -> Array:
+    def measure_split(seed: int, n_threads: int | None) -> Array:
         order = np.random.default_rng(seed).permutation(len(rows))
         halves = [rows[np.sort(part)] for part in np.array_split(order, 2)]
-        own = parameters | {"random_state": seed, "n_threads": n_threads}
+        arguments = parameters | {"random_state": seed, "n_threads": n_threads}
         with quiet_fits():
-            fits = [[GaussianMixture(K, **own).fit(half) for K in numbers] for half in halves]
+            fits = [[GaussianMixture(K, **arguments).fit(half) for K in numbers] for half in halves]
         return measure(halves, fits)
 
     work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
-    with closing(replicated(measured, seeds, work=work, n_threads=parameters["n_threads"])) as values:
+    with closing(iter_replicates(measure_split, seeds, work=work, n_threads=parameters["n_threads"])) as values:
         for column in values:
             result = replace(result, splits=np.column_stack([result.splits, column]))
             result.splits.flags.writeable = False
@@ -872,8 +872,8 @@ def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
 def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
     """Return log e-values of one split, (m,), averaged over its two directions (Wasserman et al., equation 8).
 
-    In each, nulls and likelihoods are of one half. The alternatives are fitted to the other one, and that of the best
-    BIC there is compared (equation 6).
+    In each, nulls and likelihoods are those of one half. The alternatives are fitted to the other one, and the one with
+    the best BIC there is compared (equation 6).
     """
     log_ratios = list[Array]()
     for (half, nulls), (other, alternatives) in permutations(zip(halves, fits, strict=True)):
@@ -886,7 +886,7 @@ def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
 
 
 def _disagreements(halves: Halves, fits: Fits) -> Array:
-    """Return the disagreement of both fits about the second half, (m,), over that of random labels (Lange et al.)."""
+    """Return the disagreement of both fits on the second half, (m,), over that of random labels (Lange et al.)."""
     half, shares = halves[1], []
     for one, other in zip(*fits, strict=True):
         K = one.n_components

@@ -1,7 +1,7 @@
 """`Selection`: the result of a search, as a table that can be printed, ranked, saved and loaded.
 
-It is laid out as values, a grid of the criterion, a ranking and notes, which `repr`, notebooks, the command line and
-reports each render in their own way.
+Its parts are values, a grid of the criterion, a ranking and notes, which `repr`, notebooks, the command line and
+reports render.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from gmm._values.tails import NORMAL_TAILS
 
 _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
-_NEXT = 5  # cells named after the best
+_NEXT = 5  # cells that are named after the best
 _MORE_PASSES = 10  # times as many as before
 _FEW_ROWS = 10  # for each parameter
 # The first columns keep their positions, on which scripts may rely.
@@ -46,14 +46,14 @@ _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bi
 _TEXTS = "covariance_type", "tails", "status"
 _COUNTS = "n_components", "n_parameters"
 _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
-# What a file says of a search, with what is so where a file of an earlier version does not say it.
-_OF_EARLIER = {"n_new_starts": 0, "n_found_again": 0, "standardized": False}
+# Fields of a file, with their values for files of earlier versions.
+_DEFAULTS = {"n_new_starts": 0, "n_found_again": 0, "standardized": False}
 
 
 class Entry(NamedTuple):
     """One cell of the table: the fields of `Selection`, log-likelihood and criteria by name in `scores`.
 
-    `error` is what left no fit.
+    `error` is the reason if there is no fit.
     """
 
     n_components: int
@@ -68,18 +68,18 @@ class Entry(NamedTuple):
 
 
 class Remarks(NamedTuple):
-    """What is to be said of a search beside its tables, as `Selection.remarks` returns it.
+    """Remarks on a search in addition to its tables, as `Selection.remarks` returns them.
 
     Attributes
     ----------
     certainty : tuple of str
-        How often the best cell was found again, and how many others are near it.
+        Number of starts that found the best fit again, and of cells near it.
     advice : tuple of str
-        What to do where the choice is doubtful.
+        Advice if the choice is doubtful.
     failures : tuple of str
-        Which cells have no fit, and why.
+        The cells without a fit, and the reasons.
     incomplete : str
-        What a search that was ended early left out; empty if it completed.
+        The missing part of a search that ended early; empty if it completed.
     """
 
     certainty: tuple[str, ...]
@@ -97,7 +97,7 @@ class Selection:
     """Result of a search: a table of its cells, the pairs of a number of components and a covariance type.
 
     Cells are ordered by number of components, then by covariance type, then by tails, as requested. Arrays have one
-    entry per cell, NaN where there is no fit.
+    entry per cell, NaN if there is no fit.
 
     Attributes
     ----------
@@ -116,41 +116,41 @@ class Selection:
     bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
         The criteria; smaller is better.
     held_out : ndarray of float64, shape (n_cells,)
-        −2 log-likelihood of the rows, each under a fit of the cell that has not seen it; NaN unless the search was by
-        it, ∞ where a fold has no fit.
+        −2 log-likelihood of the rows, each under a fit of the cell to other rows; NaN unless it is the criterion of the
+        search, ∞ if a fold has no fit.
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
-        ``"ok"``; ``"not converged"``; ``"ended since an update lowered the objective"``, as rounding does where values
-        are far from each other, so that it is not chosen; ``"not pursued"`` if, on a large
-        table, the cell was left before it converged, since its projected gain does not bring it within 40 of the best
-        criterion: it would end with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in
-        every fit of the cell a component has too few rows or too little spread, so that all criteria but that of rows
-        held out are meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
+        ``"ok"``; ``"not converged"``; ``"stopped because an update lowered the objective"``, by rounding of values far
+        from each other, so that it is not chosen; ``"not pursued"`` if, on a large table, the cell was stopped before
+        it converged, because its projected gain does not bring it within 40 of the best criterion: it would converge to
+        a higher log-likelihood; ``"degenerate: component k"`` if every fit of the cell has a component with too few
+        rows or too little variance, so that all criteria but that of held-out rows are meaningless; ``"failed: "``
+        followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
-        Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
+        Time spent on the cell, without work that cells share. NaN in unpickled selections and deep copies, as in
         `gmm.em.Trace`.
     estimators : tuple of GaussianMixture or None
-        The fitted mixtures; None where there is no fit. The `fit` of each repeats it: see `select`.
+        The fitted mixtures; None if there is no fit. The `fit` of each repeats it: see `select`.
     best_index : int
-        Index of the cell with the smallest criterion, among cells that have not failed and, unless rows held out judge
-        them, are not degenerate and did not end since an update lowered the objective; among these if there are no
-        others. The first in case of a tie.
+        Index of the cell with the smallest criterion, among cells that have not failed and, unless the criterion is
+        that of held-out rows, are neither degenerate nor stopped because an update lowered the objective; if there are
+        none, among these. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_new_starts, n_found_again : int
-        Number of seeds that the best cell was fitted from once its mixture had been found, and how many of them led to
-        it again. None led to a better one, which would have taken its place. Both are 0 for a single component, and in
-        files of earlier versions.
+        Number of random starts of the best cell after its mixture had been found, and of those that found it again.
+        None found a better one, which would have replaced it. Both are 0 for a single component, and in files of
+        earlier versions.
     others : tuple of Solution
-        Other solutions within reach of the best: see `solutions`.
+        Other solutions near the best: see `solutions`.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
     notes : tuple of str
-        What a reader should know of the columns: which may be codes of categories, which have few distinct values or
-        one value in many rows, which are copies or rescalings of others or add up, also but for rounding, and which
-        have a value that rows share far from all others, as error codes are.
+        Notes on the columns: those that may be codes of categories, have few distinct values or one value in many rows,
+        are copies, rescalings or sums of others, also up to rounding, or have a value of many rows far from all others,
+        such as an error code.
     """
 
     metadata = property(metadata_of)
@@ -187,7 +187,7 @@ class Selection:
         return best
 
     def __getitem__(self, cell: tuple[int, str] | tuple[int, str, str]) -> GaussianMixture:
-        """Return the fitted mixture of a cell, whose `fit` to the same rows ends there again, to the bits.
+        """Return the fitted mixture of a cell, whose `fit` to the same rows gives the same bits.
 
         Parameters
         ----------
@@ -216,31 +216,30 @@ class Selection:
         numbers = [number for number, each in enumerate(every) if each[: len(cell)] == tuple(cell)]
         estimator = self.estimators[numbers[0]] if len(numbers) == 1 else None
         if estimator is None:
-            what = self.status[numbers[0]] if len(numbers) == 1 else f"{len(numbers)} cells are so called"
+            what = self.status[numbers[0]] if len(numbers) == 1 else f"{len(numbers)} cells have this name"
             raise KeyError(f"expected the number of components, covariance type and tails of a fit, got {cell}: {what}")
         return estimator
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Covariance type and tails of each cell, in short."""
+        """Short name of the covariance type and tails of each cell."""
         return tuple(map(kind_of, self.covariance_type, self.tails))
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
+        """Names of the criteria in the table; "held_out" is among them if it is the criterion of the search."""
         return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
 
     def ranked(self, criterion: str | None = None, *, distinct: bool = False) -> list[int]:
-        """Rank the fitted cells, best first; degenerate ones come last, unless held-out rows judge them.
+        """Rank the fitted cells, best first; degenerate ones are last, unless the criterion is that of held-out rows.
 
         Parameters
         ----------
         criterion : str, default=None
-            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None takes the criterion of the
-            search.
+            "bic", "aic", "aicc", "icl", "nec" or, in a search by it, "held_out"; None is the criterion of the search.
         distinct : bool, default=False
-            Whether to leave out degenerate cells, unless all are, and all but the first of those that are one model
-            under several names.
+            Whether to omit degenerate cells, unless all are, and all but the first of those of one model under several
+            names.
 
         Returns
         -------
@@ -310,51 +309,51 @@ class Selection:
 
     @property
     def ambiguous(self) -> list[int]:
-        """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
+        """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first."""
         limit = self.scores[self.best_index] + CRITERION[self.criterion].near
         return [number for number in self.ranked(distinct=True)[1:] if self.scores[number] <= limit]
 
     @property
     def pursued(self) -> NDArray[np.bool_]:
-        """Whether cells are within 10 of the best criterion (NEC: 0.1) and so were fitted from many starts, (n_cells,).
+        """Whether cells are within 10 of the best criterion (NEC: 0.1), and were fitted from many starts, (n_cells,).
 
-        Of the others, but for those of one component, more starts may find a lower criterion.
+        For the others, apart from those of one component, more starts may find a lower criterion.
         """
         return self.differences <= CRITERION[self.criterion].near
 
     def solutions(self) -> tuple[Solution, ...]:
         """Return the solutions within 10 of the best criterion: fits that divide the rows differently, the best first.
 
-        Two fits, of whatever cells, are one solution where the adjusted Rand index of their clusters is .9 or more. The
-        first is `best`. Only criteria of the likelihood alone (BIC, AIC, AICc), without a prior, tell others.
+        Two fits, of the same cell or not, are one solution if the adjusted Rand index of their clusters is .9 or more.
+        The first is `best`. There are others only with criteria of the likelihood (BIC, AIC, AICc) and without a prior.
 
         Returns
         -------
         tuple of Solution
-            Each with its ``mixture``, ``criterion``, how many of ``n_seeds`` random starts of its cell led to it
-            (``n_starts``), and which share of the rows it puts elsewhere than the best (``share_moved``).
+            Each with its ``mixture``, ``criterion``, the number of random starts of its cell that found it
+            (``n_starts`` of ``n_seeds``), and the share of rows in other groups than in the best (``share_moved``).
         """
         again, starts = self.n_found_again, self.n_new_starts
         return (Solution(self.best, float(self.scores[self.best_index]), again, starts, 0.0), *self.others)
 
     @property
     def differences(self) -> NDArray[np.float64]:
-        """How much greater the criterion of each cell is than the best; 0 where both are infinite, as of few rows."""
+        """Differences of the criterion of each cell to the best; 0 if both are infinite, as with few rows."""
         best = self.scores[self.best_index]
         return np.array([0.0 if score == best else score - best for score in self.scores.tolist()])
 
     def tables(self, width: int | None = None, word: str = "component") -> list[Table]:
-        """Return the criterion by model and number of components; the rows are whichever of the two are more numerous.
+        """Return the criterion by model and number of components; the more numerous of the two are in rows.
 
         Cells closer to the best have a deeper colour. The notes of the last table explain its marks.
 
         Parameters
         ----------
         width : int, default=None
-            Characters of a line: decimals are dropped if all columns then fit side by side, else further ones make a
-            table of their own. None makes one table.
+            Characters of a line: decimals are dropped if all columns then fit; otherwise the remaining ones are in
+            further tables. None makes one table.
         word : str, default="component"
-            What a component is called.
+            The word for a component.
 
         Returns
         -------
@@ -377,34 +376,34 @@ class Selection:
         kinds, sizes, word = self.kinds, self.n_components.tolist(), check_text(word, "word")
         tried = {K for K, status in zip(sizes, self.status, strict=True) if status != Ending.NOT_TRIED}
         counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
-        models_down = len(types) > len(counts)
-        corner, names, over = ("model", types, counts) if models_down else ("K", counts, types)
-        headings = [f"K={count}" for count in counts] if models_down else types
-        room = None if width is None else width - max(map(len, (corner, *names)))
-        texts, size = _fitting(self, headings, room)
+        models_in_rows = len(types) > len(counts)
+        corner, names, over = ("model", types, counts) if models_in_rows else ("K", counts, types)
+        headings = [f"K={count}" for count in counts] if models_in_rows else types
+        available = None if width is None else width - max(map(len, (corner, *names)))
+        texts, size = _fit_texts(self, headings, available)
         numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
-        cells = {place: _cell(self, number, texts[number], word) for number, place in numbered}
+        cells = {key: _cell(self, number, texts[number], word) for number, key in numbered}
         columns = []
         for heading, column in zip(headings, over, strict=True):
-            places = [(column, name) if models_down else (name, column) for name in names]
-            entries = [cells.get(place, Cell("", kind="muted")) for place in places]
+            keys = [(column, name) if models_in_rows else (name, column) for name in names]
+            entries = [cells.get(key, Cell("", kind="muted")) for key in keys]
             columns.append(Column(heading, entries, least=size - 1))
-        many = ceil(len(columns) / (1 if room is None else ceil(len(columns) / max(1, room // size))))
-        down = Column(corner, names, TEXT if models_down else LABEL)
+        many = ceil(len(columns) / (1 if available is None else ceil(len(columns) / max(1, available // size))))
+        first_column = Column(corner, names, TEXT if models_in_rows else LABEL)
         caption = f"{title(self.criterion)} by covariance model and number of {word}s"
         tables = [
-            Table([down, *columns[first : first + many]], "" if first else caption)
+            Table([first_column, *columns[first : first + many]], "" if first else caption)
             for first in range(0, len(columns), many)
         ]
         return [*tables[:-1], tables[-1]._replace(notes=tuple(_legend(self)))]
 
     def ranking(self, cells: Sequence[int] | None = None) -> Table:
-        """Return a table of cells with all criteria, the one that chose before the others; its notes explain the marks.
+        """Return a table of cells with all criteria, that of the search first; its notes explain the marks.
 
         Parameters
         ----------
         cells : sequence of int, default=None
-            Indices of fitted cells; None takes all distinct ones, best first, as `ranked` does.
+            Indices of fitted cells; None is all distinct ones, best first, as in `ranked`.
 
         Returns
         -------
@@ -433,17 +432,17 @@ class Selection:
         return Table(columns, f"Best cells by {chooser.title}", best, tuple(_legend(self, of_grid=False)))
 
     def remarks(self, word: str = "component") -> Remarks:
-        """Tell how sure the choice is, what to do where it is doubtful, and which cells are missing.
+        """Return how certain the choice is, what to do if it is doubtful, and which cells are missing.
 
         Parameters
         ----------
         word : str, default="component"
-            What a component is called.
+            The word for a component.
 
         Returns
         -------
         Remarks
-            Texts, which `repr` prints too.
+            Texts, which `repr` also prints.
         """
         advice = tuple(_advice(self, check_text(word, "word")))
         return Remarks(tuple(_certainty(self)), advice, tuple(_failures(self)), _incomplete(self))
@@ -451,13 +450,13 @@ class Selection:
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.
 
-        On many rows, cells that the criterion of the search could not choose are left before they converge (`status`):
-        search by this criterion to have them finished.
+        On many rows, cells that the criterion of the search could not choose stop before they converge (`status`);
+        a search by this criterion finishes them.
 
         Parameters
         ----------
         criterion : str
-            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out".
+            "bic", "aic", "aicc", "icl", "nec" or, in a search by it, "held_out".
 
         Returns
         -------
@@ -493,8 +492,8 @@ class Selection:
         -------
         pandas.DataFrame or polars.DataFrame
             One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
-            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``, and with that criterion
-            ``held_out``. A library that is already imported is preferred, then pandas.
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``, and ``held_out`` in a search by
+            it. A library that is already imported is preferred, then pandas.
 
         Raises
         ------
@@ -508,15 +507,15 @@ class Selection:
         return data_frame(data)
 
     def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the table and all fitted mixtures to a file that holds only numbers and text.
+        """Write the table and all fitted mixtures to a file that contains only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
         metadata : dict of JSON values, optional
-            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
-            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+            Other information, such as names, dates, the number of rows or their scores. None writes that of the file
+            from which the object was loaded. Nothing is added, so the same object gives the same bytes.
 
         Examples
         --------
@@ -530,11 +529,11 @@ class Selection:
         1
         """
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_NUMBERS, *_COUNTS)}
-        headers, of_mixtures = states_of([*self.estimators, *(other.mixture for other in self.others)])
-        fields = ("criterion", *_TEXTS, "best_index", "complete", "notes", *_OF_EARLIER)
+        headers, mixture_arrays = states_of([*self.estimators, *(other.mixture for other in self.others)])
+        fields = ("criterion", *_TEXTS, "best_index", "complete", "notes", *_DEFAULTS)
         header: dict[str, Any] = {"mixtures": headers} | {name: getattr(self, name) for name in fields}
         header["others"] = [other[1:] for other in self.others]
-        save_object(self, file, metadata, header, arrays | of_mixtures)
+        save_object(self, file, metadata, header, arrays | mixture_arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
@@ -552,8 +551,7 @@ class Selection:
         Raises
         ------
         ValueError
-            If the file is not a saved selection, was written by a newer version, or is inconsistent; the message says
-            which.
+            If the file is not a saved selection, was written by a newer version, or is inconsistent.
         """
         return load_object(file, {cls.__name__: partial(selection_from_state, cls)})
 
@@ -565,7 +563,7 @@ class Selection:
         nearest = [
             f"{self.n_components[n]} {self.kinds[n]} +{chooser.text(self.differences[n])}" for n in self._nearest()
         ]
-        lines += [f"next by Δ{chooser.title}: {', '.join(nearest)}"] * bool(nearest)
+        lines += [f"next by Δ{chooser.title}: {', '.join(nearest)}"] if nearest else []
         lines += in_one_line(remarks.certainty, _WIDTH)
         notes = (*remarks.advice, *remarks.failures, remarks.incomplete, *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
@@ -580,15 +578,15 @@ class Selection:
     def _headline(self) -> str:
         K = int(self.n_components[self.best_index])
         ended = "" if self.complete else " (incomplete)"
-        of_columns = " of standardised columns" if self.standardized else ""
+        columns = " of standardised columns" if self.standardized else ""
         return (
-            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{of_columns}{ended}: "
+            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{columns}{ended}: "
             f"{counted(K, 'component')}, {self.kinds[self.best_index]}"
         )
 
 
 def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Table:
-    """Make a selection of the header and arrays that `Selection.save` wrote.
+    """Make a selection from the header and arrays that `Selection.save` wrote.
 
     Raises
     ------
@@ -596,8 +594,8 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         If something is missing or invalid.
     """
     arrays = {HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
-    header = {"tails": [NORMAL_TAILS.name] * len(item(header, "mixtures", list)), "notes": []} | _OF_EARLIER | header
-    kinds = {"criterion": str, "best_index": int, "complete": bool} | {n: type(v) for n, v in _OF_EARLIER.items()}
+    header = {"tails": [NORMAL_TAILS.name] * len(item(header, "mixtures", list)), "notes": []} | _DEFAULTS | header
+    kinds = {"criterion": str, "best_index": int, "complete": bool} | {n: type(v) for n, v in _DEFAULTS.items()}
     columns: dict[str, Any] = {name: item(header, name, kind) for name, kind in kinds.items()}
     columns |= {name: _texts(header, name) for name in (*_TEXTS, "notes")}
     for name in (*_COUNTS, *_NUMBERS):
@@ -608,8 +606,8 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
     for number, saved in enumerate(header["mixtures"]):
         if not (saved is None or isinstance(saved, dict)):
             raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")
-        build, own = partial(from_state, GaussianMixture), parts[str(number)]
-        estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, own))
+        build, part = partial(from_state, GaussianMixture), parts[str(number)]
+        estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, part))
     facts = item({"others": []} | header, "others", list)
     mixtures = estimators[len(estimators) - len(facts) :]
     others = [Solution.from_state(mixture, of) for mixture, of in zip(mixtures, facts, strict=True)]
@@ -619,7 +617,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
 
 
 def _texts(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Return texts for people, of a file that may be a stranger's."""
+    """Return the texts of a file, which need not be trusted, made printable."""
     texts = item(header, name, list)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"expected texts in {name!r}, got {texts!r:.60}")
@@ -642,7 +640,7 @@ def html_parts(selection: Selection) -> list[object]:
 
 
 def statuses(selection: Selection) -> list[Status]:
-    """Return what became of each cell."""
+    """Return the status of each cell."""
     return [Status.of(text) for text in selection.status]
 
 
@@ -657,14 +655,14 @@ def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str
     return check_choice(criterion, "a criterion", among)
 
 
-def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[list[str], int]:
-    """Return the texts of the cells, with fewer decimals if all columns then fit side by side, and a column's width."""
+def _fit_texts(selection: Selection, headings: Sequence[str], available: int | None) -> tuple[list[str], int]:
+    """Return the texts of the cells, with fewer decimals if all columns then fit, and the width of a column."""
     most, layouts = CRITERION[selection.criterion].decimals, []
     for decimals in range(most, most - 3, -1):
         texts = [_text(selection, number, decimals) for number in range(len(selection.status))]
         size = 1 + max(map(len, (*headings, *texts)))
         layouts.append((texts, size))
-        if room is None or size * len(headings) <= room:
+        if available is None or size * len(headings) <= available:
             return layouts[-1]
     return layouts[0]
 
@@ -689,13 +687,14 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
     kind = "best" if number == selection.best_index else "" if is_candidate else "muted"
     return Cell(
         text,
-        title="; ".join(details + [str(status)] * (status.kind != Ending.OK)),
+        title="; ".join(details if status.kind == Ending.OK else [*details, str(status)]),
         kind="muted failed" if status.kind == Ending.FAILED else kind,
         shade=1 / (1 + max(distance, 0.0) / chooser.near) if is_candidate else 0.0,
     )
 
 
-_MARKS: dict[str, str] = {Ending.NOT_CONVERGED: "~", Ending.LOWERED: "!", Ending.LEFT: "≤", Ending.DEGENERATE: "^"}
+_MARKED = Ending.NOT_CONVERGED, Ending.LOWERED, Ending.NOT_PURSUED, Ending.DEGENERATE
+_MARKS: dict[str, str] = dict(zip(_MARKED, "~!≤^", strict=True))
 
 
 def _mark(selection: Selection, number: int) -> str:
@@ -704,12 +703,12 @@ def _mark(selection: Selection, number: int) -> str:
 
 
 def _certainty(selection: Selection) -> Iterator[str]:
-    """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
+    """Yield how often the best fit was found again, the rows per parameter, and the cells and solutions near it."""
     if selection.n_new_starts:
-        again, starts = selection.n_found_again, counted(selection.n_new_starts, "fresh start")
-        none_better = ", bettered by none" * (again < selection.n_new_starts)
-        lower = f"found by none of {starts}, which all ended lower: treat it with care"
-        yield f"found again by {again} of {starts}{none_better}" if again else lower
+        again, starts = selection.n_found_again, counted(selection.n_new_starts, "new random start")
+        yield f"{again or 'none'} of {starts} found the same solution"
+        if again < selection.n_new_starts:
+            yield "none found a better one" if again else "all ended lower: treat it with care"
     weight, n_parameters = record_of(selection.best).weight, int(selection.n_parameters[selection.best_index])
     if n_parameters < weight < _FEW_ROWS * n_parameters:
         yield f"{weight / n_parameters:.1f} rows for each parameter"
@@ -718,15 +717,15 @@ def _certainty(selection: Selection) -> Iterator[str]:
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
         if (~selection.pursued & (selection.n_components > 1)).any():
-            yield "farther cells had few starts: more may lower them"
+            yield from ("cells farther from the best had few starts", "more starts may lower their criteria")
     if selection.others:
         other, chooser, n = selection.others[0], CRITERION[selection.criterion], len(selection.others)
         model = f"{other.mixture.n_components} {kind_of(other.mixture.covariance_type, other.mixture.tails)}"
-        away = chooser.text(other.criterion - selection.scores[selection.best_index])
+        difference = chooser.text(other.criterion - selection.scores[selection.best_index])
         others = f"{n} other solutions" if n > 1 else "another solution"
-        starts = f"{other.n_starts} of {counted(other.n_seeds, 'start')}"
-        yield f"{others} as near, such as {model} +{away}"
-        yield f"{model}: {percent(other.share_moved)} of rows elsewhere, by {starts}"
+        yield f"{others} within {chooser.near:g} {chooser.title}"
+        yield f"{model} (+{difference}): {percent(other.share_moved)} of rows in other groups"
+        yield f"{other.n_starts} of {counted(other.n_seeds, 'random start')} found it"
 
 
 def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
@@ -739,11 +738,11 @@ def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "~ not converged"
     if Ending.LOWERED in kinds:
         yield f"! {Ending.LOWERED}"
-    if Ending.LEFT in kinds:
-        yield f"≤ {Ending.LEFT}: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
+    if Ending.NOT_PURSUED in kinds:
+        yield f"≤ {Ending.NOT_PURSUED}: cannot reach within {CRITERION[selection.criterion].of_interest:g} of the best"
     if Ending.DEGENERATE in kinds:
         yield "^ " + (
-            "a component is degenerate: judged by rows held out"
+            "a component is degenerate: evaluated on held-out rows"
             if selection.criterion == HELD_OUT
             else "every fit has a degenerate component: do not use these criteria"
             if states[selection.best_index].kind == Ending.DEGENERATE
@@ -754,12 +753,12 @@ def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
 
 
 def _advice(selection: Selection, word: str) -> Iterator[str]:
-    """Say what to do next where the choice is doubtful; `word` is what a component is called."""
+    """Yield what to do if the choice is doubtful; `word` is the word for a component."""
     best, number, states = selection.best, selection.best_index, statuses(selection)
     K, criterion = int(selection.n_components[number]), selection.criterion
 
-    def verdict(number: int) -> str:
-        """Say which components are degenerate, and why; a mixture of a file remembers no rows: what its status says."""
+    def diagnosis(number: int) -> str:
+        """Return which components are degenerate, and why; for a mixture of a file, which has no rows, its status."""
         mixture = selection.estimators[number]
         return (mixture and summary_of(mixture).verdict) or selection.status[number]
 
@@ -768,28 +767,29 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
     ranked = selection.ranked()
     fitted = selection.n_components[ranked]
     if fitted.min() < fitted.max() == K:  # more may be better
-        first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
+        has_tail = any(LONG_TAIL in note for note in selection.notes)
+        first = "take logarithms of long tails first, then " if has_tail else ""
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
     if states[number].kind == Ending.NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
     if states[number].kind == Ending.LOWERED:
-        yield f"the best {Ending.LOWERED}, by rounding: bring the columns, or rows far from all others, nearer to zero"
+        yield f"the best {Ending.LOWERED}, by rounding: subtract the columns' means, or drop rows far from all others"
     if states[number].kind == Ending.DEGENERATE and criterion == HELD_OUT:
-        yield f"the best is {verdict(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
+        yield f"the best is {diagnosis(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
     elif states[number].kind == Ending.DEGENERATE:
-        yield f"every fit is {verdict(number)}; try fewer {word}s or a prior"
+        yield f"every fit is {diagnosis(number)}; try fewer {word}s or a prior"
     larger = [other for other in ranked if selection.n_components[other] > K]
     if any(states[other].is_eligible(criterion) for other in larger):
         return
     if larger and selection.differences[larger[0]] < 0:
         yield (
             f"every cell of more than {counted(K, word)} is degenerate, such as {selection.n_components[larger[0]]} "
-            f"{selection.kinds[larger[0]]}, {verdict(larger[0])}; try prior='conjugate'"
+            f"{selection.kinds[larger[0]]}, {diagnosis(larger[0])}; try prior='conjugate'"
         )
 
 
 def _failures(selection: Selection) -> Iterator[str]:
-    """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
+    """Yield the reasons of failures, one line for all models with the same one, and the cells with too few rows."""
     models: dict[tuple[int, Status], list[str]] = {}
     skipped: dict[str, list[tuple[int, str]]] = {}
     for K, name, status in zip(selection.n_components.tolist(), selection.kinds, statuses(selection), strict=True):
@@ -801,13 +801,13 @@ def _failures(selection: Selection) -> Iterator[str]:
     for (K, status), names in models.items():
         yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
     for reason, cells in skipped.items():
-        numbers, kinds = (dict.fromkeys(of) for of in zip(*cells, strict=True))
-        of_some = f" of {', '.join(kinds)}" if len(kinds) < every else ""
-        yield f"K = {span(sorted(numbers))}{of_some} skipped: {reason}"
+        numbers, kinds = (dict.fromkeys(values) for values in zip(*cells, strict=True))
+        some = f" of {', '.join(kinds)}" if len(kinds) < every else ""
+        yield f"K = {span(sorted(numbers))}{some} skipped: {reason}"
 
 
 def _incomplete(selection: Selection) -> str:
-    """Describe what a search that was ended early left out; empty if it completed."""
+    """Describe what is missing from a search that ended early; empty if it completed."""
     if selection.complete:
         return ""
     n_missing = selection.status.count(Ending.NOT_TRIED)
@@ -817,7 +817,7 @@ def _incomplete(selection: Selection) -> str:
     return "incomplete (ended early): every cell was fitted once, but better fits may exist"
 
 
-# --- What a file must hold -----------------------------------------------------------------------
+# --- Checks of files -----------------------------------------------------------------------------
 
 
 def check_selection(selection: Selection) -> None:
@@ -842,9 +842,9 @@ def check_selection(selection: Selection) -> None:
     best = selection.ranked()[:1]
     if [selection.best_index] != best:
         raise ValueError(f"expected the best cell, {best}, for 'best_index', got {selection.best_index}")
-    again, fresh = selection.n_found_again, selection.n_new_starts
-    if not 0 <= again <= fresh:
-        raise ValueError(f"expected 'n_found_again' from 0 to 'n_new_starts', got {again} and {fresh}")
+    again, starts = selection.n_found_again, selection.n_new_starts
+    if not 0 <= again <= starts:
+        raise ValueError(f"expected 'n_found_again' from 0 to 'n_new_starts', got {again} and {starts}")
     features = {estimator.n_features_in_ for estimator in selection.estimators if estimator is not None}
     if len(features) != 1:
         raise ValueError(f"expected mixtures with one number of features, got {sorted(features)}")
@@ -854,17 +854,17 @@ def _check_cell(selection: Selection, number: int) -> None:
     text, estimator = selection.status[number], selection.estimators[number]
     status = Status.of(text)
     covariance_model(selection.covariance_type[number])
-    came = selection.tails[number]
-    if (came if estimator is None else fitted_parameters(estimator).tails.name) != came:
-        raise ValueError(f"expected the tails of the mixture of cell {number} in 'tails', got {came!r:.60}")
+    tails = selection.tails[number]
+    if (tails if estimator is None else fitted_parameters(estimator).tails.name) != tails:
+        raise ValueError(f"expected the tails of the mixture of cell {number} in 'tails', got {tails!r:.60}")
     if status.kind not in tuple(Ending) or str(status) != text:
         raise ValueError(f"expected a known status for cell {number} in 'status', got {text!r:.60}")
     if (estimator is not None) != status.is_solved:
-        expected, came = ("a fit", "none") if estimator is None else ("no fit", "one")
-        raise ValueError(f"expected {expected} for cell {number}, whose status is {text!r:.60}, got {came}")
+        expected, actual = ("a fit", "none") if estimator is None else ("no fit", "one")
+        raise ValueError(f"expected {expected} for cell {number}, whose status is {text!r:.60}, got {actual}")
     K, n_parameters = int(selection.n_components[number]), int(selection.n_parameters[number])
     if K < 1 or n_parameters < 0:
         raise ValueError(f"expected at least 1 component and 0 parameters in cell {number}, got {K} and {n_parameters}")
     if estimator is not None and (len(estimator.weights_) != K or np.isnan(selection.scores[number])):
-        came = f"{len(estimator.weights_)} and {selection.scores[number]}"
-        raise ValueError(f"expected {K} components and a criterion in cell {number}, got {came}")
+        actual = f"{len(estimator.weights_)} and {selection.scores[number]}"
+        raise ValueError(f"expected {K} components and a criterion in cell {number}, got {actual}")

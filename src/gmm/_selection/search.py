@@ -1,4 +1,4 @@
-"""`select` and `GaussianMixtureSearch`: a request becomes a search, and its cells a table."""
+"""`select` and `GaussianMixtureSearch`, which run a search and return its table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.result import Selection, check_criterion, html_parts
-from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
+from gmm._selection.standard import note_on_shrinkage, restore_units, to_search_units, warn_of_constants
 from gmm._text.words import column_names
 from gmm._validation import column_notes
 from gmm._validation.combinations import check_compatible
@@ -76,48 +76,48 @@ def select(
     Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
     search. With several `tails`, a cell has one of them. A search is a loop of fits:
 
-    - each cell is fitted as `GaussianMixture` does, from `random_state`, and the best two of each number of components
-      from two more seeds; all are, if none ends without a degenerate component;
+    - each cell is fitted as by `GaussianMixture`, from `random_state`, and the best two of each number of components
+      from two more seeds; if all fits have a degenerate component, every cell is;
     - the cells of one number of components are fitted from the best two mixtures among them, and from the best one and
-      their own with a component less, of which one is halved;
-    - the best two of each number, if within 40 of the best so far, and at last those near the best, go on by
+      their own with one component fewer, of which one is halved;
+    - the best two of each number, if within 40 of the best so far, and finally those near the best, continue by
       split–merge moves;
     - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
 
-    A cell keeps the best of its fits, without degenerate components if there is one. **Each can be repeated:** the
-    mixture of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the
-    same rows, with the same weights and errors, ends there again, to the bits. It does not with ``standardize=True``,
-    whose starts are in other units, nor for what `Selection.load` returns, as files keep no starts; and it does but for
-    rounding where the search leaves out rows, those without a value or, beside gaps or errors, of weight 0, and where
-    rows held out judge rows of whole weights, which it repeats.
+    A cell stores the best of its fits, without degenerate components if possible. **Each can be repeated:** the mixture
+    of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the same rows,
+    with the same weights and errors, gives the same bits. This does not hold with ``standardize=True``, whose starts
+    are in other units, nor after `Selection.load`, as files contain no starts. It holds up to rounding if the search
+    drops rows (those without a value and, with missing values or errors, those of weight 0), or repeats rows of whole
+    weights for held-out folds.
 
-    On tables of more than 20,000 numbers a fit is left before it converges once its projected gain cannot bring it
-    within 40 of the best criterion so far; its status is then "not pursued", and its `max_iter` the passes it made.
-    Cells with a `prior` and searches by NEC are finished in any case.
+    On tables of more than 20,000 numbers a fit stops before it converges if its projected gain cannot bring it within
+    40 of the best criterion so far; its status is then "not pursued", and its `max_iter` the number of its passes.
+    Cells with a `prior` and searches by NEC are always finished.
 
     Parameters
     ----------
     X : array-like or data frame of shape (n, d)
-        Rows. Of rows beyond memory, search a sample, and fit the best mixture to all of them with ``warm_start=True``.
+        Rows. For rows beyond memory, search a sample, and fit the best mixture to all rows with ``warm_start=True``.
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
-        "E" and "V". "factor" and "ppca" are not among them.
+        Covariance types to try; "all", alone or among others, are the 14 models, or "E" and "V" for one column.
+        "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
-        Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
-        behind the name, such as "factor2", and may be asked for so.
+        Numbers of factors to try for "factor" and "ppca". In the table, and as `covariance_type`, these names end with
+        the number, such as "factor2".
     tails : str or sequence of str, default="normal"
         Tails to try, "normal" or "t" or both, as in `GaussianMixture`; "VVV t" stands for the covariance
         type VVV with heavy tails. Moves do not refine their cells.
     degrees_of_freedom : float, default=None
-        Of heavy tails; None estimates it in each cell, which counts as a parameter.
+        Degrees of freedom of heavy tails; None estimates them in each cell, which counts as a parameter.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better. "held_out" is minus twice the log-likelihood of all
-        rows, each under a mixture that has not seen it (Smyth 2000): choose by it where the density counts, not the
-        clusters. The cells are then fitted `n_splits` times more.
+        rows, each under a mixture fitted to others (Smyth 2000): use it if the density matters, not the clusters. The
+        cells are then fitted `n_splits` times more.
     n_splits : int, default=None
-        Number of folds of "held_out", dealt by `random_state`; None is 5. For no other criterion.
+        Number of folds of "held_out", drawn by `random_state`; None is 5. Not for other criteria.
     n_init : int, default=1
         Number of seeds that each cell is fitted from.
     random_state : int, RandomState, Generator or None, default=None
@@ -127,23 +127,22 @@ def select(
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; the criteria use their sum as the sample size.
     callback : callable, default=None
-        Called with a `Progress` for each cell, once it is fitted for the first time, in each fold of "held_out" before.
-        A true return value ends the search, once all cells with this number of components are fitted, with the fits
-        made so far; in a fold, with the folds so far and the first number of components.
+        Called with a `Progress` for each cell once it is fitted for the first time, and before that in each fold of
+        "held_out". A true return value ends the search with the fits made so far, once all cells with this number of
+        components are fitted; in a fold, with the folds so far and the first number of components.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
-        ``Selection.complete``. The folds of "held_out" take half of it; those made by then stand for all.
+        ``Selection.complete``. The folds of "held_out" use half of it; those made by then represent all.
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. A `NormalInverseWishart` is in these units about the mean, a box of
         `noise` is in the original ones. The mixtures found have the prior in the original units, as further fits need
-        it, and the ridge in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
-        others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
-        parameters than the table, whose names and numbers of parameters are those of the models searched; so does
-        "ppca", which comes as "factor".
+        it, and the ridge in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are others in original
+        units: their mixtures are EEI, VEI, EVV, VVV, EVV and VVV there, and "ppca" is "factor". These count more
+        parameters than the table, whose names and numbers of parameters are those of the models searched.
     error_covariance : array-like, default=None
-        Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
-        errors, and criteria are of rows with theirs.
+        Covariances of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values
+        without errors, and criteria are of rows with theirs.
     verbose : int, default=0
         1 prints a line for each number of components, or in notebooks a bar of the cells; 2 a line for each cell, too.
     **parameters
@@ -154,16 +153,16 @@ def select(
         ``reg_covar``, here 1e-6 too, is a share of the squared width of the narrowest column that varies: its number of
         different values times the median gap between them, over 2.6, which is the deviation of normal values. So units
         do not matter; the mixtures found have the product as their `reg_covar`. ``fixed={"means": True}`` fixes
-        the m rows of ``means_init`` as means of the first m components of every cell, and the search is over how many
-        others there are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances":
-        True}`` fixes as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or
-        "spherical" where there are others; a mask of m fixes some of them. Criteria count free parameters, and each
-        mixture has masks for all its components.
+        the m rows of ``means_init`` as means of the first m components of every cell, and the search is over the number
+        of other ones, from none on: known classes with new ones. ``fixed={"means": True, "covariances": True}`` also
+        fixes the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" if
+        there are others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has masks for
+        all its components.
 
     Returns
     -------
     Selection
-        Table of all cells, with the best one. The status of a cell says if it could not be fitted.
+        Table of all cells, with the best one. The status of a cell states if it could not be fitted.
 
     Raises
     ------
@@ -212,7 +211,7 @@ def select(
             check_folds(given.survey.n_used, folds, min(counts))
         noise = noise_of(template, given)
         fixed = fixed_components(template, counts, types, given.n_features, standardize=standardize)
-        opened, noise, units = in_units(given, noise, standardize=standardize)
+        opened, noise, units = to_search_units(given, noise, standardize=standardize)
         request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
         template.reg_covar = relative_ridge(opened, template.reg_covar)
         reports = ProgressReporter(request.keys, callback, verbose)
@@ -230,34 +229,34 @@ def select(
         *column_notes.total((chunk.rows for chunk in given.chunks()), names),
         *note_on_shrinkage(selection.estimators),
     )
-    found = replace(restored(selection, units, opened), notes=notes)
+    found = replace(restore_units(selection, units, opened), notes=notes)
     found.best.remarks_ = remarks
     return found
 
 
-def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: dict[str, Any]) -> Selection:
+def fit_separately(rows: Source, counts: list[int], types: list[str], parameters: dict[str, Any]) -> Selection:
     """Return the table of plain fits, one for each number of components × covariance types.
 
-    So classes are fitted. Lower BICs of a search tell rows held out apart no better (docs/measurements.md,
+    Classes are fitted by it. The lower BICs of a search classify held-out rows no better (docs/measurements.md,
     "Classifiers").
     """
     template = template_of(parameters)
     warn_of_constants(rows, None)
     check_cells(template, counts, types, rows, standardize=False)
-    asked = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
+    fields = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
     template.reg_covar = relative_ridge(rows, template.reg_covar)
-    request = Request(*asked, {})
-    table = Search(request, Clock(None), ProgressReporter(request.keys, None), {}).run(apart=True)
+    request = Request(*fields, {})
+    table = Search(request, Clock(None), ProgressReporter(request.keys, None), {}).run(separately=True)
     warn_of_light_rows(rows, int(table.n_parameters[table.best_index]))
     return table
 
 
 def held_out_deviances(request: Request, clock: Clock, reports: ProgressReporter) -> Mapping[Key, float]:
-    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
+    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell for the other folds.
 
-    The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
-    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them; there are
-    none where the search is by another criterion.
+    The folds have half of the remaining time: then no further fold starts, those so far represent all, and an
+    interrupted one counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them; there
+    are none for other criteria.
     """
     if request.n_splits is None:
         return {}
@@ -268,19 +267,19 @@ def held_out_deviances(request: Request, clock: Clock, reports: ProgressReporter
         if weight and (half.is_up() or reports.is_over):
             break
         others, part = source.select_rows(np.delete(used, fold)), source.select_rows(used[fold])
-        mixtures = Search(request._replace(source=others, of_one={}), half, reports, {}).mixtures()
-        if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
+        mixtures = Search(request._replace(source=others, single_log_likelihoods={}), half, reports, {}).mixtures()
+        if weight and (half.is_up() or reports.is_over):  # the fold lacks larger numbers of components
             break
         n_threads = request.template.n_threads
-        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
-        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
+        logliks = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
+        sums = {key: sums.get(key, 0.0) + logliks[key] for key in logliks if not weight or key in sums}
         weight += part.survey.weight
     reports.fold = 0
     return {key: -2 * sums.get(key, -inf) * source.survey.weight / weight for key in request.keys}
 
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, criterion: str) -> tuple[Source, Names]:
-    """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
+    """Return the rows to search, and the names of their features; for folds, rows are repeated by their weights."""
     settings: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source = as_source_to_fit(X, sample_weight, error_covariance=errors, **settings)
     check_compatible("select", {"rows beyond memory": source.storage != "memory"})
@@ -303,14 +302,14 @@ class GaussianMixtureSearch(Estimator):
     n_components : int or iterable of int, default=(1, ..., 9)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
-        "E" and "V". "factor" and "ppca" are not among them.
+        Covariance types to try; "all", alone or among others, are the 14 models, or "E" and "V" for one column.
+        "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
     tails : str or sequence of str, default="normal"
         Tails to try, "normal" or "t" or both; see `select`.
     degrees_of_freedom : float, default=None
-        Of heavy tails; None estimates it in each cell.
+        Degrees of freedom of heavy tails; None estimates them in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_splits : int, default=None
@@ -324,7 +323,7 @@ class GaussianMixtureSearch(Estimator):
     n_init : int, default=1
         Number of seeds for the starts; see `select`.
     init_params : str, default="kmeans"
-        Name of a start, as in `GaussianMixture`; "kmeans" takes several kinds of partition.
+        Name of a start, as in `GaussianMixture`; "kmeans" tries several kinds of partition.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts.
     n_threads : int or None, default=None
@@ -342,9 +341,9 @@ class GaussianMixtureSearch(Estimator):
     standardize : bool, default=False
         Whether to search in units of each column's standard deviation; see `select`.
     verbose : int, default=0
-        1 prints how far the search is; see `select`.
+        1 prints the progress of the search; see `select`.
     missing : {"error", "em"}, default="error"
-        What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
+        Meaning of NaN; "em" integrates missing values out, as in `GaussianMixture`.
     means_init, precisions_init, fixed
         Known components, the first of every cell; see `select`.
     max_ratio : float, default=None
@@ -358,7 +357,7 @@ class GaussianMixtureSearch(Estimator):
         Result of the search.
     results_ : dict of str to ndarray of shape (n_cells,)
         Columns of the table: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by name,
-        ``status``, ``seconds``, ``tails``, and ``rank``, which is 1 for the best cell and 0 where there is no fit.
+        ``status``, ``seconds``, ``tails``, and ``rank``, which is 1 for the best cell and 0 if there is no fit.
     best_index_ : int
         Index of the best cell.
     n_components_ : int
@@ -445,7 +444,7 @@ class GaussianMixtureSearch(Estimator):
         callback : callable, default=None
             Called with a `Progress` for each cell; a true return value ends the search.
         error_covariance : array-like, default=None
-            Of the rows' measurement errors, as in `GaussianMixture.fit`; ``best_estimator_.predict`` takes some too.
+            Covariances of the rows' measurement errors, as in `GaussianMixture.fit` and ``best_estimator_.predict``.
 
         Returns
         -------
@@ -457,8 +456,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        of_fit: dict[str, Any] = {"callback": callback, "error_covariance": error_covariance}
-        selection = select(X, sample_weight=sample_weight, **of_fit, **self.get_params())
+        arguments: dict[str, Any] = {"callback": callback, "error_covariance": error_covariance}
+        selection = select(X, sample_weight=sample_weight, **arguments, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])
@@ -500,7 +499,7 @@ class GaussianMixtureSearch(Estimator):
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
         metadata : dict of JSON values, optional
-            What else people or programs should know.
+            Other information.
         """
         check_is_fitted(self)
         self.selection_.save(file, metadata=metadata)

@@ -1,4 +1,4 @@
-"""Solutions near the best one: ends of fits that divide the rows otherwise, at about the same criterion."""
+"""Solutions near the best one: fits with about the same criterion that assign rows to other groups."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from gmm._lazy import reduced_at_home
 from gmm._rows.sources import Source
 from gmm._values.parameters import MixtureParameters
 
-ALIKE = 0.9  # adjusted Rand index of two ends of one solution
-_MOST_ROWS = 5_000  # that tell how ends divide the rows
+ALIKE = 0.9  # adjusted Rand index of two fits of one solution
+_MOST_ROWS = 5_000  # on which partitions are compared
 
 
 class Solution(NamedTuple):
-    """A way to divide the rows, and the best fit that does so.
+    """A partition of the rows, and the best fit with it.
 
     Attributes
     ----------
     mixture : GaussianMixture
-        Whose `fit` to the same rows ends there again, to the bits.
+        The fitted mixture; `fit` to the same rows gives the same bits.
     criterion : float
-        That of the search.
+        The criterion of the search.
     n_starts, n_seeds : int
-        How many of the seeds that its cell was fitted from led to this solution.
+        Number of random starts that found this solution, and of those of its cell.
     share_moved : float
-        The share of rows that it puts elsewhere than the best solution, whatever the numbers of its components.
+        Share of rows that it assigns to other groups than the best solution, after the best renumbering.
     """
 
     mixture: GaussianMixture
@@ -55,18 +55,18 @@ Solution.__module__ = "gmm.inference"
 Solution.__reduce_ex__ = reduced_at_home  # type: ignore[method-assign]
 
 
-def grouped(
+def group_solutions(
     mixtures: Iterable[MixtureParameters], source: Source, n_threads: int | None
 ) -> list[tuple[list[int], float]]:
-    """Return which mixtures, the best first, are one solution, and the share of rows that it moves from the first."""
+    """Return the mixtures of each solution, the best first, and the share of rows in other groups than in the first."""
     used = np.flatnonzero(source.weights)
     rows = source.select_rows(used[:: -(-len(used) // _MOST_ROWS)])
     solutions: list[tuple[list[int], NDArray[np.intp]]] = []
     for number, mixture in enumerate(mixtures):
         labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
         assert labels is not None  # they were requested
-        for members, of_first in solutions:
-            if adjusted_rand_index(_together(of_first, labels)) >= ALIKE:
+        for members, first in solutions:
+            if adjusted_rand_index(_cross_table(first, labels)) >= ALIKE:
                 members.append(number)
                 break
         else:
@@ -75,13 +75,13 @@ def grouped(
     return [(members, 0.0), *((members, share_moved(first, labels)) for members, labels in others)]
 
 
-def _together(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.number]:
+def _cross_table(labels: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.number]:
     return cross_table(labels, others, (int(labels.max()) + 2, int(others.max()) + 2))
 
 
 def share_moved(labels: NDArray[np.intp], others: NDArray[np.intp]) -> float:
-    """Return the smallest share of rows with another label that a renumbering leaves (Lange et al. 2004, eq. 5)."""
+    """Return the share of rows with another label after the best renumbering (Lange et al. 2004, eq. 5)."""
     from scipy.optimize import linear_sum_assignment
 
-    table = _together(labels, others)
+    table = _cross_table(labels, others)
     return float(1 - table[linear_sum_assignment(-table)].sum() / len(labels))

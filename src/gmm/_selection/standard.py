@@ -1,4 +1,4 @@
-"""Units: rows in standard deviations or of one width on the way in, mixtures and tables in their own on the way out."""
+"""Units: rows in standard deviations or of equal widths for fits, mixtures and tables in the original units after."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 
 def in_original_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixture:
-    """Return an estimator in the units of the columns, where log densities are larger by a number.
+    """Return an estimator in the units of the columns, where log densities are `raised` by a constant.
 
-    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
-    `reg_covar` is that of the column with the smallest unit; where the fit began is said in other units, and left out.
+    Its covariance type is that of its mixture there. A `NormalInverseWishart` is converted, `reg_covar` is that of the
+    column with the smallest unit, and starting values, which are in other units, are dropped.
     """
     parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
     if attributes.model_of(self) is not parameters.model:
@@ -49,21 +49,21 @@ def in_original_units(self: _Mixture, units: Coordinates, raised: float) -> _Mix
         return other
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
-    of_fit = attributes.fit_attributes(trace, self.lower_bound_ + raised, traces)
+    fit_attributes = attributes.fit_attributes(trace, self.lower_bound_ + raised, traces)
     before = attributes.record_of(self)
     steps = None if before.steps is None else before.steps * units.scales
     shrunk_by = None if before.shrunk_by is None else before.shrunk_by * np.append(1.0, units.scales)
-    of_rows = before.weight, steps, before.causes, before.has_errors
-    record = attributes.FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk, shrunk_by=shrunk_by)
-    attributes.set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
+    row_facts = before.weight, steps, before.causes, before.has_errors
+    record = attributes.FitRecord(parameters, trace, *row_facts, shrunk=before.shrunk, shrunk_by=shrunk_by)
+    attributes.set_mixture(other, parameters, names, self._dtype, _last_fit=record, **fit_attributes)
     return other
 
 
 _AT_ONCE = 1 << 12  # rows
 
 
-def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
-    """Return rows and noise in the units of a search, and these units, if they are standard deviations.
+def to_search_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
+    """Return rows and noise in the units of a search, and these units if they are standard deviations.
 
     Raises
     ------
@@ -81,32 +81,32 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
 
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
-    about, weight = source.survey.centre, source.survey.weight
+    origin, weight = source.survey.centre, source.survey.weight
     sums, squares, present = np.zeros((3, source.n_features))
-    gappy = np.zeros(source.n_features, bool)
+    has_gaps = np.zeros(source.n_features, bool)
     (chunk,) = source.chunks()
     # In pieces of the same order in memory, for the same bits.
     for piece in chunk.pieces(_AT_ONCE):
         rows, weights = np.ascontiguousarray(piece.rows), piece.weights
-        away, gaps = rows - about, np.isnan(rows)
-        away[gaps] = 0.0
-        sums, present, gappy = sums + weights @ away, present + weights @ ~gaps, gappy | gaps.any(axis=0)
-        squares += np.einsum("ij,ij->j", weighed(away, weights), away)
-    # About the mean of what is there: where nothing is missing, this is `about`.
-    total = np.where(gappy, present, weight)
-    shift = np.where(gappy, sums / total, 0.0)
-    centre, deviations = about + shift, np.sqrt(np.maximum(squares / total - shift**2, 0))
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
+        steps, gaps = rows - origin, np.isnan(rows)
+        steps[gaps] = 0.0
+        sums, present, has_gaps = sums + weights @ steps, present + weights @ ~gaps, has_gaps | gaps.any(axis=0)
+        squares += np.einsum("ij,ij->j", weighed(steps, weights), steps)
+    # The centre is the mean of observed values: for complete columns, this is `origin`.
+    total = np.where(has_gaps, present, weight)
+    shift = np.where(has_gaps, sums / total, 0.0)
+    centre, deviations = origin + shift, np.sqrt(np.maximum(squares / total - shift**2, 0))
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # of the mean of a constant column
     return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
 
 
 def comparable_fits(
     rows: NDArray[Any], parameters: dict[str, Any]
 ) -> tuple[NDArray[Any], dict[str, Any], Coordinates | None]:
-    """Return rows and the parameters of fits that are compared, for which units do not matter, and the units.
+    """Return rows and the parameters of fits that are compared, so that units do not matter, and the units.
 
-    The ridge is in the units of the rows. Starts see distances, so columns come as wide as the narrowest one, for
-    models that other units of columns leave as they are, and where nothing is given in the units of the rows.
+    The ridge is in the units of the rows. Starts depend on distances, so columns are scaled to the width of the
+    narrowest one, for models that do not depend on units, and if no parameter is in the units of the rows.
     """
     settings = COMPARISON_DEFAULTS | parameters
     check_parameters(template := GaussianMixture(**settings))
@@ -121,36 +121,36 @@ def comparable_fits(
 
 
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
-    """Warn of columns that do not vary, whose part of all criteria is that of the ridge alone."""
+    """Warn of constant columns, whose part of all criteria depends on the ridge alone."""
     low, high = source.survey.box
     constant = np.flatnonzero(low == high)
     if len(constant):
         called = column_names(names, source.n_features)
         columns = quoted(called[j] for j in constant)
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
-        text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
+        text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior. Drop these columns."
         warn("constant", text)
 
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
-    """Say how many mixtures have a prior that nobody asked for."""
+    """Yield the number of mixtures that have a prior by default."""
     n_shrunk = sum(attributes.record_of(each).shrunk == "rows" for each in estimators if each is not None)
     if n_shrunk:
         yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 
 
 def log_volume(source: Source, units: Coordinates) -> float:
-    """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
+    """Return Σ_i w_i Σ_j log scale_j over the observed columns of row i, by which scaling raises log densities."""
     logs = np.log(units.scales)
     if not source.patterns:
         return float(source.survey.weight * logs.sum())
     return float(sum(pattern.weight * logs[pattern.observed].sum() for pattern in source.patterns))
 
 
-def restored(selection: Selection, units: Coordinates | None, source: Source) -> Selection:
-    """Return a search of rows in these coordinates, if any, as one of the rows themselves.
+def restore_units(selection: Selection, units: Coordinates | None, source: Source) -> Selection:
+    """Return a search of rows in these coordinates, if any, in the units of the rows.
 
-    Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
+    Likelihoods and criteria become those of the rows; numbers of parameters stay those of the models searched.
     """
     if units is None:
         return selection

@@ -1,4 +1,4 @@
-"""`adapt` and `fisher_vector`: what rows say of a mixture that was fitted to others."""
+"""`adapt` and `fisher_vector`: updates and gradients of a fitted mixture by other rows."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def adapt(
 ) -> GaussianMixture:
     """Adapt a fitted mixture to few new rows: MAP estimates, with the mixture as prior.
 
-    Each component counts as `relevance` rows of its own distribution. So components that the new rows reach move, and
-    the others stay; and component k of two adapted mixtures is comparable. The means of a mixture of many components,
-    adapted to one recording, are the supervector that stands for its speaker.
+    Each component counts as `relevance` rows of its own distribution. So components with new rows move, the others do
+    not, and component k of two adapted mixtures is comparable. The means of a mixture of many components, adapted to
+    one recording, are the supervector of its speaker.
 
     Parameters
     ----------
@@ -47,28 +47,28 @@ def adapt(
     relevance : float, default=16.0
         Rows that a component counts as, above 0.
     parameters : collection of {"weights", "means", "covariances"}, default=("means",)
-        What is adapted. The rest stays as it is, and so does the weight of noise. Covariances alone are about the means
-        that stay, α E(x − μ)² + (1 − α) σ². Equation 13 subtracts the square of a mean from E x², which is a variance
-        about the adapted mean alone; with the mean that stays it may be negative.
+        The parts to adapt. The others do not change, nor does the weight of noise. Covariances without means are about
+        the old means, α E(x − μ)² + (1 − α) σ². Equation 13 subtracts the square of a mean from E x², which is a
+        variance only about the adapted mean; with the old mean it may be negative.
     n_iter : int, default=1
-        Number of passes. After the first, responsibilities are those of the adapted mixture; the prior stays.
+        Number of passes. After the first, responsibilities are those of the adapted mixture; the prior does not change.
 
     Returns
     -------
     GaussianMixture
-        With the covariance type of `model`, and the adapted mixture.
+        The adapted mixture, with the covariance type of `model`.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     ValueError, TypeError
-        If the rows or an argument are unusable; the message says where.
+        If the rows or an argument are invalid; the message states where.
 
     See Also
     --------
-    GaussianMixture.partial_fit : Go on learning from blocks of rows.
-    fisher_vector : The direction in which rows pull a mixture.
+    GaussianMixture.partial_fit : Update a mixture by blocks of rows.
+    fisher_vector : The gradient of the likelihood of rows.
 
     References
     ----------
@@ -85,21 +85,21 @@ def adapt(
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
-    of_model = checked_for(model, "adapt")
+    mixture = checked_for(model, "adapt")
     parts = frozenset(map(str, as_list(parameters)))
     if not parts or not parts <= set(PARTS):
         near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
         raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
-    before = of_model.plugged_in().whole()
+    before = mixture.plugged_in().to_dense()
     if isinstance(X, SufficientStatistics):
         if n_iter > 1:
             raise TypeError("expected rows for more than one pass, got statistics, which are of one")
-        adapted = _adapted(before, _statistics(model, X, sample_weight), relevance, parts)
+        adapted = _update(before, _statistics(model, X, sample_weight), relevance, parts)
     else:
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
-            adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
+            adapted = _update(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
     return with_mixture(model, GaussianMixture, adapted)
 
 
@@ -110,7 +110,7 @@ def fisher_vector(
     *,
     normalise: bool = True,
 ) -> NDArray[np.float64]:
-    """Describe a set of rows by the gradient of its mean log-likelihood: one vector, whatever the number of rows.
+    """Describe a set of any number of rows by one vector, the gradient of its mean log-likelihood.
 
     Parameters
     ----------
@@ -120,20 +120,20 @@ def fisher_vector(
         The set of rows, or `gmm.em.e_step` of them.
     sample_weight : array-like of shape (n,), default=None
     normalise : bool, default=True
-        Take signed square roots, then divide by the length.
+        Whether to take signed square roots, and divide by the length.
 
     Returns
     -------
     ndarray of shape (K + 2 K d,)
-        Derivatives by weights (K,), means (K, d) and standard deviations (K, d), in units in which all vary alike where
-        the mixture is true: divided by the roots of their Fisher information, for responsibilities of 0 and 1.
+        Derivatives by weights (K,), means (K, d) and standard deviations (K, d), divided by the roots of their Fisher
+        information, for responsibilities of 0 and 1: if the mixture is true, they have equal variances.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     ValueError
-        If its covariances are not diagonal, or the rows are unusable.
+        If its covariances are not diagonal, or the rows are invalid.
 
     References
     ----------
@@ -174,25 +174,25 @@ def fisher_vector(
 def _statistics(
     model: FittedMixture, X: ArrayLike | SufficientStatistics, sample_weight: ArrayLike | None
 ) -> SufficientStatistics:
-    """Return given statistics, checked, or those of rows."""
+    """Return the given statistics, checked, or those of rows."""
     mixture = fitted_parameters(model)
     if not isinstance(X, SufficientStatistics):
         return Scorer(mixture, model.n_threads).statistics(source_of(model, X, sample_weight))
     if sample_weight is not None:
-        raise TypeError("expected no sample_weight with statistics, which have the weights in them")
+        raise TypeError("expected no sample_weight with statistics, which include the weights")
     check_statistics(X, mixture.means.shape, mixture.model.layout)
     return X
 
 
-def _adapted(
+def _update(
     before: MixtureParameters, statistics: SufficientStatistics, relevance: float, parts: frozenset[str]
 ) -> MixtureParameters:
-    """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
+    """Return the mixture with the chosen parts updated by the rows and `relevance` rows of each component."""
     model, K, objective = before.model, before.n_components, Objective(before.model)
     rows = statistics.reduced(model.layout).recentred(before.means)
-    alike = before.with_other(weights=np.full(K, 1 / K))
+    uniform = before.with_other(weights=np.full(K, 1 / K))
     total = 1 + relevance  # without it, a high relevance would be infinite rows
-    both = rows.scaled(1 / total) + implied_statistics(alike, objective).scaled(relevance / total * K)
+    both = rows.scaled(1 / total) + implied_statistics(uniform, objective).scaled(relevance / total * K)
     weights, means, covariances = before.weights, before.means, before.covariances
     if "weights" in parts:
         share = rows.counts / (rows.counts + relevance)  # α of equation 10
@@ -200,7 +200,7 @@ def _adapted(
         weights *= before.weights.sum() / weights.sum()
     if "means" in parts:
         means = both.means
-    else:  # covariances about the means that stay
+    else:  # covariances about the old means
         both = replace(both, first=np.zeros_like(both.first))
     if "covariances" in parts:
         covariances = objective.update(both, before).covariances

@@ -1,4 +1,4 @@
-"""Rare rows: `anomaly_threshold`, and `drift`, whether new rows differ from others."""
+"""`anomaly_threshold`, for rare rows, and `drift`, a test whether new rows differ from others."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class AnomalyThreshold:
     model : GaussianMixture or BayesianGaussianMixture
         The mixture, whose scores are compared.
     rate : float
-        Share of false alarms that was asked for.
+        Requested share of false alarms.
     log_density : float
         Rows below it are rarer than the rate, in nats.
     low, high : float
-        95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
+        95 % confidence interval of the rate of false alarms among new rows like those of the threshold.
     columns : ndarray of int, shape (q,)
-        The columns in which those rows had values: all d, if none was missing.
+        The columns in which those rows had values: all d, unless some were missing.
     """
 
     model: FittedMixture
@@ -49,7 +49,7 @@ class AnomalyThreshold:
     columns: NDArray[np.intp]
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Tell which rows are anomalies: those with a density below the threshold.
+        """Return which rows are anomalies: those with a density below the threshold.
 
         Parameters
         ----------
@@ -63,8 +63,8 @@ class AnomalyThreshold:
         Raises
         ------
         ValueError
-            If a row has a value where those that gave the threshold had none, or none where they had one, as a row
-            without any: its density is of other units, and says nothing beside the threshold.
+            If a row has values in other columns than those of the threshold, or none: its density has other units, and
+            cannot be compared with the threshold.
         """
         return np.asarray(_scores(self.model, X, self.columns)[0] < self.log_density)
 
@@ -82,23 +82,23 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-        Normal rows that the mixture was not fitted to: those of the fit score too well.
+        Normal rows to which the mixture was not fitted: those of the fit have too high densities.
     rate : float
         Share of false alarms, such as 0.01; (n + 1) · `rate` must be at least 1, and should be 10 or more.
 
     Returns
     -------
     AnomalyThreshold
-        A score of X. Whatever the distribution of new rows like X, one of them scores below with a probability of at
-        most `rate` on average; ``low`` and ``high`` say how far that may be off for this X, if the scores do not tie.
+        A score of X. For any distribution of new rows like X, the probability of a lower score is at most `rate` on
+        average; ``low`` and ``high`` bound it for this X, if no scores are equal.
 
     Raises
     ------
     ValueError, TypeError
         If the rows do not fit the mixture, are too few for the rate, the rate is not between 0 and 1, or the mixture
-        has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component. Also if some
-        rows lack values that others have: densities of fewer columns are higher, and of other units. Fill such rows,
-        here and in `predict`, by ``model.impute(X, draw=True)``: then they are alike, and the rate holds.
+        has noise, below whose density no row is: use ``predict(X) == -1`` for rows of no component. Also if some rows
+        lack values that others have: densities of fewer columns are higher, and have other units. Impute such rows,
+        here and in `predict`, by ``model.impute(X, draw=True)``; the rate then holds.
 
     References
     ----------
@@ -151,16 +151,16 @@ AnomalyThreshold.__module__ = anomaly_threshold.__module__ = "gmm.analysis"
 
 
 STATISTICS = ("score", "tail", "weights", "means")
-_TAIL = 0.01  # share of all rows that score below their quantile
+_TAIL = 0.01  # share of all rows with scores below their quantile
 _FEWEST = 50  # rows, of either kind
-_EXPECTED = 10.0  # rows of a component; with fewer, variances are guesses
-_ROWS_FOR_A_DIRECTION = 20  # of more directions, whitening fits these rows alone
+_EXPECTED = 10.0  # rows of a component; with fewer, variances are unreliable
+_ROWS_PER_DIRECTION = 20  # with fewer, whitening overfits
 _ROUNDING = 1e-14  # of responsibilities of 1, by which a constant column is multiplied
 _FLAT = 1e-8  # variance of a direction, relative to the largest
-_MOST_PERMUTED = 20_000  # rows: statistics are standardised, and by then near their limit
+_MOST_PERMUTED = 20_000  # rows: standardised statistics are then near their limit
 _FAR = 1e100  # nats; squares of scores are finite
 _LONG = 1e5  # numbers from here on are printed with an exponent
-_SURE = 0.01  # level of the changes that are named, of all together
+_SURE = 0.01  # level of all named changes together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,16 +172,16 @@ class Drift:
     p_value : float
         Probability of statistics as large as these among rows like the reference.
     level : float
-        Rate of false alarms that was asked for.
+        Requested rate of false alarms.
     statistics : dict of str to float
-        "score", "tail", "weights" and "means": in standard deviations from their means among rows like the reference.
-        The largest decides.
+        "score", "tail", "weights" and "means", in standard deviations from their means among rows like the reference.
+        The largest determines the p-value.
     shares, reference_shares : ndarray of shape (K,)
         Mean responsibilities of the components in the new rows and in the reference.
     growth : ndarray of shape (K,)
         The difference of the two in standard errors.
     shifts : ndarray of shape (d,)
-        How far columns moved within the components, in their units.
+        Shifts of the columns within the components, in their units.
     movement : ndarray of shape (d,)
         The same in standard errors.
     columns : tuple of str
@@ -205,20 +205,20 @@ class Drift:
 
     @property
     def limit(self) -> float:
-        """Standard errors beyond which a change is named: chance exceeds them in one of a hundred calm weeks."""
+        """Standard errors above which a change is named: without drift, one in a hundred tests exceeds them."""
         from scipy.special import ndtri
 
         return -float(ndtri(_SURE / (2 * (len(self.growth) + len(self.movement)))))
 
     def __repr__(self) -> str:
-        """Return the verdict, the statistics, and what changed beyond doubt, if there is an alarm."""
+        """Return the decision, the statistics and, if there is an alarm, the significant changes."""
         values = ", ".join(f"{name} {_short(value)}" for name, value in self.statistics.items())
         changes = "".join(f"; {change}" for change in self.changes()) if self.alarm else ""
-        verdict = "alarm" if self.alarm else "none"
-        return f"<Drift: {verdict} at level {self.level:g}, p = {self.p_value:.2g} ({values}){changes}>"
+        decision = "alarm" if self.alarm else "none"
+        return f"<Drift: {decision} at level {self.level:g}, p = {self.p_value:.2g} ({values}){changes}>"
 
     def changes(self) -> list[str]:
-        """Return which components grew or shrank and which columns moved, the surest first."""
+        """Return which components grew or shrank and which columns moved, the most significant first."""
         errors = np.concatenate([self.growth, self.movement])
         words = [f"component {k} {'grew' if z > 0 else 'shrank'}" for k, z in enumerate(self.growth)]
         words += [f"{name} {'rose' if z > 0 else 'fell'}" for name, z in zip(self.columns, self.movement, strict=True)]
@@ -240,13 +240,13 @@ def drift(
     Parameters
     ----------
     model : GaussianMixture or BayesianGaussianMixture
-        A fitted mixture. It need not be true: it only says what to look at.
+        A fitted mixture. It need not be true: it only defines the statistics.
     X : array-like or data frame of shape (n, d)
-        New rows, 50 or more, that do not depend on each other. Fill missing values of both tables by
+        New rows, 50 or more, that are independent. Impute missing values of both tables by
         ``model.impute(..., draw=True)``.
     reference : array-like or data frame of shape (N, d)
-        Rows of the time when all was well, 50 or more, best those of which none was in the fit. Rows of the fit will do
-        if they are many for the parameters.
+        Rows without drift, 50 or more, preferably none of the fit. Rows of the fit are usable if they are many compared
+        with the parameters.
     level : float, default=0.01
         Rate of false alarms.
     n_replicates : int, default=999
@@ -264,7 +264,7 @@ def drift(
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the rows are unusable, lack values or are too few, or there are too few replicates for the level.
+        If the rows are invalid, lack values or are too few, or replicates are too few for the level.
 
     Notes
     -----
@@ -272,14 +272,13 @@ def drift(
     log-likelihood; "tail", the share of rows below the 1 % quantile of all rows; "weights", √T² of Hotelling of the
     mean responsibilities; and "means", √T² of the mean gradients by the means. They are compared with those of random
     divisions of all rows into as many new and old ones (a permutation test), so that the level holds for tables of any
-    size. Draws of the mixture would not do: under tails heavier than a Gaussian's they give an alarm for two in five
-    weeks without a drift.
+    size. With draws of the mixture it would not: with tails heavier than a Gaussian's, they give an alarm in two of
+    five tests without drift.
 
-    Of a p-value each week, one in a hundred is below 0.01 without a drift, and weeks that share a reference share its
-    luck as well: the rate holds on average over references. In 1000 pairs of 200 rows without a drift, 1.1 % were at
-    most 0.01 and 5.0 % at most 0.05. Rows that depend on each other, such as those of the same customers, count as
-    fewer than they are, and give false alarms; so do rows of the fit as the reference, if they are few for the
-    parameters.
+    Without drift, one p-value in a hundred is below 0.01. Tests with one reference depend on it: the rate holds on
+    average over references. In 1000 pairs of 200 rows without drift, 1.1 % were at most 0.01 and 5.0 % at most 0.05.
+    Dependent rows, such as those of one customer, have the information of fewer rows, and give false alarms; as do
+    rows of the fit as the reference, if they are few compared with the parameters.
 
     References
     ----------
@@ -307,7 +306,7 @@ def drift(
         least = float(np.ceil(1 / level)) - 1
         raise ValueError(f"expected at least {least:,.15g} replicates for level={level:g}, got {n_replicates:,}")
     rng = check_random_state(random_state)
-    new, old = (_view(model, *each) for each in ((X, "X"), (reference, "the reference")))
+    new, old = (_scores_and_gradients(model, *each) for each in ((X, "X"), (reference, "the reference")))
     coordinates, sizes = _coordinates(old, new)
     n_old, n_new, n = len(old.scores), len(new.scores), len(coordinates)
     some = coordinates if n <= _MOST_PERMUTED else coordinates[rng.choice(n, _MOST_PERMUTED, replace=False)]
@@ -315,10 +314,10 @@ def drift(
     orders = (rng.permutation(len(some))[:size] for _ in range(n_replicates))
     means = np.array([some[order].mean(axis=0) for order in orders]) - some.mean(axis=0)
     replicates = _statistics(means * np.sqrt(size / (1 - size / len(some))), sizes)
-    here = _statistics(coordinates[n_old:].mean(axis=0) * np.sqrt(n_new / (1 - n_new / n)), sizes)
+    observed = _statistics(coordinates[n_old:].mean(axis=0) * np.sqrt(n_new / (1 - n_new / n)), sizes)
     centre, spread = replicates.mean(axis=0), replicates.std(axis=0)
     spread[spread == 0] = 1.0
-    standard, largest = (here - centre) / spread, ((replicates - centre) / spread).max(axis=1)
+    standard, largest = (observed - centre) / spread, ((replicates - centre) / spread).max(axis=1)
     p_value = (1 + int((largest >= standard.max()).sum())) / (1 + n_replicates)
     shifts = new.residuals.mean(axis=0) - old.residuals.mean(axis=0)
     shares, before = new.shares.mean(axis=0), old.shares.mean(axis=0)
@@ -336,8 +335,8 @@ def _short(value: float, sign: str = "-") -> str:
     return with_minus(format(value, f"{sign}.1f" if abs(value) < _LONG else f"{sign}.4g"))
 
 
-class _View(NamedTuple):
-    """Rows as a mixture sees them: scores (n,), responsibilities (n, K), r_ik u_ik (x_i − μ_k) and their sums over k.
+class _RowStatistics(NamedTuple):
+    """Rows under a mixture: scores (n,), responsibilities (n, K), r_ik u_ik (x_i − μ_k) and their sums over k.
 
     The precisions u_ik of normal components are 1.
     """
@@ -348,14 +347,14 @@ class _View(NamedTuple):
     residuals: Array
 
 
-def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
+def _scores_and_gradients(model: FittedMixture, rows: ArrayLike, name: str) -> _RowStatistics:
     mixture = fitted_parameters(model)
     source = source_of(model, rows, missing="em")
     if any(pattern.missing.any() for pattern in source.patterns):
-        row = min(int(here[0]) for pattern, here, _ in source.iter_patterns() if pattern.missing.any())
+        row = min(int(indices[0]) for pattern, indices, _ in source.iter_patterns() if pattern.missing.any())
         raise ValueError(
-            f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
-            "tables by impute(X, draw=True) of the mixture, or drop such rows from both"
+            f"expected complete rows for drift, got missing values (NaN) in {name}, the first in row {row}: impute "
+            "both tables by impute(X, draw=True) of the mixture, or drop such rows from both"
         )
     source = as_one_array(source, "drift")
     if source.n_rows < _FEWEST:
@@ -364,13 +363,13 @@ def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     scores, shares = (
         np.asarray(values, dtype=np.float64) for values in (results.log_evidence, results.responsibilities)
     )
-    away = np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means
-    gradients = (shares / mixture.widenings(away.swapaxes(0, 1)).T)[:, :, None] * away
-    return _View(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
+    steps = np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means
+    gradients = (shares / mixture.widenings(steps.swapaxes(0, 1)).T)[:, :, None] * steps
+    return _RowStatistics(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
 
 
-def _coordinates(old: _View, new: _View) -> tuple[Array, list[int]]:
-    """Return coordinates of all rows, old ones first, and how many each statistic has.
+def _coordinates(old: _RowStatistics, new: _RowStatistics) -> tuple[Array, list[int]]:
+    """Return coordinates of all rows, old ones first, and the number of coordinates of each statistic.
 
     They have mean 0, variance 1, and no correlations within a statistic.
     """
@@ -382,23 +381,23 @@ def _coordinates(old: _View, new: _View) -> tuple[Array, list[int]]:
         shares[:, usual],
         gradients[:, usual].reshape(len(scores), -1),
     ]
-    whitened = list(map(_whitened, parts))
+    whitened = list(map(_whiten, parts))
     return np.concatenate(whitened, axis=1), [values.shape[1] for values in whitened]
 
 
-def _whitened(values: Array) -> Array:
-    """Return values about their mean, along their principal axes, in their deviations."""
+def _whiten(values: Array) -> Array:
+    """Return centred values along their principal axes, in standard deviations."""
     spread = _deviations(values)
     varies = spread > 0
     standard = (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
     variances, axes = np.linalg.eigh(standard.T @ standard / len(values))
     wide = variances > _FLAT * variances.max(initial=0)
-    wide[: max(0, len(wide) - max(1, len(values) // _ROWS_FOR_A_DIRECTION))] = False
+    wide[: max(0, len(wide) - max(1, len(values) // _ROWS_PER_DIRECTION))] = False
     return np.asarray(standard @ (axes[:, wide] / np.sqrt(variances[wide])))
 
 
 def _deviations(values: Array) -> Array:
-    """Return the standard deviations of columns; 0 of one that is constant but for rounding."""
+    """Return the standard deviations of columns; 0 if one is constant up to rounding."""
     deviations = (values - values[:1]).std(axis=0)  # about the first row: a constant is exactly zero
     return np.where(deviations > _ROUNDING * np.abs(values).max(axis=0, initial=0), deviations, 0.0)
 

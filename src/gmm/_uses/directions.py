@@ -1,4 +1,4 @@
-"""`directions`: few directions that hold the differences between the components of a fitted mixture."""
+"""`directions`: the few directions in which the components of a fitted mixture differ."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _MIN_EIGENVALUE = 1e-10  # below it, components differ only by rounding
 
 
 class Directions:
-    """Directions in feature space in which the components of a mixture differ, the most telling first.
+    """Directions in feature space in which the components of a mixture differ, the most discriminating first.
 
-    A transformer that is fitted already: a step of scikit-learn's pipelines, in which it stays as it is.
+    They are a fitted transformer, for scikit-learn's pipelines, in which they do not change.
 
     Attributes
     ----------
     eigenvalues : ndarray of shape (m,)
-        Of the kernel: how much the components differ along each.
+        Eigenvalues of the kernel: how much the components differ along each direction.
     matrix : ndarray of shape (m, d)
-        Coefficients of the features. Along each the rows have unit variance, and between them no correlation.
+        Coefficients of the features. Along the directions, rows have unit variances and no correlations.
     centre : ndarray of shape (d,)
-        What the directions are measured from: the mean.
+        The origin of the coordinates: the mean.
     scales : ndarray of shape (d,)
         Standard deviations of the features; ``matrix * scales`` are coefficients of standardised features.
     feature_names : tuple of str
-        Those of the fit; empty if there were none.
+        Names of the features of the fit; empty if there were none.
     mixture : GaussianMixture
-        The mixture as it is seen in the directions, exactly; its noise, which has no shape there, is left out.
+        The exact projection of the mixture on the directions, without its noise.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Directions:
 
     @property
     def unit_vectors(self) -> NDArray[np.float64]:
-        """The same directions as vectors of length 1, (m, d), which mclust calls the basis."""
+        """The same directions as vectors of length 1, (m, d): mclust's basis."""
         return np.asarray(self.matrix / np.linalg.norm(self.matrix, axis=1, keepdims=True))
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -102,7 +102,7 @@ class Directions:
         Returns
         -------
         Directions
-            Itself.
+            The object itself.
         """
         return self
 
@@ -129,7 +129,7 @@ def directions(
     balance: float = 0.5,
     n_directions: int | None = None,
 ) -> Directions:
-    """Find few directions that hold the differences in means and covariances of a mixture's components (GMMDR).
+    """Find the few directions in which means and covariances of a mixture's components differ (GMMDR).
 
     They solve M v = λ Σ v, where Σ is the covariance of all rows, B that of the means, W the mean of the covariances,
     and M = 2 b B Σ⁻¹ B + 2 (1 − b) Σ_k π_k (Σ_k − W) Σ⁻¹ (Σ_k − W), with the balance b.
@@ -139,33 +139,33 @@ def directions(
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
-        Rows, whose mean and covariance are used; one pass. None uses the mixture's own, which are the same for a fit of
-        "full" or "tied".
+        Rows, whose mean and covariance are used, by one pass. None uses those of the mixture, which are the same for a
+        fit of "full" or "tied".
     sample_weight : array-like of shape (n,), default=None
     balance : float, default=0.5
-        From 1, means alone, as mclust's ``MclustDR`` by default: then there are at most K − 1 directions. To 0,
-        covariances alone. 0.5 is M of Scrucca 2010.
+        1 uses only means, as mclust's ``MclustDR`` by default: then there are at most K − 1 directions. 0 uses only
+        covariances. 0.5 is M of Scrucca 2010.
     n_directions : int, default=None
-        The most directions; None for all in which components differ.
+        Maximum number of directions; None for all in which components differ.
 
     Returns
     -------
     Directions
-        As mclust's, up to signs: the coefficient that is largest in standard deviations is positive.
+        Those of mclust, up to signs: the coefficient that is largest in standard deviations is positive.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     ValueError
-        If the components do not differ, or an argument is unusable.
+        If the components do not differ, or an argument is invalid.
 
     Notes
     -----
-    The eigenvalue of the differences in covariances has no upper bound, so that one wide component may lead. The
-    directions are of these components: they tell nothing of groups that the mixture does not know. Of "diag" and
-    "spherical" with more than 64 features, without X, only the 64 in which variances differ most are sought for
-    differences of covariances; with X, K matrices d × d are made.
+    The eigenvalue of the differences in covariances has no upper bound, so one wide component may determine the first
+    direction. The directions separate these components, not groups that the mixture does not have. For "diag" and
+    "spherical" with more than 64 features, without X, covariances are compared only in the 64 features in which
+    variances differ most; with X, K matrices d × d are computed.
 
     References
     ----------
@@ -198,22 +198,22 @@ def directions(
     if X is None and sample_weight is not None:
         raise TypeError("expected X with sample_weight")
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
-        kernel = apart.kernel(balance)
+        between = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
+        kernel = between.kernel(balance)
     if not np.isfinite(kernel).all():
         raise ValueError(
             "expected rows that vary about as much as the components differ; in units of their standard deviations, "
-            "the components' differences have fourth powers beyond all floats"
+            "fourth powers of the components' differences overflow"
         )
     values, vectors = leading(kernel, _MIN_EIGENVALUE)
     if not len(values):
         raise ValueError("the components do not differ: expected several, with other means or covariances")
-    matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre
+    matrix, centre = between.in_features(vectors[:, :n_directions]), between.centre
     weights, means = parameters.weights / parameters.weights.sum(), (parameters.means - centre) @ matrix.T
     covariances = parameters.model.layout.projected(parameters.covariances, parameters.n_components, matrix)
-    of_projection = projected_mixture(weights, np.ascontiguousarray(means), covariances)
-    projection = estimator_of(GaussianMixture, of_projection, n_threads=model.n_threads)
-    return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), projection)
+    projected = projected_mixture(weights, np.ascontiguousarray(means), covariances)
+    projection = estimator_of(GaussianMixture, projected, n_threads=model.n_threads)
+    return Directions(values[:n_directions], matrix, centre, between.scales, tuple(given_names(model)), projection)
 
 
 def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array]:

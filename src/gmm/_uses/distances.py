@@ -1,4 +1,4 @@
-"""How far apart two mixtures are (`distance`), and which of their components belong together (`match`)."""
+"""The `distance` of two mixtures, and a `match` of their components."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from gmm._values.parameters import MixtureParameters
 KINDS = _WASSERSTEIN, _KULLBACK_LEIBLER, _ = ("wasserstein", "kullback-leibler", "bhattacharyya")
 _NUMBERS_AT_ONCE = _PAIRED_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
-# Costs are at most 1: with the usual 1e-7, components that are near each other may change places.
+# Costs are at most 1: with the usual 1e-7, components near each other may be exchanged.
 _EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_SMALL_GAP, _RANGE, _ROUNDING = 1e-9, 1e4, 1e-30  # shares of a cost: of a good plan, of all that matter, and of none
-_MEET = 1e-12  # bounds so near each other, as a share or in nats, are the value
-_APART = 50.0  # nats, beyond which densities have nothing in common
-_FAR = 1e300  # instead of infinity and of overflows
+_SMALL_GAP, _RANGE, _ROUNDING = 1e-9, 1e4, 1e-30  # shares of a cost: of a good plan, of relevant ones, and of zero
+_EQUAL = 1e-12  # difference of bounds, relative or in nats, below which they are the value
+_DISJOINT = 50.0  # nats, above which densities do not overlap
+_FAR = 1e300  # in place of infinity and overflows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Distance:
-    """How far apart two mixtures are; ``float(...)`` is the value.
+    """The distance of two mixtures; ``float(...)`` is the value.
 
     Attributes
     ----------
     value : float
     standard_error : float
-        Of the value, from its draws; 0 where it is exact.
+        Standard error of the value over its draws; 0 if it is exact.
     low, high : float
-        Bounds that hold whatever the draws; the value itself where it is exact.
+        Bounds that hold for any draws; equal to the value if it is exact.
     plan : ndarray of shape (K, L), or None
-        Of a Wasserstein distance: the weight that goes from each component of the first to each of the second.
+        For a Wasserstein distance: the weight that moves from each component of the first to each of the second.
     """
 
     value: float
@@ -71,7 +71,7 @@ def distance(
     n_samples: int = 100_000,
     random_state: int | Rng | None = 0,
 ) -> Distance:
-    """Compute how far apart two mixtures are, of any covariance types and numbers of components.
+    """Compute the distance of two mixtures with any covariance types and numbers of components.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def distance(
         than the Wasserstein distance of the densities. "kullback-leibler" is ∫ f log(f / g), where f is `model`, and
         "bhattacharyya" −log ∫ √(f g); both are in nats, and the same in all units.
     n_samples : int, default=100_000
-        Rows that the latter two draw.
+        Number of rows that the latter two draw.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the draws.
 
@@ -97,7 +97,7 @@ def distance(
     NotFittedError
         If a mixture is not fitted.
     TypeError, ValueError
-        If the mixtures have different columns or noise, or an argument is unusable.
+        If the mixtures have different columns or noise, or an argument is invalid.
 
     Notes
     -----
@@ -105,8 +105,8 @@ def distance(
 
     The bounds of the Kullback–Leibler divergence are the variational one of Hershey & Olsen from above, and that of
     Durrieu, Thiran & Kelly from below; those of Bhattacharyya's distance follow from √(x + y) ≤ √x + √y, and from the
-    inequality of Cauchy & Schwarz for the parts of a matching. They may be wide where components overlap. Where the
-    mixtures are so far apart that draws of one never come near the other, the bounds are all that says something about
+    inequality of Cauchy & Schwarz for the parts of a matching. They may be wide if components overlap. If the
+    mixtures are so far apart that draws of one are never near the other, only the bounds are reliable for
     Bhattacharyya's distance.
 
     References
@@ -138,9 +138,9 @@ def distance(
     f, g = (checked_for(each, "distance").plugged_in() for each in (model, other))
     check_same_names(model, other)
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
-    a, b, unit = _in_one_unit(f, g)
+    a, b, unit = _common_units(f, g)
     if kind == _WASSERSTEIN:
-        plan, cost = _transport(f.weights, g.weights, for_all_pairs(bures, a, b))
+        plan, cost = _transport(f.weights, g.weights, map_pairs(bures, a, b))
         value = unit * float(np.sqrt(cost))
         return Distance(value, 0.0, value, value, plan)
     if kind == _KULLBACK_LEIBLER:
@@ -160,21 +160,21 @@ def distance(
 def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     """Match the components of two mixtures, for example of a fit and a refit.
 
-    Of all assignments of different components, the one with the least sum of Bhattacharyya's distances −log ∫ √(f g)
-    between the densities of the components. It is the same in all units of the columns; weights play no part. Beyond
-    50 nats only the ranks of distances count, so a component that jumped far away leaves the others their partners.
-    Components with heavy tails are compared as normal ones with their scale matrices.
+    The result is the assignment with the least sum of Bhattacharyya's distances −log ∫ √(f g) between the densities of
+    the components. It does not depend on the units of the columns, nor on weights. Above 50 nats only the ranks of
+    distances count, so a component that moved far away does not change the other matches. Components with heavy tails
+    are compared as normal ones with their scale matrices.
 
     Parameters
     ----------
     model, other : GaussianMixture or BayesianGaussianMixture
-        Fitted mixtures of the same columns; noise is left aside.
+        Fitted mixtures of the same columns; noise is ignored.
 
     Returns
     -------
     ndarray of int, shape (K,)
-        The component of `other` for each of `model`; −1 for those without one, if `other` has fewer. If both have as
-        many, ``other.means_[match(model, other)]`` are the means in the order of `model`.
+        The component of `other` for each of `model`; −1 for those without one, if `other` has fewer. If both have
+        equally many, ``other.means_[match(model, other)]`` are the means in the order of `model`.
 
     Raises
     ------
@@ -198,21 +198,21 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
+    a, b, _ = _common_units(fitted_parameters(model), fitted_parameters(other))
     check_same_names(model, other)
     with np.errstate(all="ignore"):
-        costs = np.fmin(for_all_pairs(bhattacharyya, a, b), _FAR)
-    apart = costs > _APART
-    ranks = np.unique(costs[apart], return_inverse=True)[1]
-    costs[apart] = _APART + ranks / costs.size
+        costs = np.fmin(map_pairs(bhattacharyya, a, b), _FAR)
+    is_far = costs > _DISJOINT
+    ranks = np.unique(costs[is_far], return_inverse=True)[1]
+    costs[is_far] = _DISJOINT + ranks / costs.size
     partners = np.full(len(costs), -1, dtype=np.intp)
-    own, theirs = linear_sum_assignment(costs)
-    partners[own] = theirs
+    matched, theirs = linear_sum_assignment(costs)
+    partners[matched] = theirs
     return partners
 
 
-def _in_one_unit(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians, Gaussians, float]:
-    """Return the components of two mixtures about a common origin, in the unit that is returned."""
+def _common_units(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians, Gaussians, float]:
+    """Return the components of two mixtures about a common origin, in a common unit, and this unit."""
     if f.n_features != g.n_features:
         raise ValueError(f"expected mixtures of the same columns, got one of {f.n_features} and one of {g.n_features}")
     d, origin, aligned = f.n_features, f.means[0], all(each.model.layout.axis_aligned for each in (f, g))
@@ -224,8 +224,8 @@ def _in_one_unit(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians,
 def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, float]:
     """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost.
 
-    The tolerance is a share of the largest cost. So costs far above that of the plan are all alike in a next attempt:
-    a plan without them is as good as before, and the tolerance is smaller.
+    The tolerance is a share of the largest cost. A next attempt therefore cuts off costs far above that of the plan: a
+    plan without them is as good as before, and the tolerance is smaller.
     """
     from scipy.sparse import eye_array, kron, vstack
 
@@ -242,7 +242,7 @@ def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, floa
 
 
 def _plan(costs: Array, cap: float, sums: Any, marginals: Array) -> tuple[Array, float, float]:
-    """Return the plan of least cost if none is above a cap, its true cost, and how far that is from the least."""
+    """Return the plan of least cost with costs cut off at a cap, its true cost, and a bound of its excess."""
     from scipy.optimize import linprog
 
     capped = np.minimum(costs, cap).ravel() / cap
@@ -270,9 +270,9 @@ def _mean(values: Array) -> tuple[float, float]:
 
 
 def _bounded(value: float, error: float, low: float, high: float) -> Distance:
-    """Return a mean over draws between its bounds, or the exact value where these meet."""
+    """Return a mean over draws within its bounds, or the exact value if these are equal."""
     low, high = (0.0 if np.isnan(low) else low), (np.inf if np.isnan(high) else high)  # after overflows
-    if low == high or high - low <= _MEET * max(low, 1.0):
+    if low == high or high - low <= _EQUAL * max(low, 1.0):
         return Distance(low, 0.0, low, high)
     inside = min(max(low, value), high)
     error = float(np.max([error, abs(value - inside)]))
@@ -281,8 +281,8 @@ def _bounded(value: float, error: float, low: float, high: float) -> Distance:
 
 def _present(mixture: MixtureParameters, components: Gaussians) -> tuple[Array, Gaussians]:
     """Return the weights and the components that have any weight."""
-    there = mixture.weights > 0
-    return mixture.weights[there], components.subset(there)
+    is_present = mixture.weights > 0
+    return mixture.weights[is_present], components.subset(is_present)
 
 
 @np.errstate(all="ignore")
@@ -290,20 +290,20 @@ def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians
     """Return bounds of the Kullback–Leibler divergence of two mixtures."""
     from scipy.special import logsumexp, xlogy
 
-    apart, within = for_all_pairs(kullback_leibler, a, b), for_all_pairs(kullback_leibler, a, a)
-    common = for_all_pairs(log_overlap, a, b)
+    divergences, within = map_pairs(kullback_leibler, a, b), map_pairs(kullback_leibler, a, a)
+    common = map_pairs(log_overlap, a, b)
     entropies = 0.5 * a.n_features * (1 + np.log(2 * np.pi)) - a.log_determinants
-    of_own, of_other = logsumexp(-within, b=weights, axis=1), logsumexp(common, b=others, axis=1)
-    low = max(float(weights @ (of_own - entropies - of_other)), 0.0)
+    own_term, other_term = logsumexp(-within, b=weights, axis=1), logsumexp(common, b=others, axis=1)
+    low = max(float(weights @ (own_term - entropies - other_term)), 0.0)
     shares, high, before = weights[:, None] * others, np.inf, np.inf
     for _ in range(_MOST_ROUNDS):  # the parts into which components are split, of either mixture in turn
         columns = shares.sum(axis=0)
         parts = shares * np.divide(others, columns, out=np.zeros_like(columns), where=columns > 0)
-        logs = np.log(parts, out=np.full_like(parts, -np.inf), where=parts > 0) - apart
+        logs = np.log(parts, out=np.full_like(parts, -np.inf), where=parts > 0) - divergences
         shares = weights[:, None] * np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
         used = shares > 0
         ratios = np.divide(shares, parts, out=np.ones_like(parts), where=used)
-        high = float(xlogy(shares, ratios).sum() + (shares * apart).sum(where=used))
+        high = float(xlogy(shares, ratios).sum() + (shares * divergences).sum(where=used))
         if not before - high > _SMALL_GAIN:
             break
         before = high
@@ -313,17 +313,17 @@ def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians
 @np.errstate(all="ignore")
 def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) -> tuple[float, float]:
     """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
-    apart = for_all_pairs(bhattacharyya, a, b)
-    nearest = float(np.fmin.reduce(apart, axis=None))
+    divergences = map_pairs(bhattacharyya, a, b)
+    nearest = float(np.fmin.reduce(divergences, axis=None))
     if not np.isfinite(nearest):  # overflow: NaN is no bound
         return nearest, nearest
-    common = np.exp(nearest - apart)  # relative to the nearest, which may be beyond all exponentials
+    common = np.exp(nearest - divergences)  # relative to the nearest, which may be beyond all exponentials
     most = float((np.sqrt(weights[:, None] * others) * common).sum())
     of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
     least, before = 0.0, -1.0
     for _ in range(_MOST_ROUNDS):
-        of_model = _in_proportion(of_other * common**2, weights, 1)
-        of_other = _in_proportion(of_model * common**2, others, 0)
+        of_model = _rescale(of_other * common**2, weights, 1)
+        of_other = _rescale(of_model * common**2, others, 0)
         least = min(float((np.sqrt(of_model * of_other) * common).sum()), most)
         if not least - before > _SMALL_GAIN:
             break
@@ -332,14 +332,14 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
     return low, max(nearest - float(np.log(least)), low)
 
 
-def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
+def _rescale(parts: Array, sums: Array, axis: int) -> Array:
     """Return parts scaled to given sums along an axis."""
     totals = parts.sum(axis=axis)
     factors = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
     return np.asarray(parts * np.expand_dims(factors, axis))
 
 
-# --- Pairs of Gaussians, many at once ---------------------------------------------------------------
+# --- Many pairs of Gaussians ------------------------------------------------------------------------
 
 
 def check_same_names(mixture: FittedMixture, other: FittedMixture) -> None:
@@ -381,17 +381,17 @@ class Gaussians(NamedTuple):
 
 
 def gaussians(mixture: MixtureParameters, axis_aligned: bool, origin: Array, scale: float) -> Gaussians:
-    """Return the components of a mixture, in other units; taken apart feature by feature if asked to."""
+    """Return the components of a mixture in other units; if `axis_aligned`, as products over features."""
     means = (mixture.means - origin) / scale
     if axis_aligned:
         roots = np.sqrt(mixture.column_variances)[:, :, None, None] / scale
         return Gaussians(means[:, :, None], roots, 1 / roots)
-    mixture = mixture.whole()
+    mixture = mixture.to_dense()
     whiteners = mixture.model.layout.dense(mixture.whiteners, *mixture.means.shape)[:, None]
     return Gaussians(means[:, None], np.asarray(np.linalg.inv(whiteners) / scale, dtype=np.float64), whiteners * scale)
 
 
-def for_all_pairs(function: Callable[[Gaussians, Gaussians], Array], a: Gaussians, b: Gaussians) -> Array:
+def map_pairs(function: Callable[[Gaussians, Gaussians], Array], a: Gaussians, b: Gaussians) -> Array:
     """Return a function of all pairs of K Gaussians and L others, (K, L), computed in parts."""
     step = max(1, _PAIRED_AT_ONCE // b.roots.size)
     parts = [slice(first, first + step) for first in range(0, len(a.means), step)]
@@ -399,12 +399,12 @@ def for_all_pairs(function: Callable[[Gaussians, Gaussians], Array], a: Gaussian
 
 
 def bures(a: Gaussians, b: Gaussians) -> Array:
-    """Return squared Wasserstein distances: ‖μ_a − μ_b‖² + the least ‖L_a − L_b U‖² of all rotations U."""
+    """Return squared Wasserstein distances: ‖μ_a − μ_b‖² + the least ‖L_a − L_b U‖² over rotations U."""
     left, _, right = np.linalg.svd(np.swapaxes(b.roots, -1, -2) @ a.roots)
     return _squares(a.means - b.means, 2) + _squares(a.roots - b.roots @ (left @ right), 3)
 
 
-@np.errstate(over="ignore")  # of means beyond all distances, in the widths of the other
+@np.errstate(over="ignore")  # of distant means, in the widths of the other
 def kullback_leibler(a: Gaussians, b: Gaussians) -> Array:
     """Return the divergences of b from a, in nats."""
     steps = b.whiteners @ (a.means - b.means)[..., None]
@@ -422,15 +422,15 @@ def log_overlap(a: Gaussians, b: Gaussians) -> Array:
 def bhattacharyya(a: Gaussians, b: Gaussians) -> Array:
     """Return Bhattacharyya's distances, −log ∫ √(f_a f_b)."""
     squares, half = _sum_of_covariances(a, b)
-    apart = 0.25 * squares + half - 0.5 * a.n_features * np.log(2) + 0.5 * (a.log_determinants + b.log_determinants)
-    return np.maximum(apart, 0.0)
+    nats = 0.25 * squares + half - 0.5 * a.n_features * np.log(2) + 0.5 * (a.log_determinants + b.log_determinants)
+    return np.maximum(nats, 0.0)
 
 
 def _sum_of_covariances(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
     """Return the squared Mahalanobis distances of the means under Σ = Σ_a + Σ_b, and ½ log|Σ|."""
     ratio = a.whiteners @ b.roots
     total = np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2)
-    beyond = ~np.isfinite(total).all(axis=(-2, -1), keepdims=True)  # overflows, which a decomposition refuses
+    beyond = ~np.isfinite(total).all(axis=(-2, -1), keepdims=True)  # overflows, for which a decomposition fails
     factor = np.linalg.cholesky(np.where(beyond, np.eye(ratio.shape[-1]), total))
     factor = np.asarray(np.where(beyond, np.nan, factor), dtype=np.float64)
     steps = np.asarray(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), dtype=np.float64)

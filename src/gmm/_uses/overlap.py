@@ -1,4 +1,4 @@
-"""How far components overlap, together and column by column, and clusters of several that do (`combine_components`)."""
+"""Overlap of components, in all columns and in each, and clusters of components that overlap (`combine_components`)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
 
 _NUMBERS_AT_ONCE = 2_000_000
-_GRID = np.linspace(-9, 9, 181)  # in standard deviations; most crossings of two densities are alone between two points
+_GRID = np.linspace(-9, 9, 181)  # in standard deviations; few intervals have two crossings of densities
 _COLUMNS_SHOWN = 6
-_MOST_LOG = 700.0  # of a density that no weight multiplies
-_BISECTIONS = 40  # where densities cross, an error of the place is squared in the area
+_MOST_LOG = 700.0  # of a density of weight 0
+_BISECTIONS = 40  # an error of the crossing is squared in the area
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,7 +41,7 @@ class ColumnOverlap:
     Attributes
     ----------
     areas : ndarray of shape (K, d)
-        0 where a column tells a component from all others, 1 where it does not tell at all.
+        0 if a column separates a component from all others, 1 if it does not distinguish them.
     feature_names : tuple of str
         Names of the columns.
     """
@@ -69,12 +69,12 @@ class ColumnOverlap:
 
 
 def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int | Rng | None = 0) -> Array:
-    """Compute how often rows of one component look more like those of another.
+    """Compute how often rows of one component are more probable under another.
 
     Parameters
     ----------
     model : GaussianMixture or BayesianGaussianMixture
-        A fitted mixture; noise is left aside.
+        A fitted mixture; noise is ignored.
     n_samples : int, default=100_000
         Number of rows drawn from each component; the standard error of a probability p is √(p (1 − p) / n_samples).
     random_state : int, RandomState, Generator or None, default=0
@@ -108,28 +108,28 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     for k in range(K):
         for first in range(0, n_samples, step):
             white = rng.standard_normal((min(step, n_samples - first), d))
-            away = mixture.model.layout.coloured(mixture.whiteners, k, white)
-            rows = mixture.means[k] + mixture.tails.for_components(k).stretched(away, rng)
+            steps = mixture.model.layout.coloured(mixture.whiteners, k, white)
+            rows = mixture.means[k] + mixture.tails.for_components(k).stretched(steps, rng)
             shares = scorer.responsibilities(ArraySource(rows))
             counts[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
     return counts / n_samples
 
 
 def column_overlap(model: FittedMixture) -> ColumnOverlap:
-    """Compute which columns tell a component from the rest.
+    """Compute which columns distinguish a component from the others.
 
     Parameters
     ----------
     model : GaussianMixture or BayesianGaussianMixture
-        A fitted mixture of two components or more; noise is left aside.
+        A fitted mixture of two components or more; noise is ignored.
 
     Returns
     -------
     ColumnOverlap
-        Its areas are ∫ min(f, g): what the density f of a component in this column alone has in common with g, that of
-        the other components together (Inman & Bradley 1989). Columns that only tell together, such as correlated ones,
-        all have a large overlap. 0 as well for a component beside which no other has any weight. Accurate to 1e-10, or
-        to 1e-5 where two densities cross twice within a tenth of a standard deviation.
+        Its areas are ∫ min(f, g) for the density f of a component in one column and that of the other components
+        together, g (Inman & Bradley 1989). Columns that separate only in combination, such as correlated ones, all have
+        a large overlap. It is 0 if no other component has any weight. The accuracy is 1e-10, or 1e-5 if two densities
+        cross twice within a tenth of a standard deviation.
 
     References
     ----------
@@ -163,26 +163,26 @@ def column_overlap(model: FittedMixture) -> ColumnOverlap:
 
 
 def _common_areas(others: Array, means: Array, deviations: Array) -> Array:
-    """Return ∫ min(f, g) in one column for each component, (K,): what changes where the densities cross."""
+    """Return ∫ min(f, g) in one column for each component, (K,), by the crossings of the densities."""
     grid = np.sort((means[:, None] + deviations[:, None] * _GRID).ravel())
     densities = _densities(grid, others, means, deviations)
     above = densities > densities @ others.T
-    left, own = np.nonzero(above[1:] != above[:-1])
-    low, high, falls, rows = grid[left], grid[left + 1], above[left, own], np.arange(len(own))
+    left, k = np.nonzero(above[1:] != above[:-1])
+    low, high, falls, rows = grid[left], grid[left + 1], above[left, k], np.arange(len(k))
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         densities = _densities(middle, others, means, deviations)
-        before = (densities[rows, own] > (densities * others[own]).sum(axis=1)) == falls
+        before = (densities[rows, k] > (densities * others[k]).sum(axis=1)) == falls
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     below = ndtr((low[:, None] - means) / deviations)
-    ahead = below[rows, own] - (below * others[own]).sum(axis=1)  # ∫ (f − g) up to a crossing
+    ahead = below[rows, k] - (below * others[k]).sum(axis=1)  # ∫ (f − g) up to a crossing
     areas = np.ones(len(means))
-    np.add.at(areas, own, np.where(falls, -ahead, ahead))
+    np.add.at(areas, k, np.where(falls, -ahead, ahead))
     return np.clip(areas, 0.0, 1.0)
 
 
 def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Array:
-    """Return the densities of all components at some places, (n, K), relative to the highest of those with weight."""
+    """Return the densities of all components at points, (n, K), relative to the highest of those with weight."""
     z = (x[:, None] - means) / deviations
     logs = -0.5 * z * z - np.log(deviations)
     highest = logs[:, others.any(axis=0)].max(axis=1, keepdims=True)
@@ -192,7 +192,7 @@ def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Arra
 ColumnOverlap.__module__ = column_overlap.__module__ = overlap.__module__ = "gmm.analysis"
 
 
-_UNDECIDED = np.log(2)  # nats of a row that is as likely of one cluster as of another
+_UNDECIDED = np.log(2)  # entropy of a row with equal probabilities of two clusters
 
 Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) and weights (n,) of some rows
 Pair = tuple[frozenset[int], frozenset[int]]
@@ -206,18 +206,18 @@ class CombinedComponents:
     ----------
     model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
     merges : ndarray of int, shape (K − 1, 2)
-        Which two clusters become one, from K clusters down to 1, each named by its first component.
+        The two clusters that each merge joins, from K clusters to 1, each by its first component.
     entropies : ndarray of shape (K,)
         −Σ_i w_i Σ_c t_ic log t_ic of 1, 2, … K clusters, in nats; t_ic is the probability of cluster c given row i.
     merged_rows : ndarray of shape (K − 1,)
         Weight of the rows in the two clusters that are merged into 1, 2, … K − 1 clusters.
     n_clusters : int
-        The suggested number: where two straight lines fitted to the entropies against the number of clusters meet, or
-        more if the mergers down to there remove less than log 2 nats each, the entropy of one undecided row.
+        The suggested number: the change point of two straight lines fitted to the entropies against the number of
+        clusters, or more if merges down to there remove less than log 2 nats each, the entropy of one undecided row.
     n_clusters_by_rows : int
         The same against the number of rows merged so far, which does not overrate merges of large clusters.
     n_present : int
-        The components that have rows, of which they are the most probable; the suggestions are of these.
+        Number of components that are the most probable one of some row; the suggestions are for these.
     """
 
     model: FittedMixture | FrozenMixture
@@ -288,38 +288,38 @@ class CombinedComponents:
 def combine_components(
     model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> CombinedComponents:
-    """Merge components into clusters, always the two whose merger removes the most entropy.
+    """Merge components into clusters, at each step the two whose merge removes the most entropy.
 
-    BIC chooses as many Gaussians as a density needs; a cluster that is not Gaussian takes several. This keeps the
-    density and only says which components are one cluster: those between which rows are undecided.
+    BIC chooses as many Gaussians as a density needs; a cluster that is not Gaussian needs several. This function does
+    not change the density, but groups components between which rows are undecided.
 
     Parameters
     ----------
     model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
         A fitted mixture. Its noise is never merged.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-        Rows, as a rule those of the fit.
+        Rows, usually those of the fit.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
     -------
     CombinedComponents
-        The hierarchy, and two suggested numbers of clusters. A rule that looks for a bend always finds one: look at
-        the entropies (`gmm.plotting.plot_entropies`) before you believe it. It never suggests 1 cluster of several
-        components, and joins none between which less than one row is undecided.
+        The hierarchy, and two suggested numbers of clusters. The rule always finds a change point: check the entropies
+        (`gmm.plotting.plot_entropies`). It never suggests 1 cluster of several components, and merges none between
+        which less than one row is undecided.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the model or the rows are unusable, or all rows are noise.
+        If the model or the rows are invalid, or all rows are noise.
 
     Notes
     -----
-    Responsibilities of rows in memory are kept, (n, K) numbers. Other rows are read some times, at most K + 2: each
-    pass also finds out what the next mergers remove, as far as these can be guessed, so that a few passes are the rule.
-    Components without rows are merged first.
+    Responsibilities of rows in memory are stored, (n, K) numbers. Other rows are read at most K + 2 times: each pass
+    also computes the entropies that predicted merges remove, so that a few passes are usual. Components without rows
+    are merged first.
 
     References
     ----------
@@ -349,7 +349,7 @@ def combine_components(
     def read() -> Iterator[tuple[Array, Array]]:
         weight = source.weights
         for first, _, shares in predicted(source, responsibilities=True):
-            assert shares is not None  # they were asked for
+            assert shares is not None  # they were requested
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
     copies = list(read()) if source.storage == "memory" else None
@@ -360,24 +360,24 @@ def combine_components(
         empty[shares.argmax(axis=0)[~is_noise & (weight > 0)]] = False
     if empty.all():
         raise ValueError(
-            f"expected rows that are of some component, got {counted(source.n_rows, 'row')} that are all more probably "
-            "noise: pass the rows of the fit, or rows like these"
+            f"expected rows of some component, got {counted(source.n_rows, 'row')} that are all more probably noise: "
+            "pass the rows of the fit, or similar ones"
         )
     merges = _merges(blocks, empty)
     entropies, merged_rows = _levels(blocks, merges)
-    n = int((~empty).sum())  # clusters without rows say nothing
+    n = int((~empty).sum())  # without clusters that have no rows
     cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
     row = min(1.0, source.survey.weight / source.survey.n_used)  # weights below 1 are shares, not numbers of rows
     overlap = np.append(np.diff(entropies[:n]) >= _UNDECIDED * row, True)
-    apart = 1 + int(overlap.argmax())  # so many clusters, any two of which share less than a row
-    by_number, by_rows = (max(apart, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))
+    n_separate = 1 + int(overlap.argmax())  # clusters, any two of which share less than a row
+    by_number, by_rows = (max(n_separate, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))
     return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
 
 
 def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the pairs that are merged, (K − 1, 2).
 
-    Each pass finds out what the next mergers remove, and those that are guessed to follow.
+    Each pass computes the entropies that the next merges, and those predicted after them, remove.
     """
     removed: dict[Pair, float] = {}
     while True:
@@ -388,19 +388,19 @@ def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _path(empty: NDArray[np.bool_], removed: dict[Pair, float]) -> tuple[list[tuple[int, int]], list[Pair]]:
-    """Merge by what is known, or else by estimates; return the merges and the pairs that were not known."""
+    """Merge by known entropies, or else by estimates; return the merges and the pairs that were not known."""
     K, empty = len(empty), empty.copy()
     sets = [frozenset([k]) for k in range(K)]
     singles = [(sets[a], sets[b]) for b in range(K) for a in range(b)]
     if not all(pair in removed for pair in singles):
         return [], singles
-    gains = np.full((K, K), -np.inf)  # a pair is stored once, below the diagonal, in whose order ties are decided
+    gains = np.full((K, K), -np.inf)  # each pair once, below the diagonal; ties follow its order
     gains[np.tril_indices(K, -1)] = [removed[pair] for pair in singles]
     merges: list[tuple[int, int]] = []
     unknown: list[Pair] = []
     alive = list(range(K))
     while len(merges) < K - 1:
-        allowed = empty[:, None] | empty | ~empty.any()  # those without rows go first
+        allowed = empty[:, None] | empty | ~empty.any()  # those without rows first
         b, a = map(int, np.unravel_index(int(np.where(allowed, gains, -np.inf).argmax()), gains.shape))
         merges.append((a, b))
         sets[a] |= sets[b]
@@ -408,27 +408,27 @@ def _path(empty: NDArray[np.bool_], removed: dict[Pair, float]) -> tuple[list[tu
         for c in alive:
             if c == a:
                 continue
-            here = max(a, c), min(a, c)
-            pair = sets[here[1]], sets[here[0]]
+            index = max(a, c), min(a, c)
+            pair = sets[index[1]], sets[index[0]]
             if pair not in removed:
                 unknown.append(pair)
-            # It lies between the larger of these two and their sum (docs/mathematics.md).
-            parts = gains[here], gains[max(b, c), min(b, c)]
-            gains[here] = removed.get(pair, max(parts) + min(parts) / 2)
+            # The gain is between the larger of these two and their sum (docs/mathematics.md).
+            parts = gains[index], gains[max(b, c), min(b, c)]
+            gains[index] = removed.get(pair, max(parts) + min(parts) / 2)
         gains[b] = gains[:, b] = -np.inf
         empty[a], empty[b] = empty[a] and empty[b], False
     return merges, unknown
 
 
 def _removed(blocks: Blocks, pairs: list[Pair]) -> Array:
-    """Return the entropy that each of some mergers removes, by one pass."""
+    """Return the entropy that each of some merges removes, by one pass."""
     from scipy.special import entr
 
     removed, sets = np.zeros(len(pairs)), {each for pair in pairs for each in pair}
     for shares, weight in blocks():
         merged = {each: shares[list(each)].sum(axis=0) for each in sets}
-        alone = {each: entr(values) for each, values in merged.items()}
-        removed += [weight @ (alone[a] + alone[b] - entr(merged[a] + merged[b])) for a, b in pairs]
+        entropies = {each: entr(values) for each, values in merged.items()}
+        removed += [weight @ (entropies[a] + entropies[b] - entr(merged[a] + merged[b])) for a, b in pairs]
     return np.maximum(removed, 0.0)
 
 
@@ -445,14 +445,14 @@ def _levels(blocks: Blocks, merges: NDArray[np.intp]) -> tuple[Array, Array]:
         for n, (a, b) in zip(range(K - 1, 0, -1), merges, strict=True):
             labels = every.argmax(axis=0)
             merged_rows[n - 1] += weight[(labels == a) | (labels == b)].sum()
-            together = every[a] + every[b]
-            entropies[:n] -= weight @ (entr(every[a]) + entr(every[b]) - entr(together))
-            every[a], every[b] = together, 0.0
+            joined = every[a] + every[b]
+            entropies[:n] -= weight @ (entr(every[a]) + entr(every[b]) - entr(joined))
+            every[a], every[b] = joined, 0.0
     return np.maximum(entropies, 0.0), merged_rows
 
 
 def _change_point(x: Array, y: Array) -> int:
-    """Return the number of points up to the one that two straight lines share, which together fit best."""
+    """Return the number of points up to the common one of the two straight lines that fit best."""
     errors = [_squares(x[: c + 1], y[: c + 1]) + _squares(x[c:], y[c:]) for c in range(1, len(x) - 1)]
     return 2 + int(np.argmin(errors)) if errors else len(x)
 
@@ -465,7 +465,7 @@ def _squares(x: Array, y: Array) -> float:
 
 
 def clusters_after(merges: NDArray[np.intp], n_leaves: int) -> NDArray[np.intp]:
-    """Return the cluster of each leaf after some merges: numbered from 0, in the order of their first leaves."""
+    """Return the cluster of each leaf after some merges, numbered from 0 in the order of first leaves."""
     first = np.arange(n_leaves)
     for a, b in merges:
         first[first == b] = a
@@ -473,7 +473,7 @@ def clusters_after(merges: NDArray[np.intp], n_leaves: int) -> NDArray[np.intp]:
 
 
 def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]:
-    """Return the probabilities of clusters, (n, n_clusters), by responsibilities (n, K), which may be lazy."""
+    """Return the probabilities of clusters, (n, n_clusters), for responsibilities (n, K), which may be lazy."""
     return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
 
 

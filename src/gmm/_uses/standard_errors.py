@@ -1,4 +1,4 @@
-"""`standard_errors`: how far weights, means, covariances and the clustering may be off, given the rows of a fit."""
+"""`standard_errors` of weights, means, covariances and the clustering, given the rows of a fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gmm._estimators.request import fit_settings
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
-from gmm._passes.e_step import replicated
+from gmm._passes.e_step import iter_replicates
 from gmm._passes.problem import Continuation, Problem
 from gmm._rows.input import as_one_array
 from gmm._rows.sources import Source
@@ -40,20 +40,20 @@ Callback = Callable[[int, int], object]
 Labels = NDArray[np.intp]
 
 _METHODS = {
-    "bootstrap": "refits to rows drawn anew",
+    "bootstrap": "refits to resampled rows",
     "weighted-bootstrap": "refits to weighted rows",
     "information": "the information",
 }
 _LARGEST_REACH = 1e140
-_NATS_LEFT = 1e-3  # where a refit stops: a few hundredths of a standard error
+_NATS_LEFT = 1e-3  # tolerance of refits: a few hundredths of a standard error
 _FEWEST_PASSES, _MOST_ROWS = 1000, 1e15
 _FEATURES_SHOWN = 6
-_MOST_NUMBERS = 2000  # of which the information takes two passes each, and matrices of that size
-_UNSURE = "the likelihood has no maximum here that all parameters are determined by"
+_MOST_NUMBERS = 2000  # the information needs two passes for each, and matrices of that size
+_UNDETERMINED = "the likelihood has no maximum here that determines all parameters"
 
 
 class ParameterArrays(NamedTuple):
-    """Numbers that belong to weights (…K…), means (…K, d…), covariances as their type stores these, and tails (…K…)."""
+    """Numbers of weights (…K…), means (…K, d…), covariances in the storage of their type, and tails (…K…)."""
 
     weights: Array
     means: Array
@@ -75,14 +75,14 @@ class StandardErrors:
     covariances : ndarray in the shape of ``model.covariances_``
         The standard errors; with heavy tails, of scale matrices.
     degrees_of_freedom : ndarray of shape (K,)
-        Those of heavy tails; empty where the fit did not estimate them.
+        Those of heavy tails; empty if the fit did not estimate them.
     replicates : named tuple of ndarrays, or None
         ``weights``, ``means``, ``covariances`` and ``degrees_of_freedom`` of each refit along the first axis; None
         without refits.
     adjusted_rand : ndarray of shape (number of replicates,), or None
         Agreement of the clustering by each refit with that by the mixture, on all rows: 1 if it is the same.
     n_left_out : int
-        Number of refits with a degenerate component, which are no replicates.
+        Number of refits with a degenerate component, which are omitted.
     """
 
     model: GaussianMixture
@@ -106,16 +106,16 @@ class StandardErrors:
         -------
         named tuple of ndarrays
             ``weights``, ``means``, ``covariances`` and ``degrees_of_freedom`` with the lower and upper ends along the
-            last axis: the quantiles of the replicates or, by the information, those of normal distributions of means
-            and covariances and of the logarithms of weights' odds. Those of variances are of normal distributions of
-            their logarithms, by refits about the estimate less the mean step from it to the replicates: of groups five
-            deviations apart with 17 to 25 rows each, intervals of 95 % held 88 to 92 % of the variances (60 tables of
-            each of three kinds); quantiles of replicates 71 to 84 %.
+            last axis: the quantiles of the replicates or, by the information, those of normal distributions of means,
+            covariances and log odds of weights. For variances, they are those of normal distributions of their
+            logarithms, by refits about the estimate less the mean step from it to the replicates: for groups five
+            deviations apart with 17 to 25 rows each, intervals of 95 % contained 88 to 92 % of the variances (60 tables
+            of each of three kinds); quantiles of replicates 71 to 84 %.
         """
         from scipy.special import expit, ndtri
 
         ends = np.array([(1 - check_level(level)) / 2, (1 + float(level)) / 2])
-        mixture, steps = fitted_parameters(self.model).whole(), ndtri(ends)
+        mixture, steps = fitted_parameters(self.model).to_dense(), ndtri(ends)
         weights, variances = mixture.weights[:, None], mixture.covariances[..., None]
         diagonal = True if mixture.model.layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
         if self.replicates is not None:
@@ -138,16 +138,16 @@ class StandardErrors:
         Parameters
         ----------
         level : float, default=0.95
-            Of the intervals.
+            Confidence level of the intervals.
 
         Returns
         -------
         pandas.DataFrame or polars.DataFrame
             Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance", with heavy tails "scale"
-            in place of both, and "degrees of freedom" that were estimated), ``feature``, of a covariance two with a
-            comma between, ``estimate``, ``standard_error``, ``low`` and ``high``.
+            in place of both, and "degrees of freedom" that were estimated), ``feature`` (of a covariance, two with a
+            comma), ``estimate``, ``standard_error``, ``low`` and ``high``.
         """
-        mixture, ends = fitted_parameters(self.model).whole(), self.intervals(level)
+        mixture, ends = fitted_parameters(self.model).to_dense(), self.intervals(level)
         names = names_of_features(self.model)
         K, d = mixture.means.shape
         pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
@@ -155,7 +155,7 @@ class StandardErrors:
         for i, j in pairs:
             spread = "scale" if mixture.tails else "variance" if i == j else "covariance"
             labels.append((spread, names[i] if i == j else f"{names[j]}, {names[i]}"))
-        labels += [("degrees of freedom", "")] * (mixture.tails.free > 0)
+        labels += [("degrees of freedom", "")] if mixture.tails.free else []
         numbers = {
             "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _degrees(mixture)),
             "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.degrees_of_freedom),
@@ -180,11 +180,11 @@ class StandardErrors:
         notes = omissions(feature=mixture.n_features - len(names))
         if self.adjusted_rand is not None:
             low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
-            left_out = f", {self.n_left_out} left out" if self.n_left_out else ""
+            omitted = f", {self.n_left_out} omitted" if self.n_left_out else ""
             notes.append(
                 f"clustering: adjusted Rand index {self.adjusted_rand.mean():.3f} ({low:.3f} to {high:.3f}) over "
                 + counted(len(self.adjusted_rand), "refit")
-                + left_out
+                + omitted
             )
         return str(Table(columns, f"StandardErrors by {_METHODS[self.method]}", notes=notes))
 
@@ -201,7 +201,7 @@ def standard_errors(
     random_state: int | Rng | None = None,
     callback: Callback | None = None,
 ) -> StandardErrors:
-    """Compute standard errors of weights, means, covariances and tails, and how stable the clustering is.
+    """Compute standard errors of weights, means, covariances and tails, and the stability of the clustering.
 
     Parameters
     ----------
@@ -212,22 +212,21 @@ def standard_errors(
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; a row of weight 2 counts as two rows.
     labels : array-like of shape (n,), default=None
-        Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
+        Those of the fit, if any: the errors are then those of the semi-supervised likelihood.
     error_covariance : array-like, default=None
-        That of the fit, if it had one.
+        That of the fit, if any.
     method : {"bootstrap", "weighted-bootstrap", "information"}, default="weighted-bootstrap"
         "bootstrap": refits to rows drawn with replacement. "weighted-bootstrap": refits to the same rows with random
-        weights, the weighted likelihood bootstrap, which leaves no row out, so small components survive.
-        "information": no refits but two passes for each parameter; the information matrix that was observed (Louis
-        1982), computed by Meng & Rubin's SEM. It is for many rows and components that are well apart, and tells nothing
-        of the clustering.
+        weights, the weighted likelihood bootstrap, which omits no row, so that small components survive. "information":
+        no refits, but two passes for each parameter; the observed information matrix (Louis 1982), computed by Meng &
+        Rubin's SEM. It requires many rows and well separated components, and does not evaluate the clustering.
     n_replicates : int, default=200
         Number of refits.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the refits. Anything but an int is drawn from once.
+        Seed of the refits. A generator is advanced by one draw.
     callback : callable, default=None
-        Called with the number of refits so far and of all, after each of them, in order. If it returns True, those so
-        far are the result.
+        Called after each refit, in order, with the number of refits so far and of all. If it returns True, those so far
+        are the result.
 
     Returns
     -------
@@ -240,15 +239,15 @@ def standard_errors(
     TypeError
         For a `BayesianGaussianMixture`, which has `credible_intervals`.
     ValueError
-        If an argument is invalid, if the mixture was fitted with other labels, if the weights add up to fewer rows than
-        there are parameters, if fewer than two refits are without a degenerate component, or if the information does
-        not determine all parameters.
+        If an argument is invalid, if the mixture was fitted with other labels, if the weights sum to less than the
+        number of parameters, if fewer than two refits have no degenerate component, or if the information does not
+        determine all parameters.
 
     Notes
     -----
-    Refits begin at the mixture, so components keep their numbers; the few that are exchanged are matched by the rows
-    that they share. The errors are those around this optimum: whether there is another one is for `n_init` and `select`
-    to say. They take the number of components and the covariance type as known.
+    Refits start from the mixture, so components keep their numbers; exchanged ones are matched by their common rows.
+    The errors are those around this optimum; `n_init` and `select` search for others. They assume that the number of
+    components and the covariance type are known.
 
     References
     ----------
@@ -286,7 +285,7 @@ def standard_errors(
         check_compatible(
             "method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails}
         )
-        errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
+        errors = deviations_by_information(mixture.to_dense(), labelled, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *errors, _degrees(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.patterns else array
@@ -297,16 +296,15 @@ def standard_errors(
             made.append(replicate)
             if callback is not None and callback(len(made), n_replicates):
                 break
-    sound = [replicate for replicate in made if replicate is not None]
-    n_left_out = len(made) - len(sound)
-    if len(sound) < 2:
+    valid = [replicate for replicate in made if replicate is not None]
+    n_left_out = len(made) - len(valid)
+    if len(valid) < 2:
         raise SingularMatrixError(
             0,
-            f"{n_left_out} of {len(made)} refits, which begin at the mixture, have a component with too "
-            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
-            "prior.",
+            f"{n_left_out} of {len(made)} refits from the mixture have a degenerate component: expected two without. "
+            "Use fewer components, another covariance type or a prior.",
         )
-    parts, stability = zip(*sound, strict=True)
+    parts, stability = zip(*valid, strict=True)
     replicates = ParameterArrays(*map(np.array, zip(*parts, strict=True)))
     weights, means, covariances, degrees = map(_deviations, replicates)
     return StandardErrors(
@@ -315,15 +313,15 @@ def standard_errors(
 
 
 def _check_rows(source: Source, n_parameters: int) -> None:
-    """Check that there are enough rows for so many parameters, and that sums over them stay finite."""
+    """Check that rows are enough for so many parameters, and that sums over them are finite."""
     if not n_parameters <= source.survey.weight < _MOST_ROWS:
         raise ValueError(
-            f"expected rows whose weights add up to the number of parameters, {n_parameters}, at least and to "
+            f"expected rows whose weights sum to at least the number of parameters, {n_parameters}, and to "
             f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
         )
     if not source.survey.extent < _LARGEST_REACH:
         raise ValueError(
-            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
+            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares can be summed: drop the rest"
         )
 
 
@@ -340,14 +338,14 @@ def _refits(
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
     K, total, clusters = mixture.n_components, weight.sum(), Scorer(mixture, model.n_threads).labels(rows)
-    degenerate = Degeneracy.of_fits(problem.objective, rows)
+    degenerate = Degeneracy.for_fits(problem.objective, rows)
 
     def refit(seed: int, n_threads: int | None) -> _Replicate | None:
         rng = np.random.default_rng(seed)
         if draw_rows:
             random = rng.multinomial(round(total), weight / total).astype(np.float64)
         else:
-            shares = rng.standard_gamma(weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
+            shares = rng.standard_gamma(weight + 0.0)  # for w rows, the sum of w exponentials; −0 raises
             random = shares * (total / shares.sum())
         reweighed = problem._replace(rows=rows.with_changes(sample_weight=random, known=known), n_threads=n_threads)
         try:
@@ -357,15 +355,15 @@ def _refits(
             return None
         if degenerate(end).any():
             return None
-        return _matched(end, Scorer(end, n_threads).labels(rows), clusters, weight, known)
+        return _match_components(end, Scorer(end, n_threads).labels(rows), clusters, weight, known)
 
-    return replicated(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
+    return iter_replicates(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
 
 
-def _matched(
+def _match_components(
     mixture: MixtureParameters, labels: Labels, clusters: Labels, weight: Array, known: KnownClasses
 ) -> _Replicate:
-    """Return a refit and its agreement with the clusters before, in whose order its components come."""
+    """Return a refit, with its components in the order of the clusters before, and its agreement with these."""
     from scipy.optimize import linear_sum_assignment
 
     K = mixture.n_components
@@ -380,7 +378,7 @@ def _matched(
 
 
 def _degrees(mixture: MixtureParameters, order: NDArray[np.intp] | slice = slice(None)) -> Array:
-    """Return the degrees of freedom that its fit estimated, if it did."""
+    """Return the degrees of freedom, if the fit estimated them."""
     return mixture.tails.numbers(mixture.n_components)[order] if mixture.tails.free else np.empty(0)
 
 
@@ -390,16 +388,15 @@ def _deviations(replicates: Array) -> Array:
     return np.asarray(np.ldexp(np.ldexp(replicates, -exponents).std(axis=0, ddof=1), exponents))
 
 
-# By the information matrix, from the derivative of EM's own map (Meng & Rubin 1991): with the covariance V that the
+# By the information matrix, from the derivative of EM's map (Meng & Rubin 1991): with the covariance V that the
 # estimates would have if the component of each row were known, and the derivative D of one iteration of EM, they have
-# (I − D)⁻¹V. Both come from passes and updates that a fit makes too, so that all covariance types, noise, weights and
-# sources of rows are the same to it.
+# (I − D)⁻¹V. Both follow from passes and updates of fits, for all covariance types, noise, weights and sources of rows.
 
 
 class LocalCoordinates:
     """Mixtures near a given one as numbers v, u, S: π_k (1 + v_k), μ_k + L_k u_k and L_k (I + S_k) L_kᵀ = Σ_k + ….
 
-    S is stored as the entries of its upper triangle, those off the diagonal times √2, or as what the layout stores.
+    S is stored as the entries of its upper triangle, those off the diagonal times √2, or as the layout's numbers.
     """
 
     def __init__(self, mixture: MixtureParameters) -> None:
@@ -447,7 +444,7 @@ class LocalCoordinates:
         return self.mixture.with_other(**{part: getattr(self.mixture, part) + change[0] for part, change in changes})
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
-        """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
+        """Return the changes of weights (m, K), means (m, K, d) and covariances (m, …) for coordinates, (m, …)."""
         K, d = self.mixture.means.shape
         weights, steps, entries = np.split(points, [K, K + K * d], axis=1)
         return weights * self.mixture.weights, self._times(self._factors[0], steps), self.covariances(entries)
@@ -484,21 +481,21 @@ def deviations_by_information(
         statistics = e_step(mixture.whitened())
         counts = statistics.counts
         if not (counts > statistics.least_count).all():
-            raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNSURE}")
+            raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNDETERMINED}")
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, counts), ridge)
         axes, complete = _complete_data_covariance(local, free, ridge, statistics)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)
     observed = 0.5 * (observed + observed.T)
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
-        raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
+        raise ValueError(f"{_UNDETERMINED}; fit again with a smaller tol or fewer components")
     weights, means, covariances = (_deviations_along(part, observed) for part in local.changes(axes.T))
     return weights, means, covariances
 
 
 def _deviations_along(part: Array, covariance: Array) -> Array:
     """Return the standard deviations of parameters that change by `part`, (m, …), along m axes of this covariance."""
-    largest = float(np.abs(part).max(initial=0)) or 1.0  # the square of which may overflow
+    largest = float(np.abs(part).max(initial=0)) or 1.0  # its square may overflow
     flat = part.reshape(len(part), -1) / largest
     variances = np.einsum("aj,ab,bj->j", flat, covariance, flat, optimize=True)
     return np.asarray(largest * np.sqrt(variances).reshape(part.shape[1:]))
@@ -512,36 +509,36 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
 def _complete_data_covariance(
     local: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
 ) -> tuple[Array, Array]:
-    """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
+    """Return axes of the free parameters, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 
     mixture, model, counts = local.mixture, local.mixture.model, statistics.counts
     K, d = mixture.means.shape
-    of_weights = (np.diag(1 / mixture.weights) - 1) / statistics.weight
+    weight_part = (np.diag(1 / mixture.weights) - 1) / statistics.weight
     entries = local.matrices(free[None] - mixture.covariances)[0]
-    own = np.array([counts.sum()]) if model.layout.pooled else counts
-    of_entries = np.repeat(2 / own, entries.size // len(own)) / (d if model.layout is SPHERICAL else 1)
-    covariance = block_diag(of_weights, np.diag(np.repeat(1 / counts, d)), np.diag(of_entries))
-    blocks = [_spanned(of_weights, K - (not mixture.noise)), np.eye(K * d)]
+    n_rows = np.array([counts.sum()]) if model.layout.pooled else counts
+    entry_part = np.repeat(2 / n_rows, entries.size // len(n_rows)) / (d if model.layout is SPHERICAL else 1)
+    covariance = block_diag(weight_part, np.diag(np.repeat(1 / counts, d)), np.diag(entry_part))
+    blocks = [_span(weight_part, K - (not mixture.noise)), np.eye(K * d)]
     if not model.constraint:
         blocks.append(np.eye(entries.size))
     else:
 
-        def constrained(change: Array) -> Array:
+        def constrain(change: Array) -> Array:
             nearby = free + local.covariances(change[None])[0]
             fit = model.constrained(nearby, counts, previous=mixture.covariances, least=ridge)
             return local.matrices(fit[None] - mixture.covariances)[0]
 
         first = K + K * d
-        change = _derivative(constrained, np.eye(entries.size), float(np.finfo(np.float64).eps) ** 0.25)
-        covariance[first:, first:] = change * of_entries
-        blocks.append(_spanned(covariance[first:, first:], model.n_parameters(K, d)))
+        change = _derivative(constrain, np.eye(entries.size), float(np.finfo(np.float64).eps) ** 0.25)
+        covariance[first:, first:] = change * entry_part
+        blocks.append(_span(covariance[first:, first:], model.n_parameters(K, d)))
     axes = np.asarray(block_diag(*blocks))
     return axes, axes.T @ covariance @ axes
 
 
-def _spanned(covariance: Array, rank: int) -> Array:
-    """Return an orthonormal basis, as columns, of what a covariance of this rank spans."""
+def _span(covariance: Array, rank: int) -> Array:
+    """Return an orthonormal basis, as columns, of the range of a covariance of this rank."""
     vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))[1]
     return np.asarray(vectors[:, len(vectors) - rank :])
 

@@ -1,4 +1,4 @@
-"""`Tracker`: objects that are followed from frame to frame, each a component of a mixture beside noise."""
+"""`Tracker`: objects that are tracked from frame to frame, each a component of a mixture with noise."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 _PASSES = 5  # over the rows of a frame
-_AT_FIRST = 9.0  # times the variance of the movement, as long as the velocity is unknown
+_AT_FIRST = 9.0  # times the variance of the movement, while the velocity is unknown
 _LEAST_NOISE = 0.01  # of the weight
-_MOST_MOTION = 1e140  # whose square is a number, and times a count as well
-_TRIED_IN_VAIN = 1  # numbers of new objects beyond the best
+_MOST_MOTION = 1e140  # its square is finite, also times a count
+_MORE_TRIED = 1  # numbers of new objects above the best
 
 
 class Tracks(NamedTuple):
-    """A row for each object that a frame shows, in the order of the frames.
+    """A row for each object in each frame, in the order of the frames.
 
     Attributes
     ----------
     frame : ndarray of int, shape (n,)
     track : ndarray of int, shape (n,)
-        The object's number, which it keeps.
+        The number of the object.
     n_rows : ndarray of float, shape (n,)
-        Rows of the frame that are the object's.
+        Rows of the object in the frame.
     position : ndarray of shape (n, d)
     velocity : ndarray of shape (n, d)
         Per frame.
@@ -62,14 +62,14 @@ class _Objects(NamedTuple):
     ----------
     mixture : MixtureParameters
     statistics : SufficientStatistics
-        Of the rows so far, the older the fewer.
+        Statistics of the rows so far, discounted by age.
     numbers : int array of shape (K,)
-        In the order of their births.
+        In the order of creation.
     velocity : array of shape (K, d)
     age : int array of shape (K,)
-        Number of frames since the object was born, that one included.
+        Number of frames since the object was created, including that one.
     n_rows : array of shape (K,)
-        Of this frame.
+        Rows in this frame.
     """
 
     mixture: MixtureParameters
@@ -88,37 +88,37 @@ class _Objects(NamedTuple):
             *(values[indices] for values in self[2:]),
         )
 
-    def with_born(self, born: _Objects) -> _Objects:
-        """Return the objects and new ones."""
+    def with_new(self, born: _Objects) -> _Objects:
+        """Append new objects."""
         one, two = self.mixture, born.mixture
         parts = (one.weights, two.weights), (one.means, two.means), (one.covariances, two.covariances)
-        mixture, statistics = _like(one, *map(np.concatenate, parts)), self.statistics.joined(born.statistics)
+        mixture, statistics = _with_model_of(one, *map(np.concatenate, parts)), self.statistics.joined(born.statistics)
         return _Objects(mixture, statistics, *map(np.concatenate, zip(self[2:], born[2:], strict=True)))
 
 
 class Tracker:
-    """Follows objects through frames in which several rows show each, such as scanner points or moving pixels.
+    """Tracks objects that have several rows in each frame, such as scanner points or moving pixels.
 
-    Each object is a component of a mixture beside uniform noise, which takes the clutter. Before a frame, components
-    move on by their velocities; its rows then update them, while older rows are forgotten. Rows that no object explains
-    give birth to new ones, if BIC is better with them, and an object without rows goes when its weight is lost.
+    Each object is a component of a mixture with uniform noise for the clutter. Before a frame, components move by their
+    velocities; its rows then update them, and older rows are discounted. Rows that no object explains create new ones,
+    if BIC is better with them, and an object without rows is removed when its weight is lost.
 
     Parameters
     ----------
     box : array-like of shape (2, d)
-        The corners of what a frame shows.
+        The corners of a frame.
     motion : float
-        Standard deviation of the movement from frame to frame that the velocity does not foresee, in units of the rows.
+        Standard deviation of the movement from frame to frame that the velocity does not predict, in units of the rows.
     forgetting : float, default=0.3
-        Share of older rows that each frame forgets, between 0 and 1.
+        Share of older rows that each frame discards, between 0 and 1.
     min_rows : int, default=5
-        Number of rows that an object needs to be born, and below which it goes, of those that are not forgotten.
+        Number of rows, after discounting, that create an object, and below which it is removed.
     confirm : int, default=3
-        Number of frames that have to show an object before it is one of `tracks`.
+        Number of frames with an object before it is one of `tracks`.
     covariance_type : {"full", "diag", "spherical"}, default="full"
     reg_covar : float, default=1e-6
     random_state : int, default=0
-        Seed of the fits that look for new objects.
+        Seed of the fits of new objects.
 
     Attributes
     ----------
@@ -127,8 +127,8 @@ class Tracker:
 
     Notes
     -----
-    Where two objects overlap, rows tell little of which is which. There, an object's position follows its velocity the
-    more, the less its rows are its own.
+    If two objects overlap, their rows are ambiguous. The position of an object then depends more on its velocity, the
+    more its rows may be those of others.
 
     Examples
     --------
@@ -162,8 +162,7 @@ class Tracker:
         self._model = covariance_model(covariance_type)
         if self._model.constraint or self._model.layout.pooled:
             raise ValueError(
-                "objects have a covariance of their own: expected one of full, diag and spherical, got "
-                f"{covariance_type!r}"
+                f"each object has its own covariance: expected one of full, diag and spherical, got {covariance_type!r}"
             )
         self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
         self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
@@ -174,7 +173,7 @@ class Tracker:
         self._born_so_far = 0
         self._entries: list[tuple[int, int, float, Array, Array]] = []
         self._times_seen: dict[int, int] = {}
-        self._confirmed: dict[int, int] = {}  # the numbers of tracks, by the order of their births
+        self._confirmed: dict[int, int] = {}  # the numbers of tracks, by the order of creation
         self.n_frames = 0
 
     def __repr__(self) -> str:
@@ -182,12 +181,12 @@ class Tracker:
         return f"Tracker({counted(self.n_frames, 'frame')}, {counted(len(self._confirmed), 'track')})"
 
     def update(self, X: ArrayLike) -> NDArray[np.intp]:
-        """Take the rows of the next frame.
+        """Update the objects by the rows of the next frame.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n, d)
-            There may be none, of shape (0, d).
+            May be empty, of shape (0, d).
 
         Returns
         -------
@@ -198,17 +197,17 @@ class Tracker:
         Raises
         ------
         ValueError, TypeError
-            If the rows are unusable; the tracker is then unchanged.
+            If the rows are invalid; the tracker then does not change.
         """
         if np.shape(X) == (0, self._n_features):
             rows = ArraySource(np.empty((0, self._n_features)))
         else:
             rows = as_one_array(as_source(X, estimator=self, n_features=self._n_features), type(self).__name__)
-        objects = None if self._objects is None else self._moved(self._objects, rows)
+        objects = None if self._objects is None else self._update_objects(self._objects, rows)
         labels = _labels(objects, rows)
-        born = self._born(rows.rows[labels < 0], rows.n_rows)
+        born = self._create_objects(rows.rows[labels < 0], rows.n_rows)
         if born is not None:
-            objects = born if objects is None else objects.with_born(born)
+            objects = born if objects is None else objects.with_new(born)
         if objects is not None:
             survivors = np.flatnonzero(objects.statistics.counts >= self._min_rows)
             objects = objects.subset(survivors) if len(survivors) else None
@@ -242,30 +241,30 @@ class Tracker:
 
     @property
     def mixture(self) -> GaussianMixture | None:
-        """The objects of the last frame as a fitted mixture, in the order of their births; None if there are none."""
+        """The objects of the last frame as a fitted mixture, in the order of creation; None if there are none."""
         if self._objects is None:
             return None
         return estimator_of(GaussianMixture, self._objects.mixture, noise=np.asarray(self._noise.parameter).tolist())
 
-    def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
-        """Return the objects after their rows of a frame."""
+    def _update_objects(self, before: _Objects, rows: ArraySource) -> _Objects:
+        """Return the objects, updated by the rows of a frame."""
         velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
         expected = before.mixture.means + velocity
         past = replace(past.recentred(before.mixture.means), origins=expected)
-        unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
-        wide = self._model.layout.with_ridge(before.mixture.covariances, unforeseen)
-        mixture = _like(before.mixture, before.mixture.weights, expected, wide)
+        unpredicted = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
+        wide = self._model.layout.with_ridge(before.mixture.covariances, unpredicted)
+        mixture = _with_model_of(before.mixture, before.mixture.weights, expected, wide)
         if rows.n_rows == 0:
-            narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
+            narrow = _with_model_of(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
             return before._replace(mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
         with EStep(rows, self._model.layout, n_threads=1) as e_step:
             for _ in range(_PASSES):
                 new = e_step(mixture.whitened())
-                step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
+                step = self._gain(mixture, rows, unpredicted) * (new.means - expected)
                 both = replace(past, origins=expected + step) + new
                 update = self._objective.update(both)
-                mixture = _like(update, update.weights, update.means, update.covariances)
-        mixture = _like(update, update.weights, expected + step, update.covariances)
+                mixture = _with_model_of(update, update.weights, update.means, update.covariances)
+        mixture = _with_model_of(update, update.weights, expected + step, update.covariances)
         return before._replace(
             mixture=mixture,
             statistics=both,
@@ -274,19 +273,19 @@ class Tracker:
             n_rows=new.counts,
         )
 
-    def _gain(self, mixture: MixtureParameters, rows: ArraySource, unforeseen: Array) -> Array:
-        """Return how far, from 0 to 1, each object goes from where it was expected to the mean of its rows, (K, 1).
+    def _gain(self, mixture: MixtureParameters, rows: ArraySource, unpredicted: Array) -> Array:
+        """Return the gain, from 0 to 1, by which each object moves from its prediction to the mean of its rows, (K, 1).
 
-        That is Kalman's gain, in which rows count the less, the more they are another object's as well.
+        It is the Kalman gain, with less weight for rows that may be those of other objects.
         """
         shares = Scorer(mixture, 1).responsibilities(rows)
         rest = shares.sum(axis=1, keepdims=True) - shares
-        own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
+        weights = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
         variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
-        return np.asarray(own * unforeseen / (own * unforeseen + variances))[:, None]
+        return np.asarray(weights * unpredicted / (weights * unpredicted + variances))[:, None]
 
-    def _born(self, rows: Array, n_rows: int) -> _Objects | None:
-        """Return new objects in rows, of all of the frame, that no object explains: as many as BIC prefers to noise."""
+    def _create_objects(self, rows: Array, n_rows: int) -> _Objects | None:
+        """Return new objects in the rows that no object explains: as many as BIC prefers to noise."""
         best, born = -2.0 * len(rows) * self._noise.log_density, None
         for K in range(1, len(rows) // max(self._min_rows, 2) + 1):
             mixture = GaussianMixture(
@@ -301,12 +300,12 @@ class Tracker:
                 bic = mixture.fit(rows).bic(rows)
             if bic < best:
                 best, born = bic, fitted_parameters(mixture)
-            elif (0 if born is None else born.n_components) + _TRIED_IN_VAIN < K:
+            elif (0 if born is None else born.n_components) + _MORE_TRIED < K:
                 break
         if born is None:
             return None
         counts, numbers = born.weights * len(rows), self._born_so_far + np.arange(born.n_components)
-        shares = _like(born, counts / n_rows, born.means, born.covariances)
+        shares = _with_model_of(born, counts / n_rows, born.means, born.covariances)
         statistics = implied_statistics(born, Objective(self._model)).scaled(len(rows))
         return _Objects(shares, statistics, numbers, np.zeros(born.means.shape), np.ones_like(numbers), counts)
 
@@ -317,8 +316,8 @@ def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
     return Scorer(objects.mixture, 1).labels(rows)
 
 
-def _like(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
-    """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
+def _with_model_of(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+    """Return a mixture with the model and the noise of another; noise always has a share, or it would stay without."""
     weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
     return other.with_other(weights=weights, means=means.copy(), covariances=covariances.copy())
 

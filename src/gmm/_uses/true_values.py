@@ -32,7 +32,7 @@ class TrueValues(NamedTuple):
     covariances: NDArray[Any]
 
     def __repr__(self) -> str:
-        """Return the first rows as a table, and how many there are."""
+        """Return the first rows as a table, and their number."""
         n, d = self.means.shape
         deviations = np.sqrt(np.einsum("ijj->ij", self.covariances))
         rows = (
@@ -47,16 +47,16 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     """Compute the mean and the covariance of the true values of measured rows.
 
     Under component k, v ~ N(μ_k, Σ_k) and x = v + e with e ~ N(0, S) have T = Σ_k + S, and v given x has the mean
-    μ_k + Σ_k T⁻¹ (x − μ_k) and the covariance Σ_k − Σ_k T⁻¹ Σ_k (Bovy, Hogg & Roweis 2011). Components are weighed by
-    their responsibilities. What is missing (``missing="em"``) has an infinite error.
+    μ_k + Σ_k T⁻¹ (x − μ_k) and the covariance Σ_k − Σ_k T⁻¹ Σ_k (Bovy, Hogg & Roweis 2011). Components are weighted by
+    their responsibilities. A missing value (``missing="em"``) has an infinite error.
 
     Parameters
     ----------
     model : GaussianMixture
-        Fitted with `error_covariance`, or otherwise a mixture of true values.
+        A mixture of true values, such as one fitted with `error_covariance`.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
     error_covariance : array-like
-        Of the rows' measurement errors, as in `fit`.
+        Covariances of the rows' measurement errors, as in `fit`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     Raises
     ------
     ValueError, TypeError
-        If X or the errors are unusable, or the mixture has noise.
+        If X or the errors are invalid, or the mixture has noise.
 
     Examples
     --------
@@ -88,26 +88,26 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     for pattern, indices, rows in source.iter_patterns():
         columns = pattern.observed
         for start in range(0, len(indices), step):
-            here, part = indices[start : start + step], rows.rows[start : start + step]
-            distinct, codes = np.unique(source.errors.codes[here], return_inverse=True)
+            some, part = indices[start : start + step], rows.rows[start : start + step]
+            distinct, codes = np.unique(source.errors.codes[some], return_inverse=True)
             slopes, rest = _regressions(dense, columns, FULL.for_columns(errors[distinct], columns))
-            away = part[:, None] - parameters.means[:, columns]
-            expected = parameters.means + (slopes[codes] @ away[..., None])[..., 0]
-            shares = responsibilities[here].astype(np.float64)
-            means[here] = np.einsum("nk,nki->ni", shares, expected)
-            steps = expected - means[here][:, None]
+            residuals = part[:, None] - parameters.means[:, columns]
+            expected = parameters.means + (slopes[codes] @ residuals[..., None])[..., 0]
+            shares = responsibilities[some].astype(np.float64)
+            means[some] = np.einsum("nk,nki->ni", shares, expected)
+            steps = expected - means[some][:, None]
             spread = np.einsum("nk,nki,nkj->nij", shares, steps, steps)
             within = np.einsum("nk,nkij->nij", shares, rest[codes]) + spread
-            covariances[here] = 0.5 * (within + within.transpose(0, 2, 1))
+            covariances[some] = 0.5 * (within + within.transpose(0, 2, 1))
     return TrueValues(means, covariances)
 
 
 def _regressions(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
-    """Return slopes G = C (V + S)⁻¹, (m, K, d, q), and covariances Σ − G Cᵀ, (m, K, d, d), of errors S, (m, q, q).
+    """Return slopes G = C (V + S)⁻¹, (m, K, d, q), and covariances Σ − G Cᵀ, (m, K, d, d), for errors S, (m, q, q).
 
     C and V are columns of Σ, (K, d, d). With V⁻¹ = B Bᵀ, S = F Fᵀ and U = Bᵀ F, V + S has the inverse
-    B (I − U (I + UᵀU)⁻¹ Uᵀ) Bᵀ, so that Σ − G Cᵀ is a sum of squares beside Σ − C V⁻¹ Cᵀ. Columns of Σ and of U are
-    scaled: neither is lost beside the other, however large some errors are.
+    B (I − U (I + UᵀU)⁻¹ Uᵀ) Bᵀ, so that Σ − G Cᵀ is Σ − C V⁻¹ Cᵀ plus squares. Columns of Σ and U are scaled, so that
+    neither is lost in rounding, even if some errors are large.
     """
     q, units = len(columns), np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)[:, columns])
     least = q * np.finfo(np.float64).eps
@@ -130,7 +130,7 @@ def _regressions(covariances: Array, columns: NDArray[np.intp], errors: Array) -
 
 
 def _roots(covariances: Array) -> Array:
-    """Return F of F Fᵀ = S, (m, q, q), by Cholesky's steps, without those whose pivot is rounding of its own column."""
+    """Return F of F Fᵀ = S, (m, q, q), by Cholesky's steps, without those whose pivot is rounding of its column."""
     rest, roots, q = covariances.copy(), np.zeros_like(covariances), covariances.shape[1]
     least = q * np.finfo(np.float64).eps * np.diagonal(covariances, axis1=1, axis2=2)
     for j in range(q):

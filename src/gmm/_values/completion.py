@@ -1,4 +1,4 @@
-"""`Regression` and `Completion`: some columns of a mixture, alone or given the others, and rows with filled gaps."""
+"""`Regression` and `Completion`: marginal and conditional mixtures of columns, and imputed rows."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Regression(NamedTuple):
     Parameters
     ----------
     predictors : MixtureParameters
-        The marginal mixture of the q known columns, with means μ_k; it weighs the components. If q is 0, that of the
-        others, of which only the weights count.
+        The marginal mixture of the q known columns, with means μ_k; it weights the components. If q is 0, that of the
+        others, of which only the weights matter.
     means : array of shape (K, m)
-        Of the m other columns.
+        Means of the m other columns.
     slopes : array of shape (K, m, q) or (1, m, q), or None
-        None where the columns of a component are independent.
+        None if the columns of a component are independent.
     covariances : array in the shape of the model's layout
-        Of the other columns, given the known ones.
+        Covariances of the other columns, given the known ones.
     model : CovarianceModel
     noise : Noise
-        Of the other columns.
+        Noise of the other columns.
     """
 
     predictors: MixtureParameters
@@ -60,11 +60,11 @@ class Regression(NamedTuple):
         Raises
         ------
         SingularMatrixError
-            If a covariance is not positive definite, to rounding, in the order of the columns that this needs.
+            If a covariance, in the required order of the columns, is not positive definite to rounding.
         """
         if not len(columns):
-            alone = marginal(mixture, others)
-            return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
+            rest = marginal(mixture, others)
+            return cls(rest, rest.means, None, rest.covariances, rest.model, rest.noise)
         model, before = mixture.model.for_columns, marginal(mixture, columns)
         layout, means = model.layout, mixture.means[:, others]
         noise = mixture.noise.for_columns(others)
@@ -90,10 +90,10 @@ class Regression(NamedTuple):
         return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
 
     def widenings(self, rows: Array) -> Array:
-        """Return by how much the scale matrices of t components grow given rows (n, q), (K, n) or (1, 1).
+        """Return the factors of the scale matrices of t components given rows (n, q), (K, n) or (1, 1).
 
-        It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016). Squares
-        that a pass cuts off are infinite.
+        They are (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016).
+        Squares above the limit of a pass are infinite.
         """
         if not rows.shape[1]:
             return np.ones((1, 1))
@@ -101,7 +101,7 @@ class Regression(NamedTuple):
         return np.where(widenings < _FAR, widenings, np.inf)
 
     def conditional(self, row: Array, weights: Array) -> MixtureParameters:
-        """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
+        """Return the mixture of the other columns given one row (q,) and the weights of the components there."""
         means = np.ascontiguousarray(self.conditional_means(row[None])[:, 0])
         covariances, model, tails = self.covariances, self.model, self.predictors.tails.given(len(row))
         if tails:  # each component has a scale of its own
@@ -112,18 +112,18 @@ class Regression(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """Rows that lack some columns, in component k: c_k + M_k y; y has what is there, x − c_k, and else white noise.
+    """Rows with missing columns, in component k: c_k + M_k y; y is x − c_k in observed columns, else white noise.
 
     Parameters
     ----------
     missing : bool array of shape (d,)
-        Which columns they lack.
+        Which columns are missing.
     observed : WhitenedMixture
-        Of the others: the mixture with the missing ones integrated out.
+        The mixture of the other columns, with the missing ones integrated out.
     centres : array of shape (K, d)
     maps : array of shape (K, d, d) or (1, d, d), or (K, d)
-        M_k: of a column that is there, a row of the identity; of another, its slopes on those that are there and a root
-        of the covariance that is left. Only its diagonal where the columns of a component are independent.
+        M_k, with a row of the identity for an observed column; for a missing one, its slopes on the observed ones and a
+        root of the remaining covariance. Only its diagonal if the columns of a component are independent.
     """
 
     missing: NDArray[np.bool_]
@@ -133,8 +133,8 @@ class Completion(NamedTuple):
 
     @classmethod
     def from_mixture(cls, mixture: WhitenedMixture, missing: NDArray[np.bool_]) -> Completion:
-        """Return a mixture as rows without some columns show it."""
-        mixture = mixture.whole()
+        """Complete rows with these missing columns by a mixture."""
+        mixture = mixture.to_dense()
         whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, missing)
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * int(missing.sum()) - log_scales)
         centres = np.ascontiguousarray(mixture.centres[:, ~missing])
@@ -160,7 +160,7 @@ class Completion(NamedTuple):
 
 
 def _by_axes(mixture: WhitenedMixture, missing: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Return whiteners of what rows have, the diagonals of the maps, and Σ log|scale| of what is missing, (K,)."""
+    """Return whiteners of observed columns, the diagonals of the maps, and Σ log|scale| of missing columns, (K,)."""
     layout, (K, d) = mixture.layout, mixture.centres.shape
     whiteners = mixture.whiteners.reshape(layout.shape(K, d))
     scales = np.where(missing, layout.diagonal(whiteners, d), 1.0)
@@ -168,10 +168,10 @@ def _by_axes(mixture: WhitenedMixture, missing: NDArray[np.bool_]) -> tuple[Arra
 
 
 def _by_factors(mixture: WhitenedMixture, missing: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Return the same where whiteners are matrices.
+    """Return the same for whiteners that are matrices.
 
     ‖W x‖² = ‖R x‖² for the triangular factor R of W = Q R. With the missing columns first, its last rows are a whitener
-    of the others; these come in reverse, so that it is a lower triangle once it is turned.
+    of the others; these are in reverse order, so that it is lower triangular once it is reversed.
     """
     layout, (K, d), m = mixture.layout, mixture.centres.shape, int(missing.sum())
     order = np.concatenate([np.flatnonzero(missing), np.flatnonzero(~missing)[::-1]])
@@ -180,7 +180,7 @@ def _by_factors(mixture: WhitenedMixture, missing: NDArray[np.bool_]) -> tuple[A
     of_observed = R[:, m:, m:] * np.sign(scales[:, m:])[..., None]
     whiteners = np.ascontiguousarray(of_observed[:, ::-1, ::-1]).reshape(layout.shape(K, d - m))
     # The inverse of [[R_mm, R_mo], [0, 1]] is [[root, slopes], [0, 1]]; its other rows are the identity's.
-    maps, place = np.tile(np.eye(d), (len(R), 1, 1)), np.argsort(order)
+    maps, position = np.tile(np.eye(d), (len(R), 1, 1)), np.argsort(order)
     maps[:, :m, :m] = np.linalg.inv(R[:, :m, :m])
     maps[:, :m, m:] = -maps[:, :m, :m] @ R[:, :m, m:]
-    return whiteners, maps[:, place][:, :, place], np.log(np.abs(scales[:, :m])).sum(axis=1)
+    return whiteners, maps[:, position][:, :, position], np.log(np.abs(scales[:, :m])).sum(axis=1)

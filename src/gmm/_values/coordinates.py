@@ -1,4 +1,4 @@
-"""`Coordinates`: rows after an affine map, mixtures brought back, and how components differ along directions."""
+"""`Coordinates`: rows after an affine map, mixtures mapped back, and how components differ along directions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Coordinates(NamedTuple):
     scales: Array
 
     def from_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return rows (n, d) in these coordinates, in their own type. For scales of columns."""
+        """Return rows (n, d) in these coordinates, in the type of the rows; `scales` must have shape (d,)."""
         return np.asarray((rows - self.centre) / self.scales, dtype=rows.dtype)
 
     def restored_prior(self, prior: NormalInverseWishart) -> NormalInverseWishart:
-        """Return a prior on mixtures of y as one on those of x; what is None stays so. For scales of columns."""
+        """Map a prior on mixtures of y to one on mixtures of x; None stays None, and `scales` must have shape (d,)."""
         mean, scale = prior.mean, prior.scale
         if mean is not None:
             mean = self.centre + self.scales * np.asarray(mean)
@@ -41,14 +41,14 @@ class Coordinates(NamedTuple):
         return NormalInverseWishart(mean, prior.shrinkage, prior.dof, scale)
 
     def restored(self, mixture: MixtureParameters) -> MixtureParameters:
-        """Return a mixture of y as one of x, of the model that its covariances have there.
+        """Map a mixture of y to one of x, of the model that its covariances have there.
 
-        Noise is kept where columns are scaled one by one; elsewhere its box would not stay one.
+        Noise is kept if columns are scaled one by one; otherwise its box would not remain a box.
 
         Raises
         ------
         ValueError
-            If means or variances of x overflow or underflow, where columns are scaled one by one.
+            If columns are scaled one by one, and means or variances of x overflow or underflow.
         """
         scales, model, layout = self.scales, mixture.model, mixture.model.layout
         if scales.ndim == 2:
@@ -74,7 +74,7 @@ class Coordinates(NamedTuple):
 
 
 _FLAT = 1e-12  # variance, relative to the largest, of a direction in which a mixture does not vary
-_FLAT_ROWS = 1.5e-8  # the same of rows, as in mclust
+_FLAT_ROWS = 1.5e-8  # the same for rows, as in mclust
 # An axis-aligned mixture of more features is reduced to the means' directions and these features: d × d matrices of
 # all would be larger than the mixture, and its remaining directions are nearly axis-aligned too.
 _MOST_FEATURES = 64
@@ -82,18 +82,18 @@ _NEGLIGIBLE = 1e-15  # weight, relative to the largest, of a component without r
 
 
 class Differences(NamedTuple):
-    """How components differ, in m coordinates in which the whole has unit variance and no correlations.
+    """Differences of components, in m coordinates in which the mixture has unit variance and no correlations.
 
     Attributes
     ----------
     weights : array of shape (K,)
     means : array of shape (K, m)
-        About the centre.
+        Centred.
     covariances : array of shape (K, m, m)
     axes : array of shape (d, m)
-        The coordinates' directions, in the standardised features.
+        The directions of the coordinates, in the standardised features.
     centre, scales : arrays of shape (d,)
-        Mean and standard deviation of the whole in each feature.
+        Mean and standard deviation of the mixture in each feature.
     """
 
     weights: Array
@@ -126,37 +126,37 @@ class Differences(NamedTuple):
         return np.asarray(matrix / self.scales)
 
 
-def differences(mixture: MixtureParameters, of_rows: tuple[Array, Array] | None = None) -> Differences:
-    """Compute how the components differ, in units of the whole.
+def differences(mixture: MixtureParameters, moments: tuple[Array, Array] | None = None) -> Differences:
+    """Compute how the components differ, in units of the mixture.
 
-    For diagonal or spherical covariances and more than 64 features, the coordinates hold all directions of the means,
-    and of the features those 64 in which the components' variances differ most.
+    For diagonal or spherical covariances and more than 64 features, the coordinates span all directions of the means
+    and those 64 features in which the variances of the components differ most.
 
     Parameters
     ----------
     mixture : MixtureParameters
-    of_rows : arrays of shape (d,) and (d, d), optional
+    moments : arrays of shape (d,) and (d, d), optional
         Mean and covariance of rows; those of the mixture by default. Then all features are used.
     """
     mixture = _without_negligible(mixture)
     weights, layout, (K, d) = mixture.weights, mixture.model.layout, mixture.means.shape
-    centre, scales = _centre_and_scales(mixture) if of_rows is None else (of_rows[0], np.sqrt(np.diag(of_rows[1])))
+    centre, scales = _centre_and_scales(mixture) if moments is None else (moments[0], np.sqrt(np.diag(moments[1])))
     scales = np.where(scales > 0, scales, 1.0)
     # Standardised: the units of the features may differ by any factor.
-    away = (mixture.means - centre) / scales
-    wide = of_rows is None and layout.axis_aligned and d > _MOST_FEATURES
-    basis = _reduced_basis(away, mixture.column_variances / scales**2, weights) if wide else np.eye(d)
-    away, covariances = away @ basis, layout.projected(mixture.covariances, K, basis.T / scales)
-    if of_rows is None:
-        covariance = (away.T * weights) @ away + np.tensordot(weights, covariances, axes=1)
+    steps = (mixture.means - centre) / scales
+    wide = moments is None and layout.axis_aligned and d > _MOST_FEATURES
+    basis = _reduced_basis(steps, mixture.column_variances / scales**2, weights) if wide else np.eye(d)
+    steps, covariances = steps @ basis, layout.projected(mixture.covariances, K, basis.T / scales)
+    if moments is None:
+        covariance = (steps.T * weights) @ steps + np.tensordot(weights, covariances, axes=1)
     else:
-        covariance = of_rows[1] / np.outer(scales, scales)
-    whitener = _whitener(covariance, drop_flat=of_rows is not None)
-    return Differences(weights, away @ whitener, whitener.T @ covariances @ whitener, basis @ whitener, centre, scales)
+        covariance = moments[1] / np.outer(scales, scales)
+    whitener = _whitener(covariance, drop_flat=moments is not None)
+    return Differences(weights, steps @ whitener, whitener.T @ covariances @ whitener, basis @ whitener, centre, scales)
 
 
 def telling(mixture: MixtureParameters) -> Array:
-    """Return how much the components differ in each feature alone, (d,): the kernel of its marginal mixture, λ = ½."""
+    """Return how much the components differ in each single feature, (d,): the kernel of its marginal mixture, λ = ½."""
     mixture = _without_negligible(mixture)
     weights, (centre, scales) = mixture.weights, _centre_and_scales(mixture)
     between = weights @ ((mixture.means - centre) / scales) ** 2
@@ -198,7 +198,7 @@ def _centre_and_scales(mixture: MixtureParameters) -> tuple[Array, Array]:
     return centre, np.sqrt(mixture.weights @ ((mixture.means - centre) ** 2 + mixture.column_variances))
 
 
-def _reduced_basis(away: Array, variances: Array, weights: Array) -> Array:
+def _reduced_basis(steps: Array, variances: Array, weights: Array) -> Array:
     """Return an orthonormal basis (d, m) of the features whose variances differ most and the directions of the means.
 
     The directions of largest λ are all W⁻¹ B v, so the directions W⁻¹ (μ_k − μ) span them exactly.
@@ -206,9 +206,9 @@ def _reduced_basis(away: Array, variances: Array, weights: Array) -> Array:
     within = weights @ variances
     differ = weights @ (variances - within) ** 2
     features = np.argsort(-differ, kind="stable")[:_MOST_FEATURES]
-    selectors = np.zeros((away.shape[1], _MOST_FEATURES))
+    selectors = np.zeros((steps.shape[1], _MOST_FEATURES))
     selectors[features, np.arange(_MOST_FEATURES)] = 1
-    return np.asarray(np.linalg.qr(np.hstack([selectors, (away / within).T]))[0])
+    return np.asarray(np.linalg.qr(np.hstack([selectors, (steps / within).T]))[0])
 
 
 def _whitener(covariance: Array, *, drop_flat: bool) -> Array:

@@ -18,7 +18,7 @@ from gmm._text.words import counted, suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
-_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
+_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # no such part, one for all components, one for each
 
 
 class CovarianceModel:
@@ -30,17 +30,17 @@ class CovarianceModel:
     Parameters
     ----------
     letters : str
-        Of volume, shape and orientation. E: equal in all components; V: variable; I: the identity.
+        Letters of volume, shape and orientation. E: equal in all components; V: variable; I: the identity.
     layout : Layout
-        Of the covariances, and of the second moments that an estimate needs.
+        Layout of the covariances, and of the second moments that an estimate needs.
     constraint : int
         Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
     alias : str
         scikit-learn's name; empty if it has none.
     name : str
-        What files and searches call the model: its letters by default.
+        Name of the model in files and searches: its letters by default.
     n_factors : int
-        Of each covariance, where that is what constrains it; else 0.
+        Number of factors of each covariance; 0 for models without factors.
     """
 
     def __init__(
@@ -54,35 +54,35 @@ class CovarianceModel:
         self.name = name or letters
         self.type_name = alias or self.name
         self.n_factors = n_factors
-        self.stores_dense = layout.whole  # covariances, not factors and noise
+        self.stores_dense = layout.stores_dense  # covariances, not factors and noise
         self.common = _OWN not in letters  # one covariance for all components
-        self.joint = layout.pooled or bool(constraint and not n_factors)  # those of components depend on each other
+        self.joint = layout.pooled or bool(constraint and not n_factors)  # components' covariances depend on each other
         self.own_shapes = self.shape == _OWN
         self.scales_shapes = self.own_shapes and self.volume == COMMON  # to one volume, …
-        self.depends_on_moments = self.scales_shapes and layout.whole  # which say more of degenerate components
+        self.depends_on_moments = self.scales_shapes and self.stores_dense  # in checks for degenerate components
 
     def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
         """Unpickle to the registered model: models are compared by identity."""
         return covariance_model, (self.name,)
 
     def printed(self, n_features: int) -> str:
-        """Return the name to print, and scikit-learn's behind it; for one feature, only the volume's letter is left."""
+        """Return the name to print, with scikit-learn's; for one feature, only the letter of the volume."""
         if n_features == 1 and self.shape == IDENTITY:
             return self.volume
         name = self.volume if n_features == 1 else self.name
         return f"{name} ({self.alias})" if self.alias else name
 
-    whole = property(mstep.identity, doc="The same model with whole matrices.")
+    dense = property(mstep.identity, doc="The same model with d × d matrices.")
     for_starts = property(mstep.identity, doc="The model of the starts from which it climbs.")
 
     @property
     def for_columns(self) -> CovarianceModel:
-        """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
+        """The model of the covariances of some features, marginal or conditional; they stay proportional."""
         return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
 
     @property
     def for_scaled_columns(self) -> CovarianceModel:
-        """The smallest model of its covariances after columns are multiplied by numbers: itself, of eight models."""
+        """The smallest model that has its covariances after columns are scaled: itself, for eight models."""
         if self.shape == IDENTITY:
             return _MODELS[self.volume + COMMON + IDENTITY]
         free = self.orientation not in (self.shape, IDENTITY)
@@ -95,18 +95,18 @@ class CovarianceModel:
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def thin_directions(self, n_features: int) -> int:
-        """Number r of directions in which a component may be thin: of at most r rows, its likelihood has no bound.
+        """Return the number r of directions in which a component may be narrow: r rows leave its likelihood unbounded.
 
-        All, if it has a shape along axes that turn, less 1 for a given volume; else 1.
+        These are all, if its shape and axes are free, less 1 for a given volume; else 1.
         """
         return n_features - self.scales_shapes if self.own_shapes and self.orientation != IDENTITY else 1
 
     def unbounded_rows(self, n_features: int) -> float:
-        """Number of rows of a component up to which the likelihood has no bound."""
+        """Return the number of rows of a component up to which the likelihood has no bound."""
         return self.thin_directions(n_features)
 
     def degenerate_rows(self, n_features: int) -> float:
-        """Number of all rows up to which several components are degenerate: they span no axes that turn."""
+        """Return the number of all rows up to which several components are degenerate: they span no free axes."""
         return self.unbounded_rows(n_features) if self.orientation == IDENTITY else n_features
 
     def constrained(
@@ -121,10 +121,10 @@ class CovarianceModel:
         counts : array of shape (K,)
             n_k = Σ_i w_i r_ik.
         previous : array in the shape of `layout`, optional
-            Covariances of this model; EVE and VVE begin from their axes, factors from their noise, and the result is at
+            Covariances of this model; EVE and VVE start from their axes, factors from their noise, and the result is at
             least as good.
         least : float
-            The least variance beside factors.
+            The least variance of the noise of factors.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class CovarianceModel:
 
 
 class Factors(NamedTuple):
-    """Covariances Λ_k Λ_kᵀ + Ψ_k, taken apart: see `FactorModel.factors`."""
+    """The parts of covariances Λ_k Λ_kᵀ + Ψ_k: see `FactorModel.factors`."""
 
     loadings: Array
     noise: Array
@@ -163,53 +163,53 @@ class FactorModel(CovarianceModel):
 
     "factor" is a mixture of factor analysers; "ppca", with Ψ_k = σ_k² I, of principal component analysers (Tipping &
     Bishop 1999). In the terms of the others they are special cases of VVV. A ridge bounds Ψ_k from below as well.
-    Covariances are stored whole, and an update maximises over them, or as Λ_k and Ψ_k, and an update is a step of EM.
+    Covariances are stored as matrices, over which an update maximises, or as Λ_k and Ψ_k, and an update is an EM step.
     """
 
     def __init__(self, kind: str, n_factors: int, stores_dense: bool) -> None:
         layout, constraint = FULL if stores_dense else low_rank(n_factors), _CONSTRAINT_OF[kind, stores_dense]
         super().__init__(_OWN * 3, layout, constraint, name=f"{kind}{n_factors}", n_factors=n_factors)
         self.kind = kind
-        self.isotropic = kind == _PPCA  # all features have the same noise beside the factors
+        self.isotropic = kind == _PPCA  # all features have the same noise variance
 
     def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
-        """Unpickle to the one model: models are compared by identity."""
+        """Unpickle to the registered model: models are compared by identity."""
         return factor_model, (self.kind, self.n_factors, self.stores_dense)
 
     @property
-    def whole(self) -> CovarianceModel:
-        """The same model with whole matrices."""
+    def dense(self) -> CovarianceModel:
+        """The same model with d × d matrices."""
         return factor_model(self.kind, self.n_factors)
 
     @property
     def for_starts(self) -> CovarianceModel:
-        """The same model or, of low rank, that of variances: factors grow in the climb."""
+        """The same model or, with factors stored, that of variances: factors grow in the run."""
         return self if self.stores_dense else stored_as(DIAGONAL)
 
     @property
     def for_columns(self) -> CovarianceModel:
-        """Model of the covariances of some features, alone or given the others."""
+        """The model of the covariances of some features, marginal or conditional."""
         return stored_as(FULL)
 
     @property
     def for_scaled_columns(self) -> CovarianceModel:
-        """The smallest model of its covariances after columns are multiplied by numbers."""
+        """The smallest model that has its covariances after columns are scaled."""
         return factor_model(_FACTOR, self.n_factors, self.stores_dense)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
-        """Count those of loadings, which may be turned, and of noise; never more than VVV has."""
+        """Count the parameters of loadings, less their rotations, and of noise; never more than VVV has."""
         d, q = n_features, self.n_factors
         each = d * q - q * (q - 1) // 2 + (1 if self.isotropic else d)
         return n_components * min(each, d * (d + 1) // 2)
 
     def thin_directions(self, n_features: int) -> int:
-        """One: what noise and factors may do by chance is only told by the number of rows."""
+        """Return 1: for noise and factors, only the number of rows limits what they gain by chance."""
         return 1
 
     def unbounded_rows(self, n_features: int) -> float:
-        """Number of rows of a component up to which the likelihood is taken to have no bound: between VVI's and VVV's.
+        """Return the number of rows of a component up to which the likelihood is treated as unbounded.
 
-        Of many columns, as many as one has parameters. Half a row is rounded up.
+        It is between VVI's and VVV's; with many columns, the number of parameters of one. Half a row is rounded up.
         """
         return (n_features if self.stores_dense else 0) + 1.5 + self.n_factors
 
@@ -221,7 +221,7 @@ class FactorModel(CovarianceModel):
         return np.asarray(loadings @ loadings.transpose(0, 2, 1) + noise[:, :, None] * np.eye(noise.shape[1]))
 
     def factors(self, covariances: Array, least: float = 0.0) -> Factors:
-        """Take covariances of this model apart, as stored, with noise of at least some variance if that is possible.
+        """Split stored covariances of this model, with noise of at least the variance `least` if that is possible.
 
         Returns
         -------
@@ -247,7 +247,7 @@ class FactorModel(CovarianceModel):
 
 
 def with_other_factors(covariances: Array, model: FactorModel, other: FactorModel) -> Array:
-    """Return covariances of a model with those of another, of low rank: new factors are small, others become noise."""
+    """Return covariances of another model, stored as factors: new factors are small, dropped ones become noise."""
     loadings, noise = model.factors(covariances)
     K, d, q = loadings.shape
     rest, more = loadings[:, :, other.n_factors :], max(other.n_factors - q, 0)
@@ -286,14 +286,14 @@ _REGISTRY = (
 PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
 LIMITED = tuple(model.type_name for model in _REGISTRY if not model.joint)  # by a ratio of eigenvalues
 CLASSIC = ("full", "tied", "diag", "spherical")
-OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
+OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names for one feature: only the volume matters
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
 OF_FACTORS = _FACTOR, _PPCA = "factor", "ppca"  # a number of factors behind them makes a model's name
 _CONSTRAINT_OF = {(_FACTOR, True): 11, (_PPCA, True): 12, (_FACTOR, False): 13, (_PPCA, False): 14}
 COVARIANCE_CHOICES = (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)
 DEFAULT_COVARIANCE_TYPE = "full"
 
-# From here on a step of EM with factors and noise alone costs less than a maximum over whole covariances.
+# From here on an EM step with only factors and noise costs less than a maximum over d × d covariances.
 _MANY_COLUMNS, _COLUMNS_PER_NUMBER = 64, 4
 _NEW_LOADING = 0.1  # standard deviations of the noise
 _BY_FACTORS = re.compile(rf"({_FACTOR}|{_PPCA})([1-9][0-9]{{0,8}})")
@@ -303,19 +303,18 @@ _MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
 
 def covariance_model(name: object, n_features: int | None = None, n_factors: int | None = None) -> CovarianceModel:
-    """Return the model of this name, to which a number of factors may be given apart.
+    """Return the model of this name; its number of factors may be a separate argument.
 
     Raises
     ------
     ValueError
-        If there is no such model, it is one of a single feature and there are more, it has too many factors, or does
-        not go with a number of factors.
+        If there is no such model, it is for one feature and there are more, it has too many factors, or no `n_factors`.
     """
     if n_factors is not None and not (names_factors(name) and name in [f"{kind}{n_factors}" for kind in OF_FACTORS]):
         if name not in OF_FACTORS:
             raise ValueError(
                 f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of "
-                f"factors goes with {' or '.join(map(repr, OF_FACTORS))} alone"
+                f"factors goes only with {' or '.join(map(repr, OF_FACTORS))}"
             )
         name = f"{name}{n_factors}"
     model = (_MODELS.get(name) or _named(name)) if isinstance(name, str) else None
@@ -361,9 +360,9 @@ def factor_model(kind: str, n_factors: int, stores_dense: bool = True) -> Factor
 
 
 def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = False) -> CovarianceModel:
-    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few.
+    """Return the model that stores factors and noise, and no d × d matrix, if columns are many and factors few.
 
-    So does one with a prior, which is a density of the noise.
+    A model with a prior also does, which is a density of the noise.
     """
     if not isinstance(model, FactorModel):
         return model
@@ -372,7 +371,7 @@ def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = Fal
 
 
 def of_low_rank(model: CovarianceModel) -> CovarianceModel:
-    """Return the same model with noise and factors stored, and no covariance.
+    """Return the same model with noise and factors stored in place of covariances.
 
     Raises
     ------
@@ -400,7 +399,7 @@ def stored_as(layout: Layout) -> CovarianceModel:
 def same_as(model: CovarianceModel, n_components: int, n_features: int) -> CovarianceModel:
     """Return the first model of the registry that is equivalent for these numbers of components and features.
 
-    With one component, "variable" is "equal"; with one feature, only the volume is left.
+    With one component, "variable" is "equal"; with one feature, only the volume matters.
     """
     if model.n_factors:
         return model

@@ -1,6 +1,6 @@
-"""`Layout`: ways to store one symmetric d × d matrix per component, with their operations: four, and `low_rank`.
+"""`Layout`: ways to store a symmetric d × d matrix per component, with their operations: four, and `low_rank`.
 
-Covariances, their whiteners and second moments are stored so. Constraints on covariances are in `covariance`.
+They store covariances, whiteners and second moments. Constraints on covariances are in `covariance`.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Layout:
     code : int
         Code of the layout in the compiled modules.
     sizes : str
-        Shape of the array, in words.
+        Shape of the array, as text.
     pooled : bool
         Whether all components share one matrix.
     """
 
     axis_aligned = False  # whether only variances are stored, so that no d × d matrix is ever needed
-    whole = True  # whether matrices or variances are stored, not factors and noise
+    stores_dense = True  # whether matrices or variances are stored, not factors and noise
 
     def __init__(self, code: int, sizes: str, *, pooled: bool = False) -> None:
         self.code = code
@@ -53,7 +53,7 @@ class Layout:
         self._sizes = sizes
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
-        """Unpickle to the one instance: layouts are compared by identity."""
+        """Unpickle to the same instance: layouts are compared by identity."""
         return layout_with_code, (self.code,)
 
     def __repr__(self) -> str:
@@ -76,7 +76,7 @@ class Layout:
         Raises
         ------
         SingularMatrixError
-            Where a matrix is not positive definite.
+            If a matrix is not positive definite.
         """
         with blas_alone(0 if self.axis_aligned else n_features**3):
             whiteners, log_determinants, failed = mstep.whiten(
@@ -135,7 +135,7 @@ class Layout:
         return ridged
 
     def multipliers(self, scales: Array) -> Array:
-        """What to multiply the matrices by where features are multiplied by `scales`, (d,)."""
+        """The factors of the matrices if features are multiplied by `scales`, (d,)."""
         return np.outer(scales, scales)
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
@@ -143,7 +143,7 @@ class Layout:
         return np.broadcast_to(matrices, (n_components, n_features, n_features))
 
     def written_out(self, matrices: Array) -> Array:
-        """The matrices in a shape for users: that of the layout or, without a place for them there, dense."""
+        """The matrices in their public shape: that of the layout or, for factors, dense."""
         return matrices
 
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
@@ -235,8 +235,9 @@ _STEPS = 60  # of the power method, for a direction that need not be exact
 class LowRank(Layout):
     """A diagonal and q rows of d numbers per component, (K, 1 + q, d).
 
-    Of a covariance [ψ, Λᵀ]; of its whitener [ψ^-½, A] with A = L⁻¹C, C = Λᵀ Ψ^-½ and I + CCᵀ = L Lᵀ; of second moments
-    [Σ r x̃², Σ r y x̃ᵀ] about an origin, y = A Ψ^-½ x̃ by the mixture of the pass. They add up, but have no other origin.
+    A covariance is stored as [ψ, Λᵀ]; its whitener as [ψ^-½, A] with A = L⁻¹C, C = Λᵀ Ψ^-½ and I + CCᵀ = L Lᵀ; second
+    moments as [Σ r x̃², Σ r y x̃ᵀ] about an origin, with y = A Ψ^-½ x̃ by the mixture of the pass. They can be added, but
+    not moved to another origin.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ class LowRank(Layout):
         Columns q of Λ.
     """
 
-    whole = False
+    stores_dense = False
 
     def __init__(self, n_factors: int) -> None:
         super().__init__(_FIRST_CODE + n_factors, f"(K, {1 + n_factors}, d)")
@@ -263,7 +264,7 @@ class LowRank(Layout):
         return np.asarray(axis / np.sqrt(np.linalg.norm(axis)))
 
     def gram(self, whiteners: Array) -> Array:
-        """The matrices WᵀW, dense: differences have no place in the layout."""
+        """The matrices WᵀW, dense: the layout cannot store differences."""
         rows = whiteners[:, 1:] * whiteners[:, :1]
         product = -rows.transpose(0, 2, 1) @ rows
         d = whiteners.shape[2]
@@ -271,7 +272,7 @@ class LowRank(Layout):
         return product
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        """The same by W as (I − AᵀA)^½ Ψ^-½."""
+        """White noise coloured by W = (I − AᵀA)^½ Ψ^-½."""
         _, lengths, axes = np.linalg.svd(whiteners[component, 1:], full_matrices=False)
         factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** -0.5 - 1
         return np.asarray((white + (white @ axes.T * factors) @ axes) / whiteners[component, 0])
@@ -307,7 +308,7 @@ class LowRank(Layout):
         return np.ascontiguousarray(factors, dtype=np.float64)
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        """Convert second moments of rows without factors, whose products with these are zero."""
+        """Convert second moments of rows without factors, for which products with factors are zero."""
         if layout is self:
             return moments
         variances = DIAGONAL.reduced(moments, layout, n_features)
@@ -315,7 +316,7 @@ class LowRank(Layout):
 
     def _refused(self, *_: Any, **__: Any) -> NoReturn:
         raise ValueError(
-            "expected covariances stored whole for moments about another origin, axes or precisions to begin with, "
+            "expected d × d covariances for moments about another origin, axes or initial precisions, "
             f"got {self.n_factors} factors and noise: use fewer columns or another covariance type"
         )
 
@@ -324,7 +325,7 @@ class LowRank(Layout):
 
 @cache
 def low_rank(n_factors: int) -> Layout:
-    """Return the one layout of this number of factors: layouts are compared by identity."""
+    """Return the only layout with this number of factors: layouts are compared by identity."""
     return LowRank(n_factors)
 
 

@@ -16,16 +16,16 @@ Rng = np.random.RandomState | np.random.Generator
 
 
 class Noise(NamedTuple):
-    """The uniform density 1/V of a box (Banfield & Raftery 1993), whose weight is what the components leave.
+    """The uniform density 1/V of a box (Banfield & Raftery 1993), with the weight that the components do not have.
 
-    A pass takes it as the same everywhere, outside of the box too. It is false where there is no noise (`NO_NOISE`).
+    A pass assumes the same density outside the box. `NO_NOISE` is false.
 
     Parameters
     ----------
     low, high : arrays of shape (d,)
         Corners of the box.
     share : float
-        The least weight of the noise where a fit begins.
+        The least initial weight of the noise in a fit.
     """
 
     low: Array
@@ -52,7 +52,7 @@ class Noise(NamedTuple):
 
     @property
     def parameter(self) -> Array | bool:
-        """The box or False, as an estimator takes it as `noise`."""
+        """The box or False, as the parameter `noise` of an estimator."""
         return self.box if self else False
 
     @property
@@ -66,11 +66,11 @@ class Noise(NamedTuple):
         return np.asarray((self.high - self.low) ** 2 / 12) if self else 0.0
 
     def weight(self, weights: Array) -> float:
-        """Return 1 − Σ_k π_k, at least 0: what components with these weights, (K,), leave."""
+        """Return 1 − Σ_k π_k, at least 0, for components with these weights, (K,)."""
         return max(0.0, noise_weight(weights)) if self else 0.0
 
     def mapped(self, function: Callable[[Array], Array]) -> Noise:
-        """Return the noise between other corners, each a function of one of these."""
+        """Return the noise in the box with mapped corners."""
         return Noise(function(self.low), function(self.high), self.share) if self else self
 
     def for_columns(self, columns: NDArray[np.intp]) -> Noise:
@@ -82,7 +82,7 @@ class Noise(NamedTuple):
         return np.asarray(np.clip((values - self.low) / (self.high - self.low), 0, 1)) if self else 0.0
 
     def equals(self, other: Noise) -> bool:
-        """Whether both are noise in the same box, or none."""
+        """Return whether both are noise in the same box, or none."""
         return np.array_equal(self.box, other.box)
 
     @property

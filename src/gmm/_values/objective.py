@@ -1,4 +1,4 @@
-"""`Objective`: what a fit maximises, and the mixtures over which it does."""
+"""`Objective`: the function that a fit maximises, and its mixtures."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from gmm._values.tails import NORMAL_TAILS, Tails
 ShareOut = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
-_LATEST = 4  # families that are kept: of a race and of the fit, but not of many blocks of rows with their own weights
+_LATEST = 4  # families that are cached: those of a race and a fit, but not of many blocks of rows with other weights
 
 
 def in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
-    """Run a task at once, on this thread."""
+    """Run a task in this thread."""
     task(0, n)
 
 
@@ -44,15 +44,15 @@ class Objective:
         Added to the diagonals of the covariances, in squared units of the data.
     prior : Prior
     noise : Noise
-        To which rows may belong instead of to a component.
+        The noise to which rows may belong instead of to a component.
     fixed : Fixed
-        Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
+        Parameters of the initial mixture of a run that do not change; the others are fitted by EM only.
     anchor : MixtureParameters, optional
-        Has the fixed parameters of every run, whatever it begins with.
+        The mixture with the fixed parameters of every run.
     max_ratio : float
-        Of the largest eigenvalue of all covariances to the smallest one; ∞ for no limit.
+        The largest ratio of any two eigenvalues of all covariances; ∞ for no limit.
     tails : Tails
-        Of all components.
+        Tails of all components.
     """
 
     model: CovarianceModel
@@ -66,17 +66,17 @@ class Objective:
     _latest: dict[tuple[object, ...], MixtureFamily] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields, without what follows from them."""
+        """Return the fields, without cached values."""
         return vars(self) | {"_latest": {}}
 
     @cached_property
     def repairable(self) -> bool:
-        """Whether a component without rows may get a new place; a variational fit may do without it."""
+        """Whether a component without rows may be moved; a variational fit may drop it."""
         return not (self.prior.variational or self.fixed)
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether a mixture of normal components, none of them fixed, is one of this objective as it is."""
+        """Whether any mixture of normal components without fixed parts is one of this objective."""
         is_free = self.fixed is NOTHING_FIXED and self.anchor is None and self.max_ratio == inf
         return is_free and self.prior is FLAT and self.tails is NORMAL_TAILS
 
@@ -99,13 +99,13 @@ class Objective:
         return replace(self, fixed=anchor.fixed, anchor=anchor if anchor.fixed else None)
 
     def stored_for(self, model: CovarianceModel) -> Objective:
-        """Return the objective for a model that stores the same covariances in another layout."""
+        """Return the objective for a model with the same covariances in another layout."""
         if model is self.model and self.anchor is None:
             return self
         return replace(self, model=model, prior=self.prior.stored_for(model), anchor=None)
 
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
-        """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
+        """Return the compiled family of the mixtures with means of a shape, given rows of this weight."""
         model, (K, d) = self.model, shape
         key = K, d, weight, classes.owners.tobytes()
         family = self._latest.get(key)
@@ -132,7 +132,7 @@ class Objective:
         return family
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
-        """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
+        """Convert a mixture, which may be of another fit, to one of this objective and of rows of this weight."""
         if self.is_plain and parameters.tails is NORMAL_TAILS and parameters.fixed is NOTHING_FIXED:
             return parameters
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
@@ -145,7 +145,7 @@ class Objective:
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
 
     def _within_limit(self, parameters: MixtureParameters) -> MixtureParameters:
-        """Return a mixture whose covariances are within the limit: as they are, if they break it by rounding alone."""
+        """Return a mixture whose covariances are within the limit; rounding may exceed it."""
         if self.max_ratio == inf:
             return parameters
         before, d = np.ravel(parameters.covariances), parameters.n_features
@@ -165,17 +165,17 @@ class Objective:
     ) -> MixtureParameters:
         """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with the ridge on the diagonals.
 
-        With a prior, the mode of the posterior or, with a `VariationalPrior`, a `MixturePosterior`.
+        With a prior, compute the mode of the posterior or, with a `VariationalPrior`, a `MixturePosterior`.
 
         Parameters
         ----------
         statistics : SufficientStatistics
         previous : MixtureParameters, optional
-            The mixture before: its fixed parameters stay, and covariances that iterate begin at its own.
+            The mixture before: its fixed parameters stay, and iterations of covariances start from its own.
         weight : float, optional
-            Of all rows, which a variational posterior counts; that of the statistics by default.
+            Weight of all rows, for a variational posterior; that of the statistics by default.
         share_out : callable
-            Runs the updates of the covariances, in threads if they are worth it: see `EStep.share_out`.
+            Runs the updates of the covariances, in threads if it is worth it: see `EStep.share_out`.
 
         Raises
         ------
@@ -212,5 +212,5 @@ class Objective:
 
 @lru_cache(typed=True)
 def log_likelihood(model: CovarianceModel, ridge: float) -> Objective:
-    """Return the objective of normal components alone, which has nothing of the rows: once for all fits."""
+    """Return the objective of normal components, which does not depend on rows: one for all fits."""
     return Objective(model, ridge)

@@ -19,7 +19,7 @@ PARTS = "weights", "means", "covariances"
 
 
 class Fixed:
-    """Weights, means and covariances of components that a fit leaves as it finds them; false if it fits all.
+    """The weights, means and covariances that a fit does not change; false if it fits all.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Fixed:
 
     @property
     def components(self) -> NDArray[np.bool_]:
-        """Of which components something is fixed, (K,)."""
+        """Whether a part of each component is fixed, (K,)."""
         return np.asarray(self.table.any(axis=0))
 
     @cached_property
@@ -45,11 +45,11 @@ class Fixed:
         return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
 
     def equals(self, other: Fixed) -> bool:
-        """Whether the same parameters are fixed."""
+        """Return whether the same parameters are fixed."""
         return self is other or np.array_equal(self.table, other.table)
 
     def with_others(self, n_others: int) -> Fixed:
-        """Return the same beside further components, of which nothing is fixed."""
+        """Append components without fixed parts."""
         return Fixed(np.pad(self.table, ((0, 0), (0, n_others)))) if self else self
 
     def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
@@ -71,7 +71,7 @@ Estimate = tuple[Array, Array, Array, Array, Array, Array]
 
 
 class Kind(Protocol):
-    """What a mixture has beside its numbers: one of the same kind has it, and so has the objective of a fit."""
+    """The properties of a mixture other than its numbers, which mixtures of a kind and objectives of fits have."""
 
     @property
     def model(self) -> CovarianceModel: ...
@@ -84,14 +84,14 @@ class Kind(Protocol):
 
 
 def n_parameters(kind: Kind, n_components: int, n_features: int) -> int:
-    """Count the free parameters: weights less 1, means, covariances, of noise and tails, less those that are fixed."""
+    """Count the free parameters: weights less 1, means, covariances, noise and tails, less fixed ones."""
     K, d, model = n_components, n_features, kind.model
     fixed = kind.fixed.n_parameters(model, K, d) if kind.fixed else 0
     return K - 1 + K * d + model.n_parameters(K, d) + kind.noise.n_parameters + kind.tails.n_parameters(K) - fixed
 
 
 class MixtureParameters:
-    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights leave it a share.
+    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights sum to less than 1.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ class MixtureParameters:
         Whiteners and log determinants of the covariances, if already known.
     noise : Noise
     fixed : Fixed
-        Parameters that its fit did not choose.
+        Parameters that its fit did not estimate.
     tails : Tails
-        Of all components; covariances are the scale matrices of those that are not normal.
+        Tails of all components; if these are not normal, covariances are scale matrices.
 
     Attributes
     ----------
@@ -163,17 +163,17 @@ class MixtureParameters:
 
     @property
     def written_out(self) -> Array:
-        """The covariances as users see them: those of few factors as whole matrices."""
+        """The covariances in the public shape: d × d matrices if factors are stored."""
         return self.model.layout.written_out(self.covariances)
 
     def as_estimate(self) -> Estimate:
-        """Return what the compiled core reads."""
+        """Return the arrays of the compiled core."""
         means, matrices = np.ascontiguousarray(self.means), (self.covariances.reshape(-1), self.whiteners.reshape(-1))
         return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(len(means))
 
     @property
     def column_variances(self) -> Array:
-        """Variances of the columns in each component, (K, d); of heavy tails, squared scales."""
+        """Variances of the columns in each component, (K, d); with heavy tails, squared scales."""
         diagonals = self.model.layout.diagonal(self.covariances, self.n_features)
         return np.broadcast_to(diagonals, self.means.shape)
 
@@ -184,9 +184,9 @@ class MixtureParameters:
 
     @property
     def rounding(self) -> Array:
-        """How far rounding may put log densities off, in nats, (K,): far where correlations R are nearly singular.
+        """Rounding errors of log densities, in nats, (K,): large if correlations R are nearly singular.
 
-        That is by tr R⁻¹, which bounds 1 / λ_min(R) from above.
+        They are proportional to tr R⁻¹, an upper bound of 1 / λ_min(R).
         """
         return np.asarray(np.finfo(np.float64).eps * (self.column_variances * self.column_precisions).sum(axis=1))
 
@@ -197,40 +197,40 @@ class MixtureParameters:
 
     @property
     def noise_weight(self) -> float:
-        """Weight of the noise, which the components leave."""
+        """Weight of the noise: 1 less the weights."""
         return self.noise.weight(self.weights)
 
     def with_other(self, **parts: Any) -> Self:
-        """Return the mixture with other parts; covariances stay factored where these and their model stay.
+        """Return the mixture with some parts replaced; covariances of the same model keep their factors.
 
-        Other covariances may come with their own factors.
+        Replaced covariances may come with their own factors.
         """
         if not parts.keys() & {"covariances", "model"}:
             parts["factors"] = self.whiteners, self.log_determinants
         return type(self)(**{name: getattr(self, name) for name in self._PARTS} | parts)
 
     def plugged_in(self) -> MixtureParameters:
-        """Return the mixture alone, of which nothing is fixed; of a posterior, without the uncertainty of its means."""
+        """Return the mixture without fixed parts; of a posterior, without the uncertainty of its means."""
         factors = self.whiteners, self.log_determinants
         return MixtureParameters(
             self.weights, self.means, self.covariances, self.model, factors, self.noise, tails=self.tails
         )
 
-    def whole(self) -> MixtureParameters:
-        """Return the mixture with covariances as whole matrices where factors and noise are stored instead."""
-        model = self.model.whole
+    def to_dense(self) -> MixtureParameters:
+        """Return the mixture with d × d covariances in place of factors and noise."""
+        model = self.model.dense
         return self if model is self.model else self.with_other(covariances=self.written_out, model=model)
 
     def for_model(self, model: CovarianceModel) -> MixtureParameters:
-        """Return the mixture as another model stores it; of other factors, what these leave is noise."""
+        """Return the mixture in the storage of another model; factors that this does not have become noise."""
         if model is self.model:
             return self
         if not (isinstance(self.model, FactorModel) and isinstance(model, FactorModel)) or model.stores_dense:
-            return self.whole()
+            return self.to_dense()
         return self.with_other(covariances=with_other_factors(self.covariances, self.model, model), model=model)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
-        """Return the mixture with its components scaled so that they leave noise a share."""
+        """Return the mixture with noise of this share, and the weights of its components scaled."""
         return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
     def for_components(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
@@ -251,11 +251,11 @@ class MixtureParameters:
         return np.stack([np.square(rows).sum(axis=1) for rows in whitened])
 
     def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
-        """Return the covariances of some components, which are all there are if all components share one."""
+        """Return the covariances of some components; the common one if all share it."""
         return self.covariances if self.model.layout.pooled else self.covariances[components]
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
-        """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
+        """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, is last."""
         K, d = self.means.shape
         n_noise = self.noise.number(n, self.noise_weight, rng)
         counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
@@ -274,7 +274,7 @@ class MixtureParameters:
 
     @property
     def belief(self) -> tuple[float, float, float, bool, float] | None:
-        """What the log densities of a variational posterior expect (`mstep.log_offset`); None of other mixtures."""
+        """Numbers of a posterior for expected log densities (`mstep.log_offset`); None for other mixtures."""
         return None
 
     @property
@@ -284,13 +284,13 @@ class MixtureParameters:
             return np.asarray(np.log(self.weights))
 
     def densities(self) -> WhitenedMixture:
-        """Return what a pass reads for log densities of the components alone, without weights and noise."""
+        """Return the input of a pass for log densities of components, without weights and noise."""
         return self.with_other(weights=np.ones(self.n_components), noise=NO_NOISE).whitened()
 
     def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π.
+        """Return the input of a pass: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π.
 
-        Of a posterior, whiteners of E Λ_k, and the expected log density in log_offset_k (Bishop 2006, 10.46).
+        For a posterior, whiteners of E Λ_k, and the expected log density in log_offset_k (Bishop 2006, 10.46).
         """
         layout, (weights, _, _, whiteners, log_determinants, tails) = self.model.layout, self.as_estimate()
         numbers = weights, whiteners, log_determinants

@@ -27,15 +27,15 @@ class PriorMoments(NamedTuple):
     Attributes
     ----------
     mean : array of shape (d,)
-        The mean of the rows that it adds.
+        The mean of these rows.
     scale : flat array
-        Their scatter, for one covariance as its layout stores it.
+        Their scatter, for one covariance in its layout.
     shrinkage : float
         Rows for each mean.
     pseudocount : float
         Rows for each covariance.
     constant : float
-        Of the log density.
+        Constant of the log density.
     """
 
     mean: Array
@@ -91,14 +91,14 @@ class NormalInverseWishart:
 
 
 def parts(value: Any) -> Any:
-    """Return hyperparameters by name, as numbers, lists or None, which compare equal and fit in JSON; others as is."""
+    """Return hyperparameters by name, as numbers, lists or None, which compare equal and are valid JSON."""
     if not isinstance(value, NormalInverseWishart):
         return value
     return {field.name: np.asarray(getattr(value, field.name)).tolist() for field in fields(value)}
 
 
 class Prior:
-    """What a fit adds to the likelihood: nothing, as of `FLAT`, which is false, unless a subclass says more."""
+    """A term that a fit adds to the likelihood: nothing for `FLAT`, which is false; subclasses add more."""
 
     variational = False  # whether a posterior over mixtures is fitted
     ordered = False  # whether the order of the components matters
@@ -111,15 +111,15 @@ class Prior:
         return None
 
     def belief(self, weight: float) -> tuple[float, bool, float] | None:
-        """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
+        """Return the prior of the weights for the compiled core, given rows of this weight."""
         return None
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
-        """Return a mixture as one of a fit with this prior, to rows of this weight."""
+        """Convert a mixture to one of a fit with this prior, to rows of this weight."""
         return parameters
 
     def stored_for(self, model: CovarianceModel) -> Prior:
-        """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
+        """Return the prior for a model with the same covariances in another layout, as for one feature."""
         return self
 
 
@@ -131,8 +131,8 @@ FLAT: Prior = _Flat()
 
 
 def has_variances(layout: Layout) -> bool:
-    """Return whether variances have the prior: those of columns, or of the noise beside factors."""
-    return layout.axis_aligned or not layout.whole
+    """Return whether variances have the prior: those of columns, or of the noise of factors."""
+    return layout.axis_aligned or not layout.stores_dense
 
 
 class ConjugatePrior(Prior):
@@ -143,7 +143,7 @@ class ConjugatePrior(Prior):
     mean : array of shape (d,)
     shrinkage, dof : float
     scale : array of shape (d, d)
-        For diagonal and spherical models, and for noise beside factors, only its diagonal, (d,).
+        For diagonal and spherical models, and for the noise of factors, only its diagonal, (d,).
     """
 
     def __init__(self, mean: Array, shrinkage: float, dof: float, scale: Array) -> None:
@@ -174,14 +174,14 @@ class ConjugatePrior(Prior):
         return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
-        """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
+        """Return the prior for a model with the same covariances in another layout, as for one feature."""
         if (self.scale.ndim == 1) == has_variances(model.layout):
             return self
         scale = np.diag(self.scale)  # of a matrix its diagonal, and the other way round
         return ConjugatePrior(self.mean, self.shrinkage, self.dof, scale.copy())
 
     def as_rows(self, model: CovarianceModel) -> Array:
-        """Return how many rows with which standard deviations the prior of a covariance is worth, (1 + d,)."""
+        """Return how many rows the prior of a covariance is worth, and their standard deviations, (1 + d,)."""
         n = self.dof + (2 if has_variances(model.layout) else len(self.mean) + 1)
         return np.append(n, np.sqrt((self.scale if self.scale.ndim == 1 else np.diagonal(self.scale)) / n))
 
@@ -208,11 +208,11 @@ class VariationalPrior(Prior):
     dof : float
         ν_0.
     scale : array
-        C, for one covariance as its layout stores it: (d, d), (d,), or () for spherical ones.
+        C, for one covariance in its layout: (d, d), (d,), or () for spherical ones.
     concentration : float
-        Of the weights: α_0, or γ of a Dirichlet process.
+        Concentration of the weights: α_0, or γ of a Dirichlet process.
     sticks : bool
-        Whether the weights break sticks (a Dirichlet process), or have a symmetric Dirichlet distribution.
+        Whether the weights come from breaking sticks (a Dirichlet process), or have a symmetric Dirichlet distribution.
     """
 
     variational = True
@@ -235,11 +235,11 @@ class VariationalPrior(Prior):
         return PriorMoments(self.mean, copies * scale, self.shrinkage, copies * self.dof, constant)
 
     def belief(self, weight: float) -> tuple[float, bool, float]:
-        """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
+        """Return the prior of the weights for the compiled core, given rows of this weight."""
         return self.concentration, self.sticks, weight
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
-        """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
+        """Convert a posterior with another prior or weight to this one; return other mixtures as they are."""
         if not isinstance(parameters, MixturePosterior):
             return parameters
         return MixturePosterior.from_shares(parameters.as_estimate(), parameters, self, weight)
@@ -258,9 +258,9 @@ class VariationalPrior(Prior):
         if not self.sticks:
             concentration = self.concentration + counts
             return np.asarray(concentration / concentration.sum())
-        own, rest = self.sticks_of(counts)
-        remainder = np.concatenate([[1.0], np.cumprod(rest / (own + rest))[:-1]])
-        weights = own / (own + rest) * remainder
+        a, b = self.sticks_of(counts)
+        remainder = np.concatenate([[1.0], np.cumprod(b / (a + b))[:-1]])
+        weights = a / (a + b) * remainder
         return np.asarray(weights / weights.sum())
 
     def sticks_of(self, counts: Array) -> tuple[Array, Array]:
@@ -270,7 +270,7 @@ class VariationalPrior(Prior):
 
 
 class MixturePosterior(MixtureParameters):
-    """A variational posterior; as a mixture, that of its expected weights and means, and of Σ_k = (E Λ_k)⁻¹.
+    """A variational posterior; as a mixture, it has the expected weights and means, and Σ_k = (E Λ_k)⁻¹.
 
     The weight of noise has a uniform prior, and the posterior Beta(1 + n_0, 1 + n − n_0).
 
@@ -279,7 +279,7 @@ class MixturePosterior(MixtureParameters):
     shares : array of shape (K,)
         n_k / n.
     weight : float
-        n, of all rows.
+        n, the weight of all rows.
     prior : VariationalPrior
     """
 
@@ -293,7 +293,7 @@ class MixturePosterior(MixtureParameters):
 
     @classmethod
     def from_shares(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
-        """Make the posterior from a compiled update of a family of the prior, in which nothing is fixed."""
+        """Make the posterior from a compiled update of a family with the prior, without fixed parts."""
         shares, means, covariances, whiteners, log_determinants, _ = estimate
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
         if kind.noise:
@@ -307,13 +307,13 @@ class MixturePosterior(MixtureParameters):
         return self.from_shares(estimate, self, self.prior, self.weight)
 
     def with_noise(self, noise: Noise, share: float) -> MixturePosterior:
-        """Return the posterior with rows taken from its components so that they leave noise a share."""
+        """Return the posterior with noise of this share, and the rows of its components scaled."""
         shares, *parts = self.as_estimate()
         estimate = (shares * ((1 - share) / shares.sum()), *parts)
         return self.from_shares(estimate, self.with_other(noise=noise), self.prior, self.weight)
 
     def as_estimate(self) -> Estimate:
-        """Return what the compiled core reads: shares of the rows in place of weights."""
+        """Return the arrays of the compiled core, with shares of the rows in place of weights."""
         return (self.shares, *super().as_estimate()[1:])
 
     @property
@@ -333,7 +333,7 @@ class MixturePosterior(MixtureParameters):
 
     @property
     def present(self) -> NDArray[np.intp]:
-        """Indices of those components, or of those with as many rows as any where there are none."""
+        """Indices of those components; if there are none, of those with the most rows."""
         return np.flatnonzero(self.counts >= min(1, self.counts.max()))
 
     @property
@@ -343,14 +343,14 @@ class MixturePosterior(MixtureParameters):
 
     @property
     def dof(self) -> Array:
-        """Degrees of freedom ν_k, (K,); where all components share a covariance, that of each."""
+        """Degrees of freedom ν_k, (K,), of each component if all share a covariance."""
         if self.model.layout.pooled:
             return np.full(self.n_components, self.prior.dof + (self.weight - self.noise_count) / self.n_components)
         return self.prior.dof + self.counts
 
     @property
     def belief(self) -> tuple[float, float, float, bool, float]:
-        """What the expected log densities depend on beside the parameters."""
+        """Numbers other than the parameters that the expected log densities depend on."""
         pseudocount = self.prior.dof * (self.n_components if self.model.layout.pooled else 1)
         return self.prior.shrinkage, pseudocount, self.prior.concentration, self.prior.sticks, self.weight
 
@@ -359,7 +359,7 @@ class MixturePosterior(MixtureParameters):
         return np.asarray(self.whitened().log_offset - self.densities().log_offset)
 
     def densities(self) -> WhitenedMixture:
-        """Return what a pass reads for the expected log density of each component (Bishop 2006, 10.64 and 10.65)."""
+        """Return the input of a pass for the expected log density of each component (Bishop 2006, 10.64 and 10.65)."""
         from scipy.special import digamma
 
         plain, d = self.plugged_in().densities(), self.n_features

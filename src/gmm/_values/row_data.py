@@ -1,4 +1,4 @@
-"""Data beside rows: weights, where None stands for ones; known classes, `KnownClasses`; and errors, `RowErrors`."""
+"""Data of rows: weights, where None stands for ones; known classes, `KnownClasses`; and errors, `RowErrors`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def weights_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | Non
 
 
 def joined(parts: Iterable[Array | None]) -> Array | None:
-    """Return the weights of rows behind each other, which all have weights or none of them."""
+    """Return the weights of concatenated rows, all of which have weights, or none."""
     weights = [part for part in parts if part is not None]
     return np.concatenate(weights) if weights else None
 
@@ -37,14 +37,14 @@ def weighed(values: NDArray[Any], weight: Array | None) -> NDArray[Any]:
 
 
 class KnownClasses:
-    """Which components rows may belong to: those of their class, or all where it is unknown; false if all are.
+    """Known classes of rows, which belong to the components of their class; false if all classes are unknown.
 
     Parameters
     ----------
     codes : int array of shape (n,)
         c + 1 for rows of class c; 0 where the class is unknown.
     owners : int array of shape (K,)
-        The class of each component; −1 of those that rows of no known class may have.
+        The class of each component; −1 for components of no known class.
     """
 
     def __init__(self, codes: NDArray[np.intc], owners: NDArray[np.intp]) -> None:
@@ -59,17 +59,17 @@ class KnownClasses:
         return KnownClasses(self.codes[index], self.owners) if self else self
 
     def table(self, n_components: int) -> Array | None:
-        """Return what mixtures with an owner for each component add to log densities; None for other mixtures."""
+        """Return the table `allowed` for mixtures with an owner for each component; None for other mixtures."""
         return self.allowed if len(self.owners) == n_components else None
 
     @cached_property
     def allowed(self) -> Array:
-        """0 where rows of a code may belong to a component, −∞ where not: (K, number of codes)."""
+        """Terms of log densities, (K, number of codes): 0 if rows of a code may belong to a component, otherwise −∞."""
         codes = np.arange(self.owners.max() + 2)
         return np.where((codes == 0) | (codes == self.owners[:, None] + 1), 0.0, -np.inf)
 
     def owner_of_each(self, n_components: int) -> NDArray[np.intp]:
-        """Return the class of each component, −1 of those of no class."""
+        """Return the class of each component, −1 for none."""
         return self.owners if self else np.full(n_components, -1)
 
     @cached_property
@@ -93,9 +93,9 @@ class RowErrors:
     Parameters
     ----------
     codes : int array of shape (n,)
-        Which of the covariances each row has.
+        The index of the covariance of each row.
     covariances : array of shape (E, d) or (E, d, d)
-        Variances alone if the errors of different columns are independent.
+        Only variances if the errors of different columns are independent.
     """
 
     def __init__(self, codes: NDArray[np.intp], covariances: Array) -> None:
@@ -127,12 +127,12 @@ class RowErrors:
 
     @property
     def own(self) -> int:
-        """The kind of rows with errors of their own."""
+        """The kind of rows whose errors few others have."""
         return len(self.covariances)
 
     @cached_property
     def kinds(self) -> NDArray[np.intp]:
-        """Which error rows share with so many others that it is worth a plan, or `own`, (n,)."""
+        """The error of each row, if enough rows have it to be worth a plan, or `own`, (n,)."""
         shared = np.bincount(self.codes, minlength=self.own) >= _SHARED
         return np.where(shared[self.codes], self.codes, self.own)
 

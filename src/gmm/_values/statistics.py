@@ -1,4 +1,4 @@
-"""`SufficientStatistics`: the result of a pass, and all that a parameter update reads.
+"""`SufficientStatistics`: the result of a pass, and the input of a parameter update.
 
 Statistics of parts of the rows can be added, so they are also what threads, chunks and machines exchange.
 """
@@ -39,8 +39,8 @@ class SufficientStatistics:
     weight : float
         Σ_i w_i.
     precision : array of shape (K,), or 0
-        Σ_i w_i r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones, and
-        not to be read where degrees of freedom are given.
+        Σ_i w_i r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 for normal ones,
+        and undefined if degrees of freedom are given.
     """
 
     layout: Layout
@@ -72,7 +72,7 @@ class SufficientStatistics:
     def scatter(self) -> Array:
         """Second moments about the means, in the shape of `layout`."""
         root = self.first / np.sqrt(self._divisors)[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
+        with np.errstate(over="ignore", invalid="ignore"):  # of very distant rows
             return self.second - self.layout.outer(root, root)
 
     @property
@@ -86,12 +86,12 @@ class SufficientStatistics:
         return self.log_evidence / self.weight
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        """Return the statistics of both sets of rows together.
+        """Return the statistics of both sets of rows.
 
         Raises
         ------
         ValueError
-            If they are of mixtures of another size or another storage of second moments.
+            If the mixtures differ in size or in the storage of second moments.
         """
         if not isinstance(other, SufficientStatistics):
             return NotImplemented
@@ -128,7 +128,7 @@ class SufficientStatistics:
         Raises
         ------
         ValueError
-            If these do not determine them.
+            If the stored second moments do not determine them.
         """
         if layout is self.layout:
             return self
@@ -148,8 +148,8 @@ class SufficientStatistics:
     def split(self, component: int, into: int, offset: Array | None = None) -> SufficientStatistics:
         """Move half of the rows of `component` to `into`, with the same mean and spread.
 
-        That is an empty component, or a new one where it is the number of components. With an `offset`, (d,), the two
-        means are 2·`offset` apart instead, and the zeroth, first and second moments of the two together stay the same.
+        `into` is an empty component or, if it equals the number of components, a new one. With an `offset`, (d,), the
+        two means are 2·`offset` apart instead, and the sums of their zeroth, first and second moments do not change.
         """
         return SufficientStatistics(*mstep.halved(self, component, into, offset))
 

@@ -14,28 +14,28 @@ from gmm._values.layouts import Array
 Rng = np.random.RandomState | np.random.Generator
 
 LEAST_DEGREES, MOST_DEGREES = 1, 1_000_000  # of freedom
-MOST_ESTIMATED = 200  # of them by a fit, as in `_kernel/tails.pxd`
-OF_EACH = "each"  # component its own degrees of freedom, as `GaussianMixture` takes it
+MOST_ESTIMATED = 200  # the most that a fit estimates, as in `_kernel/tails.pxd`
+OF_EACH = "each"  # argument of `GaussianMixture`: each component has its degrees of freedom
 
 
 class Tails:
-    """Normal tails, of which those of `NORMAL_TAILS` are false; another subclass has heavier ones."""
+    """Tails of components: normal ones, as `NORMAL_TAILS`, which is false; subclasses have heavier ones."""
 
-    name = "normal"  # as `GaussianMixture` takes it
+    name = "normal"  # argument of `GaussianMixture`
     degrees: float | Array = np.inf  # of freedom, of all components or of each
-    free = 0  # what a fit chooses, as the compiled core takes it: nothing, one ν for all components, or one for each
-    parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
+    free = 0  # parameters of a fit, as in the compiled core: none, one ν for all components, or one for each
+    parameters: Mapping[str, Any] = MappingProxyType({})  # those of `GaussianMixture` that are not defaults
 
     def __bool__(self) -> bool:
         return True
 
     @property
     def text(self) -> str:
-        """How heavy they are, in words."""
+        """The degrees of freedom, as text."""
         return ""
 
     def numbers(self, n_components: int) -> Array:
-        """Return what the compiled core reads, (K,): see `WhitenedMixture`."""
+        """Return the numbers of the compiled core, (K,): see `WhitenedMixture`."""
         return np.zeros(n_components)
 
     def for_components(self, components: Any) -> Tails:
@@ -43,7 +43,7 @@ class Tails:
         return self
 
     def n_parameters(self, n_components: int) -> int:
-        """Free parameters."""
+        """Return the number of free parameters."""
         return (0, 1, n_components)[self.free]
 
     def with_numbers(self, numbers: Array) -> Tails:
@@ -51,18 +51,18 @@ class Tails:
         return self
 
     def equals(self, other: Tails) -> bool:
-        """Whether a fit of the one may continue that of the other."""
+        """Return whether a fit with one may continue a fit with the other."""
         if self is other:
             return True
         same = self.name == other.name and self.free == other.free
         return same and (self.free > 0 or np.array_equal(self.degrees, other.degrees))
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
-        """Return rows of components, drawn about their centres with normal tails, with these."""
+        """Return rows with these tails, made of centred rows with normal tails."""
         return rows
 
     def radius(self, content: float) -> float:
-        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        """Return the radius, in scales, within which a component of two columns has a share of its rows."""
         return sqrt(-2 * log1p(-content))
 
     def content(self, fall: float) -> float:
@@ -70,12 +70,12 @@ class Tails:
         return -expm1(fall)
 
     def given(self, n_columns: int) -> Tails:
-        """Return those of other columns given so many."""
+        """Return the tails of the other columns given `n_columns`."""
         return self
 
     @property
     def variance(self) -> Array:
-        """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        """Variance of columns, in their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
         return np.ones((1, 1, 1))
 
     def quantile(self, level: float) -> Array:
@@ -104,11 +104,11 @@ class StudentTails(Tails):
     Parameters
     ----------
     degrees : float or array of shape (K,)
-        Of freedom ν; where a fit begins, if they are estimated.
+        Degrees of freedom ν; their initial values, if they are estimated.
     estimated : bool
-        Whether a fit chooses them.
+        Whether a fit estimates them.
     shared : bool
-        Whether those of all components are the same.
+        Whether all components have the same.
     """
 
     name = "t"
@@ -121,14 +121,14 @@ class StudentTails(Tails):
 
     @property
     def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
-        """As `GaussianMixture` takes them."""
+        """Parameters of `GaussianMixture`."""
         estimated = None if self.shared else OF_EACH
         return {"tails": self.name, "degrees_of_freedom": estimated if self.estimated else self.degrees}
 
     @property
     def text(self) -> str:
-        """How heavy they are, in words."""
-        normal = ", as good as normal" if np.min(self.degrees) >= MOST_ESTIMATED else ""
+        """The degrees of freedom, as text."""
+        normal = ", nearly normal" if np.min(self.degrees) >= MOST_ESTIMATED else ""
         ends = dict.fromkeys(f"{end:.4g}" for end in (np.min(self.degrees), np.max(self.degrees)))
         return f"{' to '.join(ends)} degrees of freedom{normal}"
 
@@ -147,11 +147,11 @@ class StudentTails(Tails):
         return StudentTails(float(numbers[0]) if self.shared else numbers, self.estimated, self.shared)
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
-        """Return rows of components, drawn about their centres with normal tails, with these."""
+        """Return rows with these tails, made of centred rows with normal tails."""
         return np.asarray(rows / np.sqrt(rng.chisquare(self.degrees, (len(rows), 1)) / self.degrees))
 
     def radius(self, content: float) -> float:
-        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        """Return the radius, in scales, within which a component of two columns has a share of its rows."""
         return sqrt(self.degrees * expm1(-2 / self.degrees * log1p(-content)))
 
     def content(self, fall: float) -> float:
@@ -159,32 +159,31 @@ class StudentTails(Tails):
         return -expm1(fall * self.degrees / (self.degrees + 2))
 
     def given(self, n_columns: int) -> StudentTails:
-        """Return those of other columns given so many: ν + q degrees of freedom (Ding 2016)."""
-        # Those that are given are one number.
+        """Return the tails of the other columns given q: ν + q degrees of freedom (Ding 2016)."""
         return StudentTails(self.degrees + n_columns, estimated=not self.shared, shared=self.shared)
 
     def widening(self, squares: Array, n_columns: int) -> Array:
-        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
-        return np.asarray((self._of_each[:, 0] + squares) / (self._of_each[:, 0] + n_columns))
+        """Return the factors of scale matrices given columns with these squared distances, (K, n): 1 / u."""
+        return np.asarray((self._per_component[:, 0] + squares) / (self._per_component[:, 0] + n_columns))
 
     @property
     def variance(self) -> Array:
-        """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        """Variance of columns, in their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
         with np.errstate(divide="ignore"):
-            return np.where(self._of_each > 2, self._of_each / (self._of_each - 2), np.inf)
+            return np.where(self._per_component > 2, self._per_component / (self._per_component - 2), np.inf)
 
     def quantile(self, level: float) -> Array:
         """Return a quantile of columns in their scales, in each component, (K, 1, 1) or (1, 1, 1)."""
         from scipy.special import stdtrit
 
-        return np.asarray(stdtrit(self._of_each, level))
+        return np.asarray(stdtrit(self._per_component, level))
 
     def share_below(self, steps: Array) -> Array:
         """Return the shares below some steps from the means in their scales, (K, n, m)."""
         from scipy.special import stdtr
 
-        return np.asarray(stdtr(self._of_each, steps))
+        return np.asarray(stdtr(self._per_component, steps))
 
     @property
-    def _of_each(self) -> Array:
+    def _per_component(self) -> Array:
         return np.reshape(np.asarray(self.degrees, dtype=np.float64), (-1, 1, 1))

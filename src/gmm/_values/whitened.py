@@ -12,7 +12,7 @@ from gmm._values.noise import NO_NOISE, Noise
 
 
 class WhitenedMixture(NamedTuple):
-    """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
+    """Any Gaussian mixture, as input of a pass: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
 
     For maximum likelihood, log_offset_k = log π_k + log|W_k| − d/2·log 2π. Other estimates of this form use the same
     pass.
@@ -27,14 +27,14 @@ class WhitenedMixture(NamedTuple):
     whiteners : array in the shape of `layout`
         W_k, lower triangular if stored as matrices.
     log_noise : float
-        Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
+        Log density of uniform noise, including its weight; −∞ for none.
     tails : array of shape (K,), optional
-        None or zeros of normal components; ν_k of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik =
+        None or zeros for normal components; ν_k of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik =
         log_offset_k − ½(ν_k + d) log(1 + q/ν_k).
     fits_tails : bool
-        Whether an update estimates them.
+        Whether an update estimates ν_k.
     noise : Noise
-        The noise of `log_noise`, which rows with gaps see in their columns alone.
+        The noise of `log_noise`; for rows with missing values, its box has only the observed columns.
     """
 
     layout: Layout
@@ -46,24 +46,24 @@ class WhitenedMixture(NamedTuple):
     fits_tails: bool = False
     noise: Noise = NO_NOISE
 
-    def whole(self) -> WhitenedMixture:
-        """Return the mixture with whiteners as whole matrices where factors and noise are stored instead."""
-        if self.layout.whole:
+    def to_dense(self) -> WhitenedMixture:
+        """Return the mixture with d × d whiteners in place of factors and noise."""
+        if self.layout.stores_dense:
             return self
         whiteners = self.layout.transposed(self.whiteners).transpose(0, 2, 1)
         return self._replace(layout=FULL, whiteners=np.ascontiguousarray(whiteners))
 
     def stored_in(self, layout: Layout) -> WhitenedMixture:
         """Return the mixture with whiteners in a layout of more numbers: full matrices, or diagonals of spheres."""
-        whole, (K, d) = self.whole(), self.centres.shape
-        if whole.layout is layout:
-            return whole
-        of, whiteners = whole.layout, whole.whiteners
-        whiteners = of.diagonal(whiteners, d) if layout.axis_aligned else of.dense(whiteners, K, d)
-        return whole._replace(layout=layout, whiteners=np.ascontiguousarray(whiteners))
+        dense, (K, d) = self.to_dense(), self.centres.shape
+        if dense.layout is layout:
+            return dense
+        before, whiteners = dense.layout, dense.whiteners
+        whiteners = before.diagonal(whiteners, d) if layout.axis_aligned else before.dense(whiteners, K, d)
+        return dense._replace(layout=layout, whiteners=np.ascontiguousarray(whiteners))
 
     def component(self, k: int) -> WhitenedMixture:
-        """Return the mixture of one component alone."""
+        """Return the mixture of one component."""
         one = slice(k, k + 1)
         whiteners = self.whiteners if self.layout.pooled else self.whiteners[one]
         tails = None if self.tails is None else self.tails[one]

@@ -1,4 +1,4 @@
-"""Fitted mixtures for other software and from it, a module for each; its packages are imported only when asked for."""
+"""Fitted mixtures to and from other software, with a module for each, which imports its packages only when used."""
 
 from gmm.exchange import mclust, onnx, sklearn
 

@@ -1,4 +1,4 @@
-"""Mixtures as JSON in the terms of mclust, for R, and back."""
+"""Mixtures to and from JSON in the terms of mclust, for R."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gmm._versions import __version__
 __all__ = ["from_json", "to_json"]
 
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-_UNLIKE = 1e-5  # relative: of covariances that were written with six digits
+_UNLIKE = 1e-5  # relative difference of covariances written with six digits
 
 
 def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) -> None:
@@ -30,7 +30,7 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
 
     ``modelName``, ``d``, ``G``, ``df`` and ``parameters``: ``pro``, ``mean`` (d × G) and ``variance``, which has
     ``sigma`` (d × d × G) and mclust's decomposition of it. Noise has the last of G + 1 proportions, ``Vinv``, and,
-    beside mclust's names, the corners of its box as ``noise`` (2 × d). Numbers are written with all their digits.
+    in addition to mclust's names, the corners of its box as ``noise`` (2 × d). Numbers have all their digits.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
     file : str, os.PathLike or binary file
         A path, used as given, or a file open for writing.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
-        The rows, for ``n``, which is the sum of their weights, ``loglik`` and ``bic``, which has mclust's sign: largest
-        is best. None leaves them out.
+        The rows, for ``n``, the sum of their weights, ``loglik`` and ``bic``, which has mclust's sign: largest is best.
+        None omits these.
     """
     parameters, fit, noise = checked_for(model, "mclust"), {}, {}
     if X is not None:
@@ -76,7 +76,7 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
 
 
 def from_json(file: Readable) -> GaussianMixture:
-    """Make a fitted mixture from JSON in the terms of mclust, written by `to_json` or by R.
+    """Make a fitted mixture from JSON in the terms of mclust, written by `to_json` or R.
 
     Parameters
     ----------
@@ -86,12 +86,12 @@ def from_json(file: Readable) -> GaussianMixture:
     Returns
     -------
     GaussianMixture
-        Of a file by `to_json`, every number of the mixture is bit for bit the one that was written.
+        The mixture; if `to_json` wrote the file, all numbers have the same bits.
 
     Raises
     ------
     ValueError
-        If the file is no JSON or does not hold a valid mixture; the message says what is wrong.
+        If the file is not JSON or contains no valid mixture; the message states what is wrong.
     """
     name = name_of_source(file)
     try:
@@ -100,7 +100,7 @@ def from_json(file: Readable) -> GaussianMixture:
         raise ValueError(f"{name} is not JSON, or damaged: {error}") from None
     if not isinstance(document, dict):
         raise ValueError(
-            f"{name} holds {type(document).__name__}, expected an object with 'modelName' and 'parameters'"
+            f"{name} contains {type(document).__name__}, expected an object with 'modelName' and 'parameters'"
         )
     return build_object(
         name, "mixture in mclust's terms", lambda found, _: from_state(GaussianMixture, *_state(found)), document, {}
@@ -108,7 +108,7 @@ def from_json(file: Readable) -> GaussianMixture:
 
 
 def _decomposed(covariances: Array, model: CovarianceModel) -> dict[str, Any]:
-    """Return what mclust keeps beside Σ_k: λ_k, A_k and D_k, or the upper triangular factors."""
+    """Return mclust's decomposition of Σ_k: λ_k, A_k and D_k, or the upper triangular factors."""
     d = covariances.shape[-1]
     if model.orientation != IDENTITY and d > 1 and model.volume == model.shape == model.orientation:
         factors = np.moveaxis(np.linalg.cholesky(covariances).transpose(0, 2, 1), 0, -1)
@@ -135,7 +135,7 @@ def _axes(covariances: Array, model: CovarianceModel) -> Array:
     K, d = covariances.shape[:2]
     if model.orientation == IDENTITY or d == 1:
         return np.broadcast_to(np.eye(d), (K, d, d))
-    if model.orientation == COMMON:  # a sum in unlike proportions has no axes but theirs
+    if model.orientation == COMMON:  # a sum with unequal weights has only their axes
         traces = np.trace(covariances, axis1=1, axis2=2)
         mixed = ((1 / (np.pi + np.arange(K)) / traces)[:, None, None] * covariances).sum(axis=0)
         covariances = np.broadcast_to(mixed, covariances.shape)
@@ -160,8 +160,8 @@ def _state(document: dict[str, Any]) -> State:
         sigmas = np.broadcast_to(_numbers(variance, "sigmasq"), (1, 1, K))
     if sigmas.shape != (d, d, K):
         raise ValueError(f"expected 'sigma' of shape (d, d, G) = {(d, d, K)}, got {sigmas.shape}")
-    for place in (document, variance):
-        if (sizes := (place.get("d", d), place.get("G", K))) != (d, K):
+    for part in (document, variance):
+        if (sizes := (part.get("d", d), part.get("G", K))) != (d, K):
             raise ValueError(
                 f"expected d = {d} and G = {K} as in 'mean', got d = {sizes[0]!r:.20} and G = {sizes[1]!r:.20}"
             )
@@ -182,20 +182,20 @@ def _noise_of_json(parameters: dict[str, Any]) -> dict[str, Array]:
     Raises
     ------
     ValueError
-        If only its density is there.
+        If only its density is given.
     """
     if not parameters.get("Vinv") and "noise" not in parameters:  # R writes NULL as {}
         return {}
     if "noise" not in parameters:
         raise ValueError(
-            "expected beside 'Vinv', which is a density alone, the box of the noise: add 'noise' to 'parameters', the "
-            "least and the largest value of each column, [[…], […]]"
+            "expected the box of the noise in addition to 'Vinv', which is only its density: add 'noise' to "
+            "'parameters', the least and the largest value of each column, [[…], […]]"
         )
     return {"noise": _numbers(parameters, "noise")}
 
 
 def _covariance_type(document: dict[str, Any]) -> str:
-    """Return the covariance type; mclust's models of one component have X for E, those of one feature one letter."""
+    """Return the covariance type; mclust has X for E with one component, and one letter with one feature."""
     if "covariance_type" in document:
         return item(document, "covariance_type", str)
     name = item(document, "modelName", str)
@@ -204,7 +204,7 @@ def _covariance_type(document: dict[str, Any]) -> str:
 
 
 def _stored(covariances: Array, model: CovarianceModel) -> Array:
-    """Return matrices (K, d, d) as the model's layout stores them, or raise ValueError if it cannot."""
+    """Return matrices (K, d, d) in the model's layout; raise ValueError if it cannot store them."""
     K, d = covariances.shape[:2]
     layout = model.layout
     if layout is FULL:

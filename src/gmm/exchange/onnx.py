@@ -23,8 +23,8 @@ from gmm._versions import __version__, imported
 
 __all__ = ["to_onnx"]
 
-_OPSET = 13  # the first whose Softmax normalises one axis alone; later versions compute the same
-_IR_VERSION = 7  # of that time: a runtime refuses what is newer than itself
+_OPSET = 13  # the first whose Softmax normalises only one axis; later versions compute the same
+_IR_VERSION = 7  # of that opset: a runtime rejects newer versions
 _FLOATS = ("float32", "float64")
 
 
@@ -39,8 +39,8 @@ def to_onnx(
 
     Its input ``X`` is (n, d), its outputs are ``label`` (n,), ``probabilities`` (n, K) and ``log_likelihood``
     (n,): the results of `predict`, `predict_proba` and `score_samples`, noise included. The operators are those of
-    opset 13. Components from which a row is farther than 1e154 standard deviations (1e19 in float32 arithmetic) are
-    equally far from it; an estimator finds the nearest there too.
+    opset 13. Components farther from a row than 1e154 standard deviations (1e19 in float32 arithmetic) are equally far;
+    an estimator still finds the nearest.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def to_onnx(
     file : str, os.PathLike or binary file
         A path, used as given, or a file open for writing.
     dtype : {"float32", "float64"}, default="float32"
-        Of rows and results.
+        Type of rows and results.
     arithmetic : {"float64", "float32"}, default="float64"
-        What the runtime computes in; "float32" is for devices without float64, and loses digits.
+        Type of the computation; "float32" is for devices without float64, and loses digits.
 
     Raises
     ------
@@ -112,31 +112,31 @@ def _numbers(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> dict[str, NDArra
     }
     with np.errstate(over="ignore"):
         numbers = {name: values.astype(dtype) for name, values in exact.items()}
-        if dtype != np.float64:  # what rounding takes from a centre, which may lie far from zero
+        if dtype != np.float64:  # the rounding of a centre, which may be far from zero
             numbers["rest"] = (exact["centres"] - numbers["centres"]).astype(dtype)
     diagonal = numbers["whiteners"] if layout.axis_aligned else numbers["whiteners"].diagonal(axis1=1, axis2=2)
     if not (all(np.isfinite(numbers[name]).all() for name in ("centres", "whiteners")) and (diagonal > 0).all()):
         raise ValueError(f"the mixture's numbers exceed {dtype}: expected arithmetic='float64'")
     if mixture.log_noise > -np.inf:
-        numbers = _beside_noise(numbers, mixture.log_noise)
+        numbers = _add_noise(numbers, mixture.log_noise)
     axes = {"first": np.array([0]), "second": np.array([1])}
     most = np.array(np.finfo(dtype).max)
     return numbers | {"half": np.array(0.5, dtype=dtype), "most": most} | axes
 
 
-def _beside_noise(numbers: dict[str, NDArray[Any]], log_noise: float) -> dict[str, NDArray[Any]]:
-    """Return the constants with noise as one more component before the others, from which no row is far."""
+def _add_noise(numbers: dict[str, NDArray[Any]], log_noise: float) -> dict[str, NDArray[Any]]:
+    """Return the constants with noise as a further component before the others, at distance 0 of all rows."""
     K = len(numbers["centres"])
     every = {name: np.broadcast_to(values, (K, *values.shape[1:])) for name, values in numbers.items()}
     first = dict.fromkeys(numbers, 0.0) | {"log_offset": log_noise}
-    together = {name: np.concatenate([np.full_like(values[:1], first[name]), values]) for name, values in every.items()}
-    return together | {"last": np.array([K + 1])}
+    joined = {name: np.concatenate([np.full_like(values[:1], first[name]), values]) for name, values in every.items()}
+    return joined | {"last": np.array([K + 1])}
 
 
 def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int, *, noisy: bool) -> list[tuple[Any, ...]]:
     """Return the operators in order, as (type, inputs, outputs, attributes).
 
-    They compute log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖². Noise is a component before the others whose W is 0, so
+    They compute log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖². Noise is a component before the others with W = 0, so
     its index is −1.
     """
     multiply = "Mul" if numbers["whiteners"].shape[1] == 1 else "MatMul"

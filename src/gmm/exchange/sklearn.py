@@ -1,4 +1,4 @@
-"""Fitted mixtures as scikit-learn's estimators, and back."""
+"""Fitted mixtures to and from scikit-learn's estimators."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from gmm._versions import imported
 
 __all__ = ["from_sklearn", "to_sklearn"]
 
-_OF_MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
+_MIXTURE_ATTRIBUTES = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 _PRIORS = ("mean_precision_prior", "mean_prior", "degrees_of_freedom_prior", "covariance_prior")
-_OF_POSTERIOR = (
+_POSTERIOR_ATTRIBUTES = (
     "weight_concentration_",
     "mean_precision_",
     "degrees_of_freedom_",
@@ -39,8 +39,8 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
 
     Parameters and fitted attributes are the same, in float64, with these exceptions: a constrained covariance model
     becomes the covariance type that stores it, so that `bic` and `aic` there count its parameters; a start that
-    scikit-learn does not have becomes its default, and a numpy Generator for `random_state` None; parameters that
-    it does not have, `prior` among them, are left out.
+    scikit-learn does not have becomes its default, and a numpy Generator as `random_state` becomes None; parameters
+    that it does not have, such as `prior`, are dropped.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     Returns
     -------
     sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-        It needs this package no longer.
+        The estimator, which does not need this package.
 
     Examples
     --------
@@ -65,16 +65,16 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     set_mixture(mixture, parameters, vars(model).get("feature_names_in_"), np.dtype(np.float64))
     estimator = getattr(imported("sklearn.mixture", "sklearn"), type(mixture).__name__)()
     theirs = {name: getattr(mixture, name) for name in estimator.get_params()}
-    theirs["covariance_type"] = stored_as(parameters.model.whole.layout).alias
+    theirs["covariance_type"] = stored_as(parameters.model.dense.layout).alias
     if not isinstance(theirs["init_params"], str) or theirs["init_params"] not in _STARTS:
         del theirs["init_params"]
     if isinstance(theirs["random_state"], np.random.Generator):
         del theirs["random_state"]
     estimator.set_params(**theirs)
-    of_posterior = _OF_POSTERIOR if hasattr(mixture, "mean_precision_") else ()
-    for name in (*_OF_MIXTURE, *of_posterior, *_FIT_ATTRIBUTES):
+    posterior = _POSTERIOR_ATTRIBUTES if hasattr(mixture, "mean_precision_") else ()
+    for name in (*_MIXTURE_ATTRIBUTES, *posterior, *_FIT_ATTRIBUTES):
         if hasattr(mixture, name):
-            setattr(estimator, name, deepcopy(getattr(mixture, name)))  # whose arrays can be written to
+            setattr(estimator, name, deepcopy(getattr(mixture, name)))  # with writable arrays
     return estimator
 
 
@@ -84,8 +84,8 @@ def from_sklearn(estimator: Any) -> GaussianMixture | BayesianGaussianMixture:
     Parameters
     ----------
     estimator : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-        Fitted. Its parameters and fitted attributes are taken over; ``lower_bound_`` is its own number, which
-        belongs to the parameters before the last update and, for a posterior, lacks constants.
+        A fitted estimator. Its parameters and fitted attributes are copied; ``lower_bound_`` belongs to the parameters
+        before the last update and, for a posterior, lacks constants.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def from_sklearn(estimator: Any) -> GaussianMixture | BayesianGaussianMixture:
     Raises
     ------
     TypeError
-        If it is another class's.
+        If it is of another class.
     ValueError
         If it is not fitted (`NotFittedError`), or its attributes are not a valid mixture.
     """
@@ -104,14 +104,14 @@ def from_sklearn(estimator: Any) -> GaussianMixture | BayesianGaussianMixture:
         if isinstance(estimator, getattr(theirs, kind.__name__)):
             header, arrays = _state(estimator, getattr(theirs, kind.__name__))
             return build_object("the estimator of scikit-learn", "mixture", partial(from_state, kind), header, arrays)
-    own, expected = type(estimator), " or ".join(kind.__name__ for kind in kinds)
+    actual, expected = type(estimator), " or ".join(kind.__name__ for kind in kinds)
     raise TypeError(
-        f"expected a fitted sklearn.mixture.{expected}, got {own.__module__}.{own.__name__}: {estimator!r:.80}"
+        f"expected a fitted sklearn.mixture.{expected}, got {actual.__module__}.{actual.__name__}: {estimator!r:.80}"
     )
 
 
 def _state(estimator: Any, kind: type[Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return a fitted estimator of scikit-learn's as the header and arrays of a saved mixture."""
+    """Return a fitted estimator of scikit-learn as the header and arrays of a saved mixture."""
     missing = [f"{part}_" for part in PARTS if not hasattr(estimator, f"{part}_")]
     if missing:
         raise raisable(NotFittedError)(
