@@ -71,7 +71,7 @@ def run(settings: Settings, report: Report) -> bool:
         videos = [video(seed, **arguments) for seed in seeds]
         for name, way in (("tracker", followed), ("frame by frame", alone)):
             found = np.mean(
-                [mot(truth, way(frames, **(given if way is followed else {}))) for frames, truth in videos],
+                [tracking_scores(truth, way(frames, **(given if way is followed else {}))) for frames, truth in videos],
                 axis=0,
             )
             report.row(scene, name, *(f"{number:.1f}" for number in found[:3]), f"{found[3]:.3f}")
@@ -155,7 +155,7 @@ def matched(ones: Sequence[np.ndarray], others: Sequence[np.ndarray], gate: floa
     return [(i, j) for i, j in pairs if distances[i, j] < gate]
 
 
-def mot(
+def tracking_scores(
     truth: Sequence[dict[str, np.ndarray]], found_tracks: Sequence[dict[int, np.ndarray]], gate: float = 4.0
 ) -> tuple[int, int, int, float]:
     """Return misses, false tracks, switches, and MOTA; who was together stays so while they are near."""

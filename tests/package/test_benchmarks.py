@@ -51,13 +51,13 @@ def test_no_table_is_both_tuned_on_and_judged_by():
 def test_tracks_are_judged_as_clear_mot_does():
     truth = [{"a": np.array([0.0, 0.0]), "b": np.array([50.0, 0.0])} for _ in range(4)]
     one, two = np.array([0.5, 0.0]), np.array([50.0, 1.0])
-    assert following.mot(truth, [{1: one, 2: two}] * 4) == (0, 0, 0, 1.0)
+    assert following.tracking_scores(truth, [{1: one, 2: two}] * 4) == (0, 0, 0, 1.0)
     # The numbers change places, an object is missed once, and another is where there is none.
     told = [{1: one, 2: two}, {2: one, 1: two}, {2: one}, {2: one, 1: two, 3: np.array([20.0, 20.0])}]
-    assert following.mot(truth, told) == (1, 1, 2, 0.5)
+    assert following.tracking_scores(truth, told) == (1, 1, 2, 0.5)
     # The nearest is not taken from who had it before.
     near = [{1: np.array([3.0, 0.0]), 2: two}, {1: np.array([3.0, 0.0]), 2: two, 3: one}]
-    assert following.mot(truth[:2], near) == (0, 1, 0, 0.75)
+    assert following.tracking_scores(truth[:2], near) == (0, 1, 0, 0.75)
 
 
 # --- Whole fits: the stored optima, what is healthy, and the arithmetic of gaps -------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from benchmarks.following import BOX, alone, followed, judged, video
+from benchmarks.following import BOX, alone, followed, tracking_scores, video
 from matplotlib.animation import PillowWriter
 
 from gmm.tracking import Tracker
@@ -97,7 +97,7 @@ scores = {}
 for title, how in {"as above": {}, "8 points": {"points": 8}}.items():
     shown, places = (part[:40] for part in video(1, **how))
     for name, way in ways.items():
-        scores[title, name] = judged(places, way(shown))
+        scores[title, name] = tracking_scores(places, way(shown))
 columns = ["misses", "false", "switches", "MOTA"]
 print(pd.DataFrame(scores, index=columns).T.round(2))
 
@@ -113,7 +113,7 @@ print(pd.DataFrame(scores, index=columns).T.round(2))
 
 slow, places = video(1, every=3)
 limits = {
-    motion: judged(places, followed(slow, motion=motion))[3]
+    motion: tracking_scores(places, followed(slow, motion=motion))[3]
     for motion in (1.0, 3.0)
 }
 for motion, score in limits.items():
