@@ -1,4 +1,4 @@
-"""Keeping BLAS to one thread, where its own would spin beside ours or for too little work."""
+"""Limit BLAS to one thread where its threads would compete with ours, or have too little work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gmm._kernel.mstep import NullContext
 
 # Multiply-adds up to which OpenBLAS uses the calling thread only.
 BLAS_STAYS_SINGLE = 2e5
-OF_EIGENVECTORS = 12  # multiply-adds of those of a d × d matrix, over d³
+OF_EIGENVECTORS = 12  # multiply-adds for the eigenvectors of a d × d matrix, over d³
 
 
 @cache
@@ -25,21 +25,21 @@ def _blas() -> Any:
 
 
 class _Guard:
-    """Hold BLAS to one thread while at least one pass runs, in any number of Python threads."""
+    """Limit BLAS to one thread while at least one pass runs, in any number of Python threads."""
 
     def __init__(self) -> None:
-        self._begin()
+        self._reset()
         if hasattr(os, "register_at_fork"):
-            # A child has none of the threads that hold BLAS, or this lock, in its parent.
-            os.register_at_fork(after_in_child=self._begin)
+            # A child has none of the threads that limit BLAS, or hold this lock, in its parent.
+            os.register_at_fork(after_in_child=self._reset)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
         self._before: list[int] = []
 
     def outside(self) -> list[int]:
-        """Return the libraries' numbers of threads, as they are while nobody holds them."""
+        """Return the libraries' numbers of threads without this limit."""
         with self._lock:
             return self._before if self._holders else _numbers()
 
@@ -67,16 +67,16 @@ def _set_threads(numbers: list[int]) -> None:
     for library, number in zip(_blas().lib_controllers, numbers, strict=True):
         # Newer versions of threadpoolctl listen to the first thread that sets OpenBLAS, as long as it lives; the last
         # holder to leave may be another.
-        let_go = getattr(library, "clear_controlling_thread", lambda force: None)
-        let_go(force=True)
+        release = getattr(library, "clear_controlling_thread", lambda force: None)
+        release(force=True)
         library.set_num_threads(number)
-        let_go(force=True)
+        release(force=True)
 
 
 single_threaded_blas = _Guard()
-_AS_IT_IS = NullContext()
+_UNLIMITED = NullContext()
 
 
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:
-    """Hold BLAS to one thread if it would use more for so many multiply-adds."""
-    return single_threaded_blas() if largest_product > BLAS_STAYS_SINGLE else _AS_IT_IS
+    """Limit BLAS to one thread if it would use more for so many multiply-adds."""
+    return single_threaded_blas() if largest_product > BLAS_STAYS_SINGLE else _UNLIMITED

@@ -21,15 +21,15 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class ConvergenceWarning(UserWarning):
-    """Issued when a fit ends at `max_iter` with `tol` or more left to gain, or a component has lost its rows."""
+    """Issued when a fit stops at `max_iter` with `tol` or more left to gain, or a component has lost its rows."""
 
 
 class DegenerateWarning(UserWarning):
-    """Issued when a fit ends with a component on so few rows, or so thin, that its likelihood says nothing."""
+    """Issued when a component has so few rows, or is so narrow, that its likelihood is no evidence of a group."""
 
 
 class DataConversionWarning(UserWarning):
-    """Issued when classes come as a column."""
+    """Issued when classes are passed as a column."""
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -49,37 +49,38 @@ class LostClusterError(ConnectionError):
 
 
 # The text of each cause, most serious first: one short sentence, always the same, so that Python shows it once a line.
-# Numbers and names are notes of the warning. Where the text is empty, it is the note.
+# Numbers and names are notes of the warning. Where the text is empty, the note replaces it.
 _TEXTS: dict[type[Warning], dict[str, str]] = {
     DegenerateWarning: {
         "degenerate": "A component is degenerate (see summary()): try fewer components, another model or a prior.",
     },
     ConvergenceWarning: {
-        "singular": "Covariances came too near to singular: try a larger reg_covar, fewer columns or components.",
+        "singular": "Covariances are nearly singular: try a larger reg_covar, fewer columns or fewer components.",
         "not converged": "Best performing initialization did not converge. Try different init parameters, or increase "
         "max_iter, tol, or check for degenerate data.",  # scikit-learn's
-        "all noise": "Noise took all rows: give it a box that is not much smaller than that of the rows.",
+        "all noise": "All rows are noise: set a box that is not much smaller than that of the rows.",
         "no rows": "Some components have no rows: use fewer, at most as many as there are distinct rows.",
         "lost rows": "Some components lost all rows and were restarted: try fewer components or another start.",
-        "equal": "Some components are equal: begin at other means or responsibilities, or use fewer components.",
-        "few rows": "The first block has fewer rows than the mixture has parameters: begin with more or a prior.",
+        "equal": "Some components are equal: start from other means or responsibilities, or use fewer components.",
+        "few rows": "The first block has fewer rows than the mixture has parameters: pass more rows, or use a prior.",
     },
     UserWarning: {
         "degenerate class": "A component of a class is degenerate: use a prior, fewer components or more rows.",
-        "classes of -1": "Rows of class -1 count as of unknown class: give the class another number, or pass None.",
+        "classes of -1": "Rows of class -1 are treated as unlabelled: give the class another number, or pass None for "
+        "unlabelled rows.",
         "ridge": "reg_covar hides groups in narrow columns: multiply these by a power of 10, or lower reg_covar.",
-        "constant": "Some columns are constant, so that criteria depend on reg_covar or a prior: leave these out.",
-        "never together": "Some columns have values together in no row: leave one out, or fit no covariances.",
-        "light rows": "The weights add up to fewer rows than parameters: if they only compare rows, make their mean 1.",
-        "class without weight": "Some classes have no row with a positive weight and are left out of the fit.",
+        "constant": "Some columns are constant, so criteria depend on reg_covar or a prior: drop them.",
+        "never together": "No row has values in both of two columns: drop one, or fit a model without correlations.",
+        "light rows": "The weights sum to less than the number of parameters: if they compare rows, make their mean 1.",
+        "class without weight": "Some classes have no row with a positive weight and are not fitted.",
         "many patterns": "Rows with values in very many sets of columns make passes slow: drop sparse columns.",
         "narrow intervals": "Few rows make these intervals too narrow: use fewer components or columns.",
-        "statistic of 0": "The statistic is 0, as no fit with one component more supports another one.",
+        "statistic of 0": "The statistic is 0: no valid fit with one more component is better.",
         "feature names": "",  # scikit-learn's, of the class of the estimator
         "file": "",  # how it was read
     },
     RuntimeWarning: {
-        "no scratch file": "A scratch file cannot be written, so that each pass reads the rows anew.",
+        "no scratch file": "A scratch file cannot be written, so each pass reads the rows again.",
         "fault": "",  # an error to be reported
     },
     DataConversionWarning: {
@@ -128,7 +129,7 @@ def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     return type(own.__name__, (own, peer), body)
 
 
-FOUND: ContextVar[dict[str, str] | None] = ContextVar("found", default=None)  # what a block of code is to collect
+FOUND: ContextVar[dict[str, str] | None] = ContextVar("found", default=None)  # warnings that a block of code collects
 
 
 def warn(cause: str, note: str = "") -> None:
@@ -139,7 +140,7 @@ def warn(cause: str, note: str = "") -> None:
     cause : str
         A key of `WARNINGS`.
     note : str, default=""
-        What was found, in words and numbers; the text of the cause if there are none.
+        Details, such as names and numbers; by default the text of the cause.
     """
     found, note = FOUND.get(), note or WARNINGS[cause][1]
     if found is None:
@@ -149,7 +150,7 @@ def warn(cause: str, note: str = "") -> None:
 
 
 def issue(found: Mapping[str, str]) -> None:
-    """Issue one warning: the text of the most serious cause, with the notes on all."""
+    """Issue one warning: the text of the most serious cause, with the notes of all."""
     causes = sorted(found, key=list(WARNINGS).index)
     category, text = WARNINGS[causes[0]]
     warning = raisable(category)(text or found[causes[0]])
@@ -166,9 +167,9 @@ def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:
 
 
 def answer_of(function: Callable[..., Any], *arguments: Any, name: str, hint: str) -> Any:
-    """Call a function of the user, whose warnings are its own.
+    """Call a function of the user, whose warnings are not collected.
 
-    A generator on the way would take its StopIteration for its own, too.
+    Its StopIteration would end a generator that calls it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`FrozenMixture`: a mixture for services, which scores rows with little around the pass; where its C header is."""
+"""`FrozenMixture`: a mixture for services, which scores rows with little overhead, and the path of its C header."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 class FrozenMixture(CompiledMixture):
-    """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
+    """An immutable mixture for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
     starts threads only if `n_threads` requires them, and writes to `out`. Rows may have any strides. A row with NaN or
@@ -69,11 +69,11 @@ class FrozenMixture(CompiledMixture):
         return f"{type(self).__name__}(K={self.n_components}, d={self.n_features})"
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[Any, ...], dict[str, Any]]:
-        """Pickle the numbers that define the mixture and its metadata, no memory of the kernel's."""
+        """Pickle the numbers that define the mixture and its metadata, without the kernel's memory."""
         return self.from_arrays, self.arrays, self.metadata
 
     def __setstate__(self, metadata: dict[str, Any]) -> None:
-        """Take the metadata of a pickle."""
+        """Restore the metadata of a pickle."""
         archive.describe(self, metadata)
 
     def save(self, file: Writable, *, prepared: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
@@ -84,17 +84,16 @@ class FrozenMixture(CompiledMixture):
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
         prepared : bool, default=False
-            Whether to write as well what scoring looks at, for ``load(mmap=True)``; files get three to four times as
-            large.
+            Whether to also write the prepared numbers that scoring reads, for ``load(mmap=True)``; files are then three
+            to four times as large.
         metadata : dict of JSON values, optional
-            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
-            those of the file or the estimator that this comes from. Nothing is added, so the same object gives the
-            same bytes.
+            Further information, such as names, dates, the number of rows or scores. None writes the metadata of the
+            file or the estimator that this comes from. Nothing is added, so the same object gives the same bytes.
 
         Raises
         ------
         TypeError, ValueError
-            If `metadata` holds something that JSON has no form for; the message states where.
+            If `metadata` contains a value that JSON cannot represent; the message gives its place.
         """
         layout, *arrays, tails = self.arrays
         header = {"class": FrozenMixture.__name__, "layout": layout}
@@ -169,22 +168,22 @@ class FrozenMixture(CompiledMixture):
 
     @classmethod
     def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        """Make the mixture whose prepared numbers lie in a file; the sizes of its centres give their layout."""
-        anew = "load it with mmap=False, and save that with prepared=True"
+        """Make the mixture whose prepared numbers are in a file; the sizes of its centres give their layout."""
+        advice = "load it with mmap=False, and save that with prepared=True"
         if "prepared" not in arrays:
-            raise ValueError(f"expected the array 'prepared' for mmap=True: {anew}")
+            raise ValueError(f"expected the array 'prepared' for mmap=True: {advice}")
         numbers, version = arrays["prepared"], header.get("prepared")
         if version != _PREPARED_VERSION or numbers.dtype != np.float64 or numbers.ndim != 1:
             raise ValueError(
                 f"expected float64 numbers prepared by version {_PREPARED_VERSION} of the kernel, got "
-                f"{numbers.dtype} by version {version!r:.60}: {anew}"
+                f"{numbers.dtype} by version {version!r:.60}: {advice}"
             )
         try:
             log_noise = float(arrays["log_noise"])
             K, d = _sizes(arrays["centres"])
             frozen = cls(_layout_in(header), K, d, numbers, log_noise, _tails_in(arrays, K))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{error}: {anew}") from None
+            raise ValueError(f"{error}: {advice}") from None
         _, log_offset, centres, _, origin, log_noise, _ = frozen.arrays
         _check_numbers(log_offset, log_noise, centres, origin)
         return frozen
@@ -243,7 +242,7 @@ def _check_numbers(log_offset: _Array, log_noise: float, *finite: _Array) -> Non
 
 
 def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[archive.Predicted]:
-    """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+    """Yield for each block the number of its first row, and labels and responsibilities."""
     for chunk in source.chunks():
         for first, rows, _ in chunk.pieces(_ROWS_AT_ONCE):
             yield first, model.predict(rows), model.predict_proba(rows) if responsibilities else None

@@ -1,4 +1,4 @@
-"""What is made when first asked for: names and modules of a package (PEP 562)."""
+"""Names and modules of a package that are imported at their first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, SupportsIndex
 def attributes_of(
     package: str, modules: Collection[str], homes: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package: a name is one of its modules, or in its home, a module below `package`."""
+    """Return the `__getattr__` of a package, which finds its modules, and names in their `homes`, modules below it."""
 
     def attribute(name: str) -> Any:
         if name in homes:
@@ -27,9 +27,9 @@ def attributes_of(
 
 
 def reduced_at_home(self: object, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-    """Pickle as any object, once the module that its class names is imported: cloudpickle only looks for it.
+    """Pickle an object after importing the public module that its class names: cloudpickle does not import it.
 
-    It is the `__reduce_ex__` of what a program gets that has imported `gmm` alone, and whose public module is another.
+    This is the `__reduce_ex__` of results whose public module is not `gmm`, for programs that import only `gmm`.
     """
     import_module(type(self).__module__)
     return object.__reduce_ex__(self, protocol)

@@ -44,8 +44,8 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
     file : str, os.PathLike, binary file or bytes
         A path, a file opened in binary mode (read to its end), or the content of such a file.
     mmap : bool, default=False
-        Of a path, whether to score from the file itself, for a frozen mixture that was saved with ``prepared=True``;
-        see `FrozenMixture.load`.
+        Whether to score from the file itself, given by its path, for a frozen mixture that was saved with
+        ``prepared=True``; see `FrozenMixture.load`.
 
     Returns
     -------
@@ -55,9 +55,8 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
     Raises
     ------
     ValueError
-        If the file is not a saved model, is damaged, was written by a newer version of the format, or does not hold a
-        valid object. The message says what is wrong. Files from untrusted sources are safe to load: no
-        code is run.
+        If the file is not a saved model, is damaged, was written by a newer version of the format, or does not contain
+        a valid object; the message gives the reason. Files from untrusted sources are safe to load: no code is run.
     TypeError
         If `file` is not a path, a binary file or bytes.
     OSError

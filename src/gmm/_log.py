@@ -1,7 +1,7 @@
-"""The logger "gmm": how fits and searches go, for programs that run them unwatched.
+"""The logger "gmm": the progress of fits and searches, for programs that run unattended.
 
-INFO is for what happens a few times a fit: its rows, each start and how it ended, each cell of a search. DEBUG is for
-every pass. Nothing is printed unless the program sets up logging.
+INFO is for events that occur a few times a fit: its rows, each start and how it ended, each cell of a search. DEBUG is
+for every pass. Nothing is printed unless the program sets up logging.
 """
 
 import logging  # which concurrent.futures, needed anyway, imports too
@@ -11,5 +11,5 @@ LOGGER.addHandler(logging.NullHandler())
 
 
 def follows_passes() -> bool:
-    """Return whether anybody wants a line for every pass, which must come back to Python for it."""
+    """Return whether every pass is logged, so that it must return to Python."""
     return LOGGER.isEnabledFor(logging.DEBUG)

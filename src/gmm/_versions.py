@@ -53,7 +53,7 @@ def imported(module: str, extra: str) -> Any:
     Raises
     ------
     ModuleNotFoundError
-        If it is not installed; the message says how to install it.
+        If it is not installed; the message contains the command that installs it.
     """
     try:
         return import_module(module)

@@ -211,7 +211,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
         data = json_of("fit", path, *ONE, "--quiet", *words)["data"]
         return data["columns"], data["notes"]
 
-    what = "left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"
+    what = "dropped: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"
     told = f"{what}, and --keep to write it beside the labels"
     assert fitted(id=number, x=x) == (["x"], [told])
     ids = {"id": np.arange(30) ** 2, "old id": rng.permutation(30), "new id": np.arange(30.0)}
@@ -220,7 +220,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     of_others = "income", "grid", "number", "body_mass_index"
     columns, (note,) = fitted(**ids, **others, **{name: rng.permutation(1000)[:30] for name in (*of_ids, *of_others)})
     assert columns == [*others, *of_others]
-    assert "left out: 'id', 'old id', 'new id', 'ID' and 6 more, which number the rows" in note
+    assert "dropped: 'id', 'old id', 'new id', 'ID' and 6 more, which number the rows" in note
     for words in (("--columns", "id,x"), ("--exclude", "id")):
         assert fitted(*words, id=number, x=x)[1] == []
     assert fitted(speed=np.arange(30) ** 2) == (["speed"], [])
@@ -410,7 +410,7 @@ def test_notes_of_a_search_are_told_once(tmp_path):
     x, y, tie, code = rng.normal(size=100), rng.lognormal(2, 1, 100), rng.integers(1, 9, 100), rng.integers(1, 4, 100)
     path = write(tmp_path / "d.csv", ["size", "step", "site", "spend"], x.round(3), tie / 10, code, y.round(3))
     done = ok("fit", path, *ONE, "--json")
-    ties = "column 'step' (8 distinct values): components with less spread there than rounding leaves, and far less"
+    ties = "column 'step' (8 distinct values): components with less variance there than rounding, and far less"
     assert f"note: {ties}" in done.stderr
     assert any(note.startswith(ties) for note in json.loads(done.stdout)["data"]["notes"])
     assert [done.stderr.count(name) for name in ("'step'", "'site'", "'spend'")] == [1, 1, 1]
@@ -651,7 +651,7 @@ PANDAS = "python -c \"import pandas; pandas.read_{}.to_parquet('a.parquet')\""
         ("left.csv", b"a,b\n1,2\n3,\n", "--drop-missing", "the table has 1 row left; at least 2 are needed"),
         ("twice.csv", b"a,a\n1,2\n", "", "unique, but these occur more than once: 'a': give each its own name"),
         ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "2 of 3 columns have no name: --skip 1"),
-        ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that stands for a missing value; rows are counted"),
+        ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that means a missing value; rows are counted"),
         ("words.csv", b"a,b,c\n1,2,5\nk,3,6\n4,-,7\n", "", "--exclude 'a,b' leaves them out, and --columns names"),
         ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; left out: 'a'"),
         ("inf.csv", b"a,b\n1,2\n3,inf\n", "", "an infinite value in row 2, column 'b'"),

@@ -111,7 +111,7 @@ def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
     )
     said = {ROW: [as_row], NOTED: ["read as column names", "--no-header"], NAMES: []}[verdict]
     assert len(notes) == (verdict != NAMES)
-    assert all(what in note for note in notes for what in ("the first line", "holds numbers ('", *said))
+    assert all(what in note for note in notes for what in ("the first line", "contains numbers ('", *said))
 
 
 def test_options_of_text_are_those_of_predict(tmp_path):
@@ -173,7 +173,7 @@ def test_notes_and_messages_on_many_columns_are_short_and_name_what_is_really_un
     columns = {f"c{j}": np.full(12, j) for j in many} | {f"id{j}": np.arange(12) + j for j in many}
     columns |= {f"t{j}": np.full(12, "x") for j in many} | {"a": np.random.default_rng(0).normal(size=12)}
     pa.feather.write_feather(pa.table(columns), path)
-    left, numbered, constant = (line for line in ok("fit", path, *ONE).stderr.splitlines() if "left out" in line)
+    left, numbered, constant = (line for line in ok("fit", path, *ONE).stderr.splitlines() if "dropped" in line)
     assert left.endswith("'t7' (type string) and 4,992 more")
     assert "'id0', 'id1', 'id2', 'id3' and 4,996 more, which number the rows" in numbered
     assert "'c0' (0), 'c1' (1), 'c2' (2), 'c3' (3) and 4,996 more, which are constant" in constant
@@ -263,7 +263,7 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
     (folder / "b.csv").write_text("x,z,y\n1,2,3\n")
     told = ok("fit", folder, *fit).stderr
-    assert "a.csv lacks columns that files after it have, and so they are left out: 'z'" in told
+    assert "a.csv lacks columns of later files, which are dropped: 'z'" in told
     (folder / "b.csv").write_text("x\n1\n")
     refused(folder, *fit, tells=["b.csv: no column 'y'", f"{folder} is read as one table, so name one file"])
 
@@ -292,7 +292,7 @@ def test_copies_rescalings_and_codes_are_left_out_and_measurements_of_few_values
     tells = ["'c' (2 distinct values), 'd' (4 distinct values), 'e' (18 distinct values), which may be codes"]
     assert columns_of(tmp_path, x, y, sex, site, year, count, how=how, tells=tells) == "abf"
     assert columns_of(tmp_path, sex, site, year, how=how) == "abc"
-    tells = ["and 4 more may be codes; use --exclude to leave them out"]
+    tells = ["and 4 more may be codes; use --exclude to drop them"]
     assert columns_of(tmp_path, x, *rng.integers(1, 6, (8, n)), how=how, tells=tells) == "abcdefghi"
     mostly = np.where(np.arange(n) < n - 100, sex, x)
     assert columns_of(tmp_path, x, y, mostly, year * 37, how=how) == "abcd"
@@ -317,7 +317,7 @@ LABELS = {
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_that_are_numbers_are_left_out(kind, how, tmp_path):
     (name, values, why), (a, b) = LABELS[kind], np.random.default_rng(0).normal(size=(2, 60)).round(3)
-    note = f"left out: {name!r} ({why}), which is a label, not a measurement; use --columns"
+    note = f"dropped: {name!r} ({why}), which is a label, not a measurement; use --columns"
     path = write(tmp_path / "t.csv", [name, "a", "b"], values, a, b)
     columns, _, told, _ = fitted(path, *how)
     assert (columns, note in told) == (["a", "b"], True)
@@ -333,8 +333,8 @@ def test_large_integers_of_tables_are_labels(kind, how, tmp_path):
     path = parquet(tmp_path / "t.parquet", id=pa.array(LARGE, kind), of=pa.array([None, *LARGE[1:]], kind), a=a, b=b)
     columns, _, told, _ = fitted(path, *how)
     assert columns == ["a", "b"]
-    assert "left out: 'id', which numbers the rows" in told
-    assert "left out: 'of' (by its digits), which is a label" in told
+    assert "dropped: 'id', which numbers the rows" in told
+    assert "dropped: 'of' (by its digits), which is a label" in told
     with pytest.warns(UserWarning, match=r"columns 'id' \(by its digits\), 'of' \(by its digits\) are labels"):
         gmm.open_rows(path)
 
@@ -393,7 +393,7 @@ PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
 )
 def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
     written(tmp_path / "a.csv", "price,share", [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"])
-    told = f"column 'price' holds numbers, and text {other!r} in row 41; write {remedy} beside every number"
+    told = f"column 'price' holds numbers, and text {other!r} in row 41; write {remedy} with every number"
     refused(tmp_path / "a.csv", *how, tells=[told, "--exclude 'price'"])
 
 
@@ -403,11 +403,11 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
     lines = [f"{a},{b}" for a, b in PRICES] * (4000 if late else 1)
     lines += [f"{word},{i}" for i, word in enumerate(words)] + ["1,x", "2,y"] * (not late)
     written(tmp_path / "a.csv", "a,b", lines)
-    tells = ["use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"]
+    tells = ["use --na 'oops' --na '-' --na 'k.A.' if these mean missing values"]
     if not late:
         tells += ["column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if"]
     refused(tmp_path / "a.csv", *(("--blocks",) if late else ()), tells=tells)
-    with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these stand for missing values"):
+    with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these mean missing values"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
     written(tmp_path / "a.csv", "a,b", [*(f"{a},{b}" for a, b in PRICES), *(f"w{i},1" for i in range(20))])
     refused(tmp_path / "a.csv", tells=["--na 'w11' and more if these stand"])
@@ -446,7 +446,7 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     hum[:31] = -999
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table({"hum": hum, "temp": temp}), path)
-    note = "note: column 'hum' holds -999 in 31 rows, far from all others; if it is a code, use --na -999 --missing em"
+    note = "note: column 'hum' has -999 in 31 rows, far from all others; if it is a code, use --na -999 --missing em"
     assert fitted(path, *how)[2] == ("" if how else f"{note}\n")
     _, means, notes, _ = fitted(path, *how, "--na", "-999", "--missing", "em")
     assert "missing values in 31 of 800 rows" in notes
@@ -548,13 +548,13 @@ def test_empty_rows_at_the_end_are_noted(n, tmp_path):
     path = written(tmp_path / "t.csv", "a;b", [*(f"{i};{i % 7}" for i in range(n)), ";", " ;", ""])
     (rows, notes) = warned(gmm.open_rows, path)
     assert rows.n_rows == n
-    assert notes[0] == f"{path}: 2 rows at the end without a value are left out"
+    assert notes[0] == f"{path}: 2 rows at the end without a value are dropped"
 
 
 def test_a_total_is_left_out_and_noted(tmp_path):
     X = np.column_stack([A, B, A * B])
     for last, noted in (
-        (X.sum(axis=0), ["columns 'x0', 'x1', 'x2' have the sum of those above in their last row: leave it out"]),
+        (X.sum(axis=0), ["columns 'x0', 'x1', 'x2' have the sum of those above in their last row: drop it"]),
         ([A.max(), B.sum(), 1], []),
     ):
         assert [note for note in gmm.select(np.vstack([X, last]), 1, "EII").notes if "row" in note] == noted

@@ -357,8 +357,8 @@ def test_a_code_is_told_first_and_hides_no_spread_and_what_was_missing_is_named(
     path = write(tmp_path / "t.csv", ["x", "y"], *values.T)
     page = page_of(tmp_path, path, "--components", "3", "--covariance", "EEE", "--na", "k.A.", "--na", "-")
     opening, _, rest = page.said().partition("What it looks like")
-    assert "Columns 'x' (3 rows), 'y' (3 rows) hold 999, far from all others; if it is a code, use --na 999" in opening
-    assert "hold 999" not in rest
+    assert "Columns 'x' (3 rows), 'y' (3 rows) have 999, far from all others; if it is a code, use --na 999" in opening
+    assert "have 999" not in rest
     assert "Also missing, by --na: 'k.A.', '-'." in rest
     spreads = [entry.partition(" ± ")[2] for row in page.table("Mean ± standard")[3:] for entry in row[1:]]
     assert all(float(spread) for spread in spreads)
@@ -390,7 +390,7 @@ def test_a_long_tail_is_told_first_and_options_are_left_to_the_terminal(said_of,
     opening, _, rest = said.partition("What it looks like")
     assert "Column 'amount' is positive with a long tail: fit its logarithm" in opening
     assert "long tail:" not in rest
-    assert "left out: 'id', which numbers the rows, like an identifier" in rest
+    assert "dropped: 'id', which numbers the rows, like an identifier" in rest
     assert "--columns" not in said
 
 

@@ -162,9 +162,9 @@ def test_what_a_step_tells_cannot_be_written_into():
     ("asked", "error", "match"),
     [
         ({"n_clusters": 3}, TypeError, "no parameter 'n_clusters'; expected some of acceleration, covariance_type"),
-        ({"n_init": 2}, ValueError, "takes no n_init: the steps are those of a single start.*Got n_init=2"),
-        ({"warm_start": True}, ValueError, "takes no warm_start.*weights_init, means_init and precisions_init"),
-        ({"verbose": 1}, ValueError, "takes no verbose: print the fields of each step instead"),
+        ({"n_init": 2}, ValueError, "has no parameter n_init: the steps are those of a single start.*Got n_init=2"),
+        ({"warm_start": True}, ValueError, "has no parameter warm_start.*weights_init, means_init and precisions_init"),
+        ({"verbose": 1}, ValueError, "has no parameter verbose: print the fields of each step instead"),
         ({"X": GaussianMixture(2)}, TypeError, "makes its own estimator: expected rows"),
         ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
         ({"X": [[np.nan, 0.0], [1.0, 1.0], [0.0, 0.0]]}, ValueError, "NaN"),

@@ -220,7 +220,7 @@ def test_a_first_block_needs_as_many_rows_as_components_and_should_have_more():
     ("change", "words"),
     [
         ({"n_components": 4}, "continues the previous fit: expected the same .* Clone the estimator"),
-        ({"prior": "conjugate"}, "continues a stream with the prior, noise.* Clone the estimator to start over"),
+        ({"prior": "conjugate"}, "continues a stream with its first prior, noise.* Clone the estimator to start over"),
         ({"noise": True}, "continues the previous fit: expected the same .* Clone the estimator"),
     ],
 )

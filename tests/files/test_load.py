@@ -91,7 +91,7 @@ NOT_MIXTURES = {
     "a weight too few": ({"weights": np.array([0.5, 0.5])}, "'weights'"),
     "weights above one beside noise": (
         {"noise": np.array([[-9.0] * 3, [9.0] * 3]), "weights": np.full(3, 0.5)},
-        "sum to at most 1 beside noise",
+        "sum to at most 1, with noise",
     ),
     "a kind of tails": ({"degrees_of_freedom": np.array([5.0, 3.0])}, "'degrees_of_freedom'"),
     "a cause beyond the last": ({"causes": np.full(3, 7, "u1")}, "number up to 6.*'causes'"),
@@ -231,7 +231,7 @@ def test_a_member_that_is_there_twice_or_lies_over_others_is_refused():
     file = io.BytesIO(FIT)
     with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("means.npy", members(FIT)["means.npy"])
-    refused("'means' is there twice", gmm.load, file.getvalue())
+    refused("'means' occurs twice", gmm.load, file.getvalue())
     with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
         archive.writestr("means.npy", npy(np.zeros(5000)))
         archive.filelist *= 50
@@ -304,8 +304,8 @@ def test_load_opens_whatever_has_save():
     mixtures = {"BayesianGaussianMixture", "FrozenMixture", "GaussianMixture"}
     assert kinds == mixtures | {"MixtureClassifier", "MixtureRegressor", "Selection"}
     known = " or ".join(map(repr, sorted(kinds)))
-    refused(f"holds 'Other', expected {known}", gmm.load, tampered(FIT, **{"class": "Other"}))
-    refused(r"holds \['GaussianMixture'\]", gmm.load, tampered(FIT, **{"class": ["GaussianMixture"]}))
+    refused(f"contains 'Other', expected {known}", gmm.load, tampered(FIT, **{"class": "Other"}))
+    refused(r"contains \['GaussianMixture'\]", gmm.load, tampered(FIT, **{"class": ["GaussianMixture"]}))
 
 
 @pytest.mark.parametrize(("base", "own"), [(GaussianMixture, {"noise": True}), (BayesianGaussianMixture, {})])
@@ -320,7 +320,7 @@ def test_a_subclass_loads_its_own_and_its_own_parameters_and_fits_as_the_saved_o
     assert type(back) is Mine
     assert back.get_params() == {"size": 3}
     assert saved(back) == saved(mixture)
-    refused("holds 'Mine'", gmm.load, saved(mixture))
+    refused("contains 'Mine'", gmm.load, saved(mixture))
     np.testing.assert_array_equal(back.fit(X * 1000 + 1e4).means_, mixture.fit(X * 1000 + 1e4).means_)
     plain = type("Plain", (GaussianMixture,), {})
     assert type(plain.load(saved(plain.from_parameters([1.0], [[0.0]], [[[1.0]]])))) is plain

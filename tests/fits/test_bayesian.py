@@ -93,7 +93,7 @@ def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, w
     assert np.ptp(apart) < 1e-8
 
 
-@pytest.mark.filterwarnings("ignore:The weights add up to")
+@pytest.mark.filterwarnings("ignore:The weights sum to")
 @every_type
 def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shares(covariance_type):
     X, weight = rows(np.random.default_rng(3), 60, 2, 2), np.random.default_rng(4).uniform(0.5, 2, 60)
@@ -437,7 +437,7 @@ def test_clutter_is_labelled(covariance_type, weights):
 
 def test_noise_may_take_all_rows():
     X = np.random.default_rng(0).uniform(-10, 10, (300, 2))
-    with pytest.warns(gmm.ConvergenceWarning, match="Noise took all"):
+    with pytest.warns(gmm.ConvergenceWarning, match="All rows are noise"):
         mixture = mixture_of(noise=[[-10, -10], [10, 10]], n_components=8, covariance_prior=np.eye(2) / 10).fit(X)
     assert mixture.noise_weight_ == pytest.approx(301 / 302, abs=1e-4)
     assert (mixture.predict(X) == -1).all()

@@ -269,7 +269,7 @@ def test_what_cannot_be_learnt_from_is_an_error():
     refused(r"column 1 of X are .*: pass X\[:, ~np\.isnan", fit.fit, empty)
     refused(r"column 1 \('b'\) of X are .*: pass X\.dropna", fit.fit, pd.DataFrame(empty, columns=list("abcd")))
     refused("infinity", fit.fit, np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
-    refused("needs whole rows", gmm.em.steps, X, 2, missing="em")
+    refused("needs complete rows", gmm.em.steps, X, 2, missing="em")
 
 
 def test_predictions_say_what_to_do_about_gaps():

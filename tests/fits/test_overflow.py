@@ -70,7 +70,7 @@ def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
     GaussianMixture(reg_covar=1e300).fit(rows)
 
 
-@pytest.mark.filterwarnings("ignore:The weights add up to", "ignore:reg_covar hides groups")
+@pytest.mark.filterwarnings("ignore:The weights sum to", "ignore:reg_covar hides groups")
 @pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
 def test_numbers_of_a_narrower_type_are_what_they_say(cls):
     """Found by fuzzing: largest scatters and weights of 1e-161 are no numbers of float32."""

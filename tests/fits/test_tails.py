@@ -238,7 +238,7 @@ def test_pictures_summaries_and_criteria_know_the_tails(degrees):
     assert "scale" not in str(GaussianMixture(3, random_state=0).fit(groups()))
 
 
-LIMIT = "at the limit of what a fit takes: "
+LIMIT = "at the limit of a fit: "
 
 
 @each_or_shared

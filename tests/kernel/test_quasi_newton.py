@@ -132,7 +132,7 @@ def ended_by_rounding(model):
     return "limited by rounding: EM's own step lowers" in model.history_.reason
 
 
-@pytest.mark.filterwarnings("ignore:Some components lost all rows", "ignore:Covariances came too near to singular")
+@pytest.mark.filterwarnings("ignore:Some components lost all rows", "ignore:Covariances are nearly singular")
 def test_near_singular_covariances_no_pass_that_is_kept_falls_and_where_rounding_ended_a_climb_it_stays():
     fits = [(X, model) for X, model in map(fitted_to_few_rows, FELL) if model is not None]
     for _, model in fits:

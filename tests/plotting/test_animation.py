@@ -268,7 +268,7 @@ def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_pa
         ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
         ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
         ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
-        ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
+        ({"n_init": 2}, ValueError, "animate_fit has no parameter n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
     ],
 )

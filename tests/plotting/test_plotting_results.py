@@ -332,6 +332,6 @@ def test_missing_values_are_named_before_steps():
     gaps[3, 1] = np.nan
     for rows in (gaps, pd.DataFrame(gaps), pl.DataFrame(gaps)):
         pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, missing="em", random_state=0)).fit(rows)
-        refused("needs whole rows", plot_clusters, pipeline, rows)
+        refused("needs complete rows", plot_clusters, pipeline, rows)
     imputing = make_pipeline(SimpleImputer(), GaussianMixture(2)).fit(gaps)
     refused("step 'simpleimputer' .* is not affine", plot_clusters, imputing, gaps)

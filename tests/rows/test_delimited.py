@@ -59,7 +59,7 @@ def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column,
     messages = [str(refused("quote", lambda read=read: n_rows(read()))) for read in reads]
     assert messages[0] == messages[1]
     assert messages[0].startswith(f"{tmp_path / 'rows.csv'}: line {line}, column {column!r}: ")
-    assert f"got {field!r}: put a quote where it ends, and write quotes inside of it twice" in messages[0]
+    assert f"got {field!r}: put a quote at its end, and write quotes inside it twice" in messages[0]
 
 
 @pytest.mark.parametrize("whole", [True, False])

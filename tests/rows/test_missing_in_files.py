@@ -132,7 +132,7 @@ def test_patterns_are_those_of_an_array(d):
 
 
 def test_a_value_that_is_too_large_is_refused_in_partitions_too_and_beside_weights_that_make_a_centre_infinite():
-    told, fit = r"a value too large for GaussianMixture: 1e\+300 at", GaussianMixture(2, missing="em").fit
+    told, fit = r"a value too large for GaussianMixture: .*got 1e\+300 at", GaussianMixture(2, missing="em").fit
     whole, rows = np.ones((N, 2)), ROWS.copy()
     whole[40, 0] = rows[40, 0] = 1e300
     refused(f"{told} column 0", fit, partitions(whole))

@@ -27,10 +27,10 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(name, tmp_path):
 def test_what_can_be_read_once_says_so(tmp_path):
     for name in ("reader", "opened stream"):
         for use in (gmm.open_rows, fitted):
-            told = r"RecordBatch\w*Reader.*scratch=True keeps a copy"
+            told = r"RecordBatch\w*Reader.*scratch=True stores a copy"
             refused(told, use, ONCE[name](table_of(ROWS), tmp_path, 1000), error=TypeError)
     scanner = ONCE["scanner of a stream"](table_of(ROWS), tmp_path, 1000)
-    refused("read again: give scratch=True", fitted, gmm.open_rows(scanner))
+    refused("read again: pass scratch=True", fitted, gmm.open_rows(scanner))
 
 
 def test_blocks_that_come_once_are_copied():

@@ -44,7 +44,7 @@ def test_a_posterior_is_fitted_over_partitions():
     assert_near(parts, whole, 1e-8)
     for density in ("variational", "plug-in"):
         assert whole.score(X, density=density) == pytest.approx(whole.score(ROWS, density=density), rel=1e-10)
-    refused(r"stay where they are.*freeze", whole.score, X, density="predictive", error=TypeError)
+    refused(r"cannot be fetched.*freeze", whole.score, X, density="predictive", error=TypeError)
 
 
 def test_float32_rows_stay_in_float32_and_so_does_what_is_made_of_their_mixture():

@@ -246,9 +246,9 @@ def test_blocks_that_cannot_be_are_refused(blocks, kind, message):
 def test_what_gives_its_rows_once_is_refused():
     refused("got a generator", gmm.open_rows, (block for block in [ROWS]), error=TypeError)
     once = iter([ROWS[:50], ROWS[50:]])
-    refused("gave 9000 rows the first", GaussianMixture(K).fit, gmm.open_rows(lambda: once))
+    refused("returned 9000 rows the first", GaussianMixture(K).fit, gmm.open_rows(lambda: once))
     refused("expected an iterable of blocks", gmm.open_rows, lambda: ROWS, error=TypeError)
-    refused("frame is passed to fit", gmm.open_rows, ROWS, error=TypeError)
+    refused("frame to fit and predict directly", gmm.open_rows, ROWS, error=TypeError)
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
 @pytest.mark.parametrize("kind", [kind for kind in TABLES | ONCE if kind != "delimited"])
 def test_a_column_of_text_is_named(kind, tmp_path):
     data = (TABLES | ONCE)[kind](table_of(ROWS, text=["x"] * N), tmp_path, 1000)
-    refused(r"column 'text' of .* holds .*(string|large|view).*, expected numbers", gmm.open_rows, data, scratch=True)
+    refused(r"column 'text' of .* has type .*(string|large|view), expected numbers", gmm.open_rows, data, scratch=True)
 
 
 def test_integers_and_missing_values_of_columns():

@@ -364,7 +364,7 @@ def test_types_of_which_each_class_has_too_few_rows_are_left_out(monkeypatch):
 
 def test_minus_one_beside_zero_and_one_is_told_to_be_no_class():
     rows, y = np.random.default_rng(0).normal(size=(90, 2)), np.repeat([-1, 0, 1], 30)
-    with pytest.warns(UserWarning, match="class -1 count as of unknown class"):
+    with pytest.warns(UserWarning, match="class -1 are treated as unlabelled"):
         classifier = MixtureClassifier(1).fit(rows, y)
     assert classifier.classes_.tolist() == [0, 1]
     assert classifier.remarks_["classes of -1"].startswith("30 rows have the class -1")

@@ -295,7 +295,7 @@ def test_a_file_and_a_pickle_hold_all_of_it(small):
             one, other = (mixture.get_params() for mixture in (one, other))
             assert all(one[name] == other[name] for name in one.keys() - began)
     for kind, other in ((Selection, small.best), (GaussianMixture, small)):
-        refused(f"holds '{type(other).__name__}', expected '{kind.__name__}'", kind.load, saved(other))
+        refused(f"contains '{type(other).__name__}', expected '{kind.__name__}'", kind.load, saved(other))
     told = "expected 'n_found_again' from 0 to 'n_new_starts', got 4 and 1"
     refused(told, Selection.load, saved(replace(small, n_new_starts=1)))
 

@@ -94,7 +94,7 @@ def test_a_summary_is_a_table_of_components(mixture):
     assert list(heavy)[4:] == ["size mean", "size scale", "age mean", "age scale"]
 
 
-@pytest.mark.filterwarnings("ignore:Covariances came too near to singular")  # of the copy, by some kernels
+@pytest.mark.filterwarnings("ignore:Covariances are nearly singular")  # of the copy, by some kernels
 def test_why_a_component_is_degenerate_is_told():
     few = np.vstack([X[60:], [[90.0, 90.0]]])
     mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
@@ -122,7 +122,7 @@ def test_a_column_of_the_ridge_alone_is_named_beside_the_criteria():
     for K in (1, 2):
         fit = GaussianMixture(K, random_state=0).fit(table)
         for text in (str(fit), str(fit.summary(table))):
-            assert "no variance but reg_covar in one, small:" in text
+            assert "no variance but reg_covar in one, small, so" in text
     assert "reg_covar in" not in str(GaussianMixture(2, random_state=0).fit(TABLE))
 
 
@@ -339,7 +339,7 @@ def test_a_summary_of_the_fit_tells_what_print_tells_without_rows(mixture):
     assert value == pytest.approx(mixture.covariances_[0, i, j] / own.standard_deviations[0].prod())
     assert own.ending == mixture.history_.ending
     given = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical").summary()
-    assert (given.figures, given.verdict, given.strongest_correlations) == ("", "", [None])
+    assert (given.figures, given.diagnosis, given.strongest_correlations) == ("", "", [None])
     assert (given.covariance_model, given.ending) == ("V", "parameters given, not fitted")
     heavy = GaussianMixture(1, tails="t", degrees_of_freedom=4).fit(X).summary()
     assert heavy.tails in heavy.ending
@@ -408,9 +408,9 @@ BLOCK_KINDS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
         *(("counts of rows", partial(gmm.inference.adjusted_rand_index, counts)) for counts in NO_COUNTS),
         *(("rows of", partial(gmm.analysis.Table.of, ["a", "b"], [row])) for row in ([1], [1, 2, 3])),
         *(("number of components and covariance", partial(FOUND.__getitem__, of)) for of in (2, None, (), (2,), "VVV")),
-        ("X, the rows that it belongs to", lambda: FIT.summary(sample_weight=np.ones(3))),
-        ("X, the rows that it belongs to", lambda: FIT.summary(error_covariance=1.0)),
-        ("errors of their own", lambda: GaussianMixture(2).fit(BLOCK_KINDS, error_covariance=np.ones(2))),
+        ("its rows as X", lambda: FIT.summary(sample_weight=np.ones(3))),
+        ("its rows as X", lambda: FIT.summary(error_covariance=1.0)),
+        ("already have errors", lambda: GaussianMixture(2).fit(BLOCK_KINDS, error_covariance=np.ones(2))),
         ("n_features to be a whole number", lambda: OPTIONS.covariance_model("VVV", "a")),
         ("limited", lambda: OPTIONS.covariance_types("all", limited="no")),
         ("n to be a whole number", lambda: gmm.plotting.colours(2.5)),

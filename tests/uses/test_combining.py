@@ -147,4 +147,4 @@ def test_what_cannot_be_is_told():
     refused(told, combine_components, gmm.select(X, n_components=2, covariance_type="EII"), X, error=TypeError)
     refused(r"n_clusters.*from 1 to 6", combine_components(EXAMPLE, X).predict, X, 7)
     partitions = gmm.sources.partitioned_rows(lambda task: task(0, X))
-    refused("stay where they are", combine_components, EXAMPLE, partitions, error=TypeError)
+    refused("cannot be fetched", combine_components, EXAMPLE, partitions, error=TypeError)

@@ -87,16 +87,16 @@ ZEROS = f"(0 in {100 * (RAIN == 0).mean():.0f}\N{NO-BREAK SPACE}%)"
 IDS = draws.permutation(np.arange(100_001, 101_001))[:200]  # of 200 customers of 1000, in any order
 CUSTOMERS = pd.DataFrame({"customer_id": IDS, "a": draws.normal(size=200), "b": draws.normal(size=200)})
 SETOSA = pd.read_csv(DATA / "iris.csv").iloc[:50, [0, 1, 3]]  # petal widths are six: three components have one each
-FEW = f"column {SETOSA.columns[2]!r} (6 distinct values): components with less spread"
+FEW = f"column {SETOSA.columns[2]!r} (6 distinct values): components with less variance"
 TABLES = {
     "codes": (CODED, ["columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"]),
     "no codes": (pd.DataFrame(X), []),
-    "codes alone": (CODED[["site"]], ["column 'site' (3 distinct values): components with less spread there than"]),
+    "codes alone": (CODED[["site"]], ["column 'site' (3 distinct values): components with less variance there than"]),
     "a tail": (SPENT, ["column 'spend' is positive with a long tail: fit its logarithm"]),
     "no tail": (pd.DataFrame({"even": np.geomspace(20, 1, 300), "wait": draws.exponential(size=300)}), []),
     "two tails": (SPENT.assign(basket=draws.lognormal(0, 1, 300)), ["columns 'spend', 'basket' are positive"]),
     "zeros": (WEATHER, [f"column 'rain' {ZEROS} is one value"]),
-    "an identifier": (CUSTOMERS, ["column 'customer_id' numbers the rows, like an identifier: leave it out"]),
+    "an identifier": (CUSTOMERS, ["column 'customer_id' numbers the rows, like an identifier: drop it"]),
     "two": (CUSTOMERS.assign(line=range(200)), ["columns 'customer_id', 'line' number the rows, like identifiers: "]),
     "none by its name": (CUSTOMERS.rename(columns={"customer_id": "income"}), []),
     "beside which nothing remains": (CUSTOMERS[["customer_id"]], []),
@@ -115,7 +115,7 @@ def test_columns_that_can_drive_the_choice_are_noted(name):
 
 SHARES = np.random.default_rng(1).dirichlet([3, 4, 5], 300)
 RARE = np.random.default_rng(1).gamma([4, 3, 9], [10, 7, 0.02], (300, 3))
-SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for rounding, which can drive the choice: leave"
+SINGULAR, ROUNDED = ", which makes covariances singular: drop", " but for rounding, which can drive the choice: drop"
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -135,7 +135,7 @@ SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for round
 def test_columns_that_add_up_are_noted(columns, note, standardize):
     table = pd.DataFrame(columns, columns=list("abc")).assign(other=np.random.default_rng(0).normal(size=300))
     notes = select(table, 1, "diag", missing="em", standardize=standardize).notes
-    assert [text for text in notes if note in text and "leave" in text] == [*notes][: bool(note)]
+    assert [text for text in notes if note in text and "drop" in text] == [*notes][: bool(note)]
     assert len(notes) == bool(note)
 
 
@@ -172,12 +172,12 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
     table.loc[790:, "temp"] = np.nan if how.get("missing") else 20.0
     (note,) = select(table, 1, "diag", **how).notes
     value = {1e6: "1000000"}.get(code, f"{code}")
-    assert note.startswith(f"column 'hum' holds {value} in 32 rows, far from all others; if it is a code, put numpy")
+    assert note.startswith(f"column 'hum' has {value} in 32 rows, far from all others; if it is a code, replace it")
     table["dew"] = table["hum"].where(table["hum"] == code, table["hum"] / 2)
     table.loc[:5, "temp"] = 12345
     notes = "\n".join(select(table, 1, "diag", **how).notes)
-    assert f"columns 'hum' (32 rows), 'dew' (32 rows) hold {value}, far from all" in notes
-    assert "column 'temp' holds 12345 in 6 rows" in notes
+    assert f"columns 'hum' (32 rows), 'dew' (32 rows) have {value}, far from all" in notes
+    assert "column 'temp' has 12345 in 6 rows" in notes
 
 
 def two_groups(value, n_rows, seed=0):
@@ -197,7 +197,7 @@ def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covari
     found = select(X, range(1, 6), covariance_type, random_state=0)
     notes = [note for note in found.notes if "interquartile ranges" in note]
     assert len(notes) == len({int(np.argmax(np.abs(X[row]))) for row in rows})
-    assert any(f"holds {value:g} in row {rows[0]} (of those fitted, from 0)" in note for note in notes) or n_rows > 1
+    assert any(f"has {value:g} in row {rows[0]} (of those fitted, from 0)" in note for note in notes) or n_rows > 1
     labels = found.best.predict(X)
     assert adjusted_rand_score(np.repeat([0, 1], 250), labels) > 0.96
     assert found.status[found.best_index] == "ok"
@@ -248,13 +248,13 @@ def test_two_nines_far_from_all_others_are_noted_also_beside_a_total(code, total
     table = with_codes(code, 2 / 800)
     table.loc[799] = [table.loc[799, column] if total is None else total for column in table]
     (note,) = (note for note in select(table, 1, "diag").notes if "far from all others" in note)
-    assert note.startswith(f"column 'hum' holds {code} in 2 rows, far from all others")
+    assert note.startswith(f"column 'hum' has {code} in 2 rows, far from all others")
 
 
 def test_two_codes_are_noted():
     table = with_codes(-999).astype(np.float32)
     table.loc[700:, "hum"] = np.float32(-9999.9)
-    told = ["column 'hum' holds -9999.9 in 100 rows", "column 'hum' holds -999 in 32 rows"]
+    told = ["column 'hum' has -9999.9 in 100 rows", "column 'hum' has -999 in 32 rows"]
     assert [note.partition(",")[0] for note in select(table, 1, "diag").notes] == told
     gaps = table.replace({"hum": [np.float32(-999), np.float32(-9999.9)]}, np.nan)
     assert select(gaps, 1, "diag", missing="em").notes == ()

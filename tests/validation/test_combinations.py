@@ -79,7 +79,7 @@ WITH_TAILS = {
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
     ("fixed weights", "select"): lambda: gmm.select(X, 2, fixed={"weights": True, "means": True}, means_init=[[0, 0]]),
-    ("a prior of factors", "whole covariances"): lambda: fit(**FACTORS, refine="split-merge"),
+    ("a prior of factors", "dense covariances"): lambda: fit(**FACTORS, refine="split-merge"),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("error_covariance", "rows in partitions"): lambda: fit(partitions(), **KNOWN),
     ("missing values", "rows in partitions"): lambda: fit(partitions(GAPS), missing="em"),

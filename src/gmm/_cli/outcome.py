@@ -401,7 +401,7 @@ class Single(MixtureOutcome):
         super().__init__(*about)
         if self.facts.figures:
             self.objective = f", {self.facts.figures}"
-            self.doubts = [self.facts.verdict] * bool(self.facts.verdict)
+            self.doubts = [self.facts.diagnosis] * bool(self.facts.diagnosis)
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values, with its figures."""

@@ -42,20 +42,20 @@ _NUMBERS: dict[str, Callable[[MixtureParameters], Array]] = {
 
 
 class FitRecord(NamedTuple):
-    """What a fit leaves for one that continues it.
+    """What a fit stores for one that continues it.
 
-    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+    It is one value, for one mixture, so that threads that share an estimator never see parts of two fits.
 
     Parameters
     ----------
     parameters : MixtureParameters, optional
-        The mixture that the fit found; if the estimator holds another one, this record does not count.
+        The mixture that the fit found; the record is ignored if the estimator has another one.
     trace : Trace, optional
         Its passes.
     weight : float
-        Of the rows; 0 where unknown.
+        Weight of the rows; 0 where unknown.
     steps : array of shape (d,), optional
-        Those of the columns of the rows: `Survey.steps`.
+        Steps of the columns of the rows: `Survey.steps`.
     causes : array of uint8, shape (K,), optional
         Why components are degenerate: `Degeneracy.causes`.
     has_errors : bool
@@ -65,13 +65,13 @@ class FitRecord(NamedTuple):
     problem : tuple
         What `solver_state` maximises.
     stream : Stream, optional
-        What is remembered of rows that came block by block, or with a prior.
+        Statistics of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
     shrunk : {"", "rows", "errors"}
-        What gave the fit a prior that was not asked for: rows that are few, or have errors.
+        Why the fit has a prior that was not requested: rows that are few, or have errors.
     shrunk_by : array of shape (1 + d,), optional
-        Beside errors: how many rows that prior is worth, and their standard deviations.
+        With errors: how many rows that prior counts as, and their standard deviations.
     """
 
     parameters: MixtureParameters | None = None
@@ -94,7 +94,7 @@ class FitRecord(NamedTuple):
 
 
 class MixtureEstimator(Estimator):
-    """Base class of estimators that hold one mixture, whose numbers one reads and assigns as attributes."""
+    """Base class of estimators of one mixture, whose numbers can be read and assigned as attributes."""
 
     n_components: int
     covariance_type: str
@@ -124,7 +124,7 @@ class MixtureEstimator(Estimator):
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _mixture: MixtureParameters | None = None
-    # Arrays that were read or assigned, what they held at the last use, None before it, and whether they were assigned.
+    # Arrays that were read or assigned, their bytes at the last use, None before it, and whether they were assigned.
     _public: Mapping[str, tuple[NDArray[Any], bytes | None, bool]] = MappingProxyType({})
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
@@ -184,22 +184,22 @@ class MixtureEstimator(Estimator):
         return self._mixture is not None or bool({"weights", "means"} <= assigned and assigned & checks.SPREADS)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what pickles and copies have: the mixture as it would be used, and no array that others may change."""
+        """Return the state of pickles and copies: the mixture, updated, and no array that others may change."""
         return vars(self) | ({} if self._parameters is None else {"_public": {}})
 
     def _public_array(self, values: Array) -> NDArray[Any]:
         return contract.as_public_array(values, self._dtype)
 
     def _attribute(self, name: str) -> NDArray[Any]:
-        """Return the array that was assigned or read before, or else the mixture's numbers; writing into it counts."""
+        """Return the array that was assigned or read before, or else the mixture's numbers; changes of it count."""
         if name in self._public:
             return self._public[name][0]
         mixture = self._mixture or fitted_parameters(self)
-        own = self._public_array(_NUMBERS[name](mixture))
+        values = self._public_array(_NUMBERS[name](mixture))
         if self._variational or mixture.noise or np.ndim(mixture.tails.degrees):
-            return own
+            return values
         public: dict[str, Any] = vars(self).setdefault("_public", {})
-        return public.setdefault(name, (own.copy(), own.tobytes(), False))[0]
+        return public.setdefault(name, (values.copy(), values.tobytes(), False))[0]
 
     def _assign(self, name: str, values: ArrayLike) -> None:
         if self._mixture is not None:
@@ -210,18 +210,18 @@ class MixtureEstimator(Estimator):
 
     @property
     def _parameters(self) -> MixtureParameters | None:
-        """The mixture, of what was assigned or written into its arrays since its last use; None before there is one."""
+        """The mixture, with what was assigned or written into its arrays since its last use; None before a fit."""
         if not self._public:
             return self._mixture
         read = tuple(self._public.items())
-        changed = {name: array for name, (array, own, _) in read if own != array.tobytes()}
+        changed = {name: array for name, (array, seen, _) in read if seen != array.tobytes()}
         if not changed or not self.__sklearn_is_fitted__():
             return self._mixture
         before = None if self._mixture is None else self._mixture.to_dense()
         model = model_of(self) if before is None else before.model
         mixture = checks.check_assigned(changed, before, model)
         spreads, others = checks.SPREADS & changed.keys(), checks.SPREADS - changed.keys()
-        used = [name for name, (_, own, assigned) in read if assigned and own is not None and name in others]
+        used = [name for name, (_, seen, assigned) in read if assigned and seen is not None and name in others]
         for name in spreads if used else ():
             present = self._public_array(_NUMBERS[name](self._mixture or mixture))
             checks.check_sorted_once(name, changed[name], present, used[0])
@@ -238,7 +238,7 @@ class MixtureEstimator(Estimator):
 
     @property
     def noise_weight_(self) -> float:
-        """Weight of the noise, which the components leave; 0 without."""
+        """Weight of the noise, 1 less the sum of `weights_`; 0 without noise."""
         return fitted_parameters(self).noise_weight
 
 
@@ -254,7 +254,7 @@ def fitted_parameters(mixture: object) -> MixtureParameters:
     if parameters is None:
         check_is_mixture(mixture)
         options.check_is_fitted(mixture)
-    assert parameters is not None  # this is what was checked
+    assert parameters is not None  # it was checked
     return parameters
 
 
@@ -267,15 +267,15 @@ def check_is_mixture(mixture: object) -> None:
         If it is something else.
     """
     if not isinstance(mixture, MixtureEstimator):
-        what = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
+        found = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
         raise TypeError(
-            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; of a pipeline pass the last step, "
-            "of a search its mixture: .best of a Selection, .best_estimator_ of an estimator"
+            f"expected a GaussianMixture or a BayesianGaussianMixture, got {found}; pass the last step of a "
+            "pipeline, and the mixture of a search: .best of a Selection, .best_estimator_ of an estimator"
         )
 
 
 def model_of(mixture: MixtureEstimator, n_features: int | None = None) -> CovarianceModel:
-    """Return the covariance model that the parameters of an estimator ask for, checked for rows of so many features.
+    """Return the covariance model that the parameters of an estimator name, checked for rows of so many features.
 
     Raises
     ------
@@ -286,14 +286,14 @@ def model_of(mixture: MixtureEstimator, n_features: int | None = None) -> Covari
 
 
 def checked_for(mixture: MixtureEstimator, use: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a use that may exclude features of it.
+    """Return the parameters of a fitted mixture, for a use that may not support its noise or tails.
 
     Raises
     ------
     NotFittedError
         If the mixture has no parameters yet.
     CombinationError
-        If it has one of these.
+        If the use does not support them.
     """
     parameters = fitted_parameters(mixture)
     check_compatible(use, {"noise": parameters.noise, "heavy tails": parameters.tails})
@@ -301,7 +301,7 @@ def checked_for(mixture: MixtureEstimator, use: str) -> MixtureParameters:
 
 
 def record_of(mixture: MixtureEstimator) -> FitRecord:
-    """Return what continues from the present mixture; that of an estimator without one has no parameters."""
+    """Return the record of the present mixture; without one it has no parameters."""
     record, parameters = mixture._last_fit, mixture._parameters
     return record if record.parameters is parameters else FitRecord(parameters)
 
@@ -314,7 +314,7 @@ def source_of(
     missing: Any = None,
     error_covariance: Any = None,
 ) -> Source:
-    """Check rows that a fitted mixture is to score.
+    """Check rows that a fitted mixture will score.
 
     Parameters
     ----------
@@ -322,9 +322,9 @@ def source_of(
     X : array-like of shape (n, d) or a source of rows
     sample_weight : array-like of shape (n,), optional
     missing : {"error", "em"}, optional
-        What NaN is; None takes the mixture's parameter.
+        How NaN is treated; None uses the mixture's parameter.
     error_covariance : array-like, optional
-        Of the rows' measurement errors.
+        Covariance of the rows' measurement errors.
 
     Returns
     -------
@@ -345,7 +345,7 @@ def source_of(
 
 
 def rows_of_fit(mixture: MixtureEstimator, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:
-    """Check rows as `source_of` does, for what depends on the errors that the rows of the fit have.
+    """Check rows as `source_of` does, and that they have errors if the rows of the fit had some.
 
     Raises
     ------
@@ -355,7 +355,7 @@ def rows_of_fit(mixture: MixtureEstimator, X: ArrayLike, sample_weight: Any, err
     source = source_of(mixture, X, sample_weight, error_covariance=error_covariance)
     if record_of(mixture).has_errors and not source.errors:
         raise ValueError(
-            "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; give "
+            "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; pass "
             "zeros for true values"
         )
     return source
@@ -368,11 +368,11 @@ def set_mixture(
     dtype: np.dtype[Any],
     **fit: Any,
 ) -> None:
-    """Set the parameters of an estimator, the names of their features, the type of its arrays, and what else is given.
+    """Set the parameters of an estimator, the names of their features, the type of its arrays, and further attributes.
 
-    All at once, so that fits in several threads do not mix.
+    They are set at once, so that fits in several threads do not mix.
     """
-    vars(mixture).pop("_metadata", None)  # of other parameters
+    vars(mixture).pop("_metadata", None)  # it describes other parameters
     vars(mixture).update(fit | {"_mixture": parameters, "_public": {}, "_dtype": dtype})
     contract.record_features(mixture, parameters.n_features, names)
 
@@ -398,16 +398,16 @@ def estimator_of(
     dtype: np.dtype[Any] = _DOUBLE,
     **settings: Any,
 ) -> _Mixture:
-    """Return an estimator that has a mixture, with these parameters of a fit and those that follow from the mixture."""
-    own = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
-    own |= parameters.tails.parameters
+    """Return an estimator with a mixture, with these settings and those that follow from the mixture."""
+    implied = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
+    implied |= parameters.tails.parameters
     make: Callable[..., _Mixture] = kind
-    mixture = make(**{"n_components": parameters.n_components} | own | settings)
+    mixture = make(**{"n_components": parameters.n_components} | implied | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
 
 
-def with_mixture(
+def derived_estimator(
     mixture: MixtureEstimator,
     kind: type[_Mixture],
     parameters: MixtureParameters,
@@ -416,15 +416,15 @@ def with_mixture(
 ) -> _Mixture:
     """Return an estimator of another mixture of the same components, and of the same columns or some of them.
 
-    It has their classes and names, the parameters that last, and others in `how`.
+    It has their classes and names, the parameters that do not end with a fit, and those in `kwargs`.
     """
     names = given_names(mixture)
-    of_columns = np.array(names, object)[columns] if names else None
-    other = estimator_of(kind, parameters, of_columns, mixture._dtype, **persistent_settings(mixture) | kwargs)
+    new_names = np.array(names, object)[columns] if names else None
+    other = estimator_of(kind, parameters, new_names, mixture._dtype, **persistent_settings(mixture) | kwargs)
     vars(other).update({name: vars(mixture)[name] for name in CLASS_ATTRIBUTES if name in vars(mixture)})
     return other
 
 
 def persistent_settings(model: Estimator) -> dict[str, Any]:
-    """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
-    return {name: getattr(model, name) for name in options.options_with("lasting")}
+    """Return the parameters that do not end with a fit: a mixture derived from this one has them too."""
+    return {name: getattr(model, name) for name in options.options_with("persistent")}

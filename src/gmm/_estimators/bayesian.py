@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.attributes import fitted_parameters, source_of, with_mixture
+from gmm._estimators.attributes import derived_estimator, fitted_parameters, source_of
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
+from gmm._estimators.scorer import Scorer, check_output, convert_output, log_evidence_of, mean_of
 from gmm._passes.e_step import Output
 from gmm._rows.input import is_dask
 from gmm._rows.sources import Source
@@ -104,7 +104,7 @@ class CredibleIntervals:
 
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
-    """Log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,).
+    """Compute the log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,).
 
     Of a row with gaps, that of the columns that it has, under the marginal t distributions.
     """
@@ -177,7 +177,7 @@ def _weights(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> 
         weights = weights / weights.sum(axis=1, keepdims=True)
     else:
         weights = rng.dirichlet(prior.concentration + counts, n)
-    if posterior.noise:  # the components share what it leaves
+    if posterior.noise:  # the components share the rest
         weights = weights * rng.beta(1 + posterior.weight - posterior.noise_count, 1 + posterior.noise_count, (n, 1))
     return weights
 
@@ -236,7 +236,7 @@ class BayesianGaussianMixture(FittedMixture):
     reg_covar : float, default=1e-6
         Added to the covariance of the rows of each component, in squared units of the data. With `acceleration`, it is
         noise of that variance on the rows, which the bound and `counts_` include and ``predict_proba`` does not: where
-        it is not small beside the components' variances, set `acceleration` to None for scikit-learn's fixed point.
+        it is not small against the components' variances, set `acceleration` to None for scikit-learn's fixed point.
     max_iter : int, default=100
         Maximum number of passes over the rows. 0 returns the start.
     n_init : int, default=1
@@ -271,9 +271,9 @@ class BayesianGaussianMixture(FittedMixture):
         *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
         coordinate ascent with scikit-learn's stopping rule, where `reg_covar` may lower the bound.
     noise : bool, float or array-like of shape (2, d), default=False
-        *Beyond*: uniform noise beside the components, as for `GaussianMixture`. The prior of its weight is uniform.
+        *Beyond*: uniform noise added to the components, as for `GaussianMixture`. The prior of its weight is uniform.
     missing : {"error", "em"}, default="error"
-        *Beyond*: what NaN is; "em" integrates missing values out, as in `GaussianMixture`.
+        *Beyond*: how NaN is treated; "em" integrates missing values out, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -376,8 +376,8 @@ class BayesianGaussianMixture(FittedMixture):
         density : {"variational", "plug-in", "predictive"}, default="variational"
             "variational": scikit-learn's log Σ_k exp E log ρ_ik, which is no density: its integral is below 1.
             *Beyond*: "plug-in", of the mixture of ``weights_``, ``means_`` and ``covariances_``; "predictive", of the
-            posterior, a mixture of Student's t distributions (Bishop 2006, 10.81). Of rows with missing values, each
-            is the density of the values that are there.
+            posterior, a mixture of Student's t distributions (Bishop 2006, 10.81). For rows with missing values, each
+            is the density of the observed values.
 
         Returns
         -------
@@ -387,7 +387,7 @@ class BayesianGaussianMixture(FittedMixture):
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out, density=density)
         source = source_of(self, X, error_covariance=error_covariance)
-        values = self._log_density(source, density, place(out, source))
+        values = self._log_density(source, density, check_output(out, source))
         return values if out is None else out
 
     def score(
@@ -436,7 +436,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         PosteriorSample
             ``weights`` (n, K), ``means`` (n, K, d) and ``covariances`` (n, K, d, d), which are full matrices for every
-            covariance type. Beside noise, weights sum to 1 less its own.
+            covariance type. With noise, weights sum to 1 less its weight.
         """
         posterior, n = posterior_of(self), check_n_samples(n_samples)
         return draws(posterior, n, check_random_state(self.random_state if random_state is None else random_state))
@@ -454,8 +454,8 @@ class BayesianGaussianMixture(FittedMixture):
         Returns
         -------
         CredibleIntervals
-            ``weights`` (K, 2) and ``means`` (K, d, 2). Those of a Dirichlet process's weights, or beside noise, are
-            quantiles of 10 000 draws, the same in every call.
+            ``weights`` (K, 2) and ``means`` (K, d, 2). Intervals of the weights of a Dirichlet process, or with noise,
+            are quantiles of 10 000 draws, the same in every call.
         """
         posterior, names = posterior_of(self), names_of_features(self)
         return intervals(posterior, check_level(level), np.random.default_rng(0), names)
@@ -463,7 +463,7 @@ class BayesianGaussianMixture(FittedMixture):
     def plug_in(self) -> GaussianMixture:
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
 
-        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not:
+        Its log density is ``score_samples(X, density="plug-in")``. It has methods that a posterior lacks:
         `GaussianMixture.criteria`, `GaussianMixture.marginal`, `GaussianMixture.condition` and
         `GaussianMixture.predict_from`.
 
@@ -471,7 +471,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        return with_mixture(self, GaussianMixture, posterior_of(self).plugged_in())
+        return derived_estimator(self, GaussianMixture, posterior_of(self).plugged_in())
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
@@ -479,8 +479,8 @@ class BayesianGaussianMixture(FittedMixture):
         posterior = posterior_of(self)
         if not posterior.prior.sticks:
             return self._public_array(posterior.prior.concentration + posterior.counts)
-        own, rest = posterior.prior.sticks_of(posterior.counts)
-        return self._public_array(own), self._public_array(rest)
+        first, second = posterior.prior.sticks_of(posterior.counts)
+        return self._public_array(first), self._public_array(second)
 
     @property
     def mean_precision_(self) -> NDArray[Any]:
@@ -533,16 +533,16 @@ class BayesianGaussianMixture(FittedMixture):
     def _assign(self, name: str, values: ArrayLike) -> NoReturn:
         raise AttributeError(
             f"cannot assign {name}_ of a {type(self).__name__}: it follows from the posterior. "
-            "GaussianMixture.from_parameters makes a mixture of given numbers."
+            "Use GaussianMixture.from_parameters for given parameters."
         )
 
-    def _log_density(self, source: Source, density: str, where: Output = True) -> NDArray[Any]:
+    def _log_density(self, source: Source, density: str, out: Output = True) -> NDArray[Any]:
         if check_density(density) == "predictive":
-            return in_place(log_predictive(posterior_of(self), source), source, where)
-        return log_evidence_of(self._scorer_of(density), source, where)
+            return convert_output(log_predictive(posterior_of(self), source), source, out)
+        return log_evidence_of(self._scorer_of(density), source, out)
 
     def _scorer_of(self, density: str) -> Scorer:
-        """Return what scores rows by a density that is one of components."""
+        """Return the scorer for the variational or the plug-in density."""
         return self._scorer() if density == "variational" else Scorer(posterior_of(self).plugged_in(), self.n_threads)
 
 
@@ -555,7 +555,7 @@ def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
         If there is none yet.
     """
     posterior = fitted_parameters(mixture)
-    assert isinstance(posterior, MixturePosterior)  # no other is ever held
+    assert isinstance(posterior, MixturePosterior)  # a fit sets no other
     return posterior
 
 

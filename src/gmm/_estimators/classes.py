@@ -38,7 +38,7 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     """
     if isinstance(labels, np.ma.MaskedArray):
         labels = labels.tolist()  # None where they are masked
-    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
+    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN among strings is "nan"
     if values.shape != (n_rows,):
         raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
     has_class = np.ones(n_rows, dtype=bool)
@@ -76,22 +76,24 @@ def _is_missing(value: Any) -> bool:
 
 
 def classes_with_weight(
-    classes: NDArray[Any], codes: NDArray[np.intp], weighs: NDArray[np.bool_]
+    classes: NDArray[Any], codes: NDArray[np.intp], has_weight: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the classes of the rows that weigh something, and each row's class, −1 where it is unknown or unused.
+    """Return the classes of the rows with a positive weight, and each row's class, −1 where it is unknown or unused.
 
     Warns
     -----
     UserWarning
         If a class has no such row.
     """
-    weighs = weighs & (codes >= 0)
-    present = np.unique(codes[weighs])
+    is_used = has_weight & (codes >= 0)
+    present = np.unique(codes[is_used])
     absent = classes[np.setdiff1d(codes[codes >= 0], present)].tolist()
     if absent:
-        has = "class {} has" if len(absent) == 1 else "classes {} have"
-        warn("class without weight", f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit")
-    return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
+        has, verb = ("class {} has", "is") if len(absent) == 1 else ("classes {} have", "are")
+        warn(
+            "class without weight", f"{has.format(quoted(absent))} no row with a positive weight, and {verb} not fitted"
+        )
+    return classes[present], np.where(is_used, np.searchsorted(present, codes), -1)
 
 
 def check_components_per_class(
@@ -99,7 +101,7 @@ def check_components_per_class(
 ) -> NDArray[np.intp]:
     """Return the class of each component, (K,): classes in order, then −1 for components of none.
 
-    `codes` are those of the rows that weigh something.
+    `codes` are those of the rows with a positive weight.
 
     Raises
     ------
@@ -138,7 +140,7 @@ def known_classes(
     Raises
     ------
     ValueError
-        If the labels are unusable, do not go with the number of components, or the rows lie in partitions.
+        If the labels are invalid, do not fit the number of components, or the rows are in partitions.
     """
     if labels is None:
         if not is_default(components_per_class, 1):
@@ -154,13 +156,13 @@ def known_classes(
     return classes, KnownClasses((codes + 1).astype(np.intc), owners)
 
 
-def known_again(mixture: MixtureEstimator, labels: Any, source: Source) -> KnownClasses:
+def restored_classes(mixture: MixtureEstimator, labels: Any, source: Source) -> KnownClasses:
     """Return which components of a fitted mixture rows may belong to, given the labels of its fit.
 
     Raises
     ------
     ValueError
-        If a fit with labels comes without them or with others, or a fit without labels with some.
+        If the labels are not those of the fit.
     """
     fitted = vars(mixture).get("classes_")
     if (labels is None) != (fitted is None):
@@ -173,26 +175,26 @@ def known_again(mixture: MixtureEstimator, labels: Any, source: Source) -> Known
         raise ValueError(others)
     per_class = {label: owners.count(label) for label in fitted.tolist()}
     classes, restriction = known_classes(labels, per_class, mixture.n_components, source)
-    again = restriction.owner_of_each(mixture.n_components)
-    if classes is None or not np.array_equal(classes, fitted) or classes_of(classes, again).tolist() != owners:
+    restored = restriction.owner_of_each(mixture.n_components)
+    if classes is None or not np.array_equal(classes, fitted) or classes_of(classes, restored).tolist() != owners:
         raise ValueError(others)
     return restriction
 
 
 def classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
-    """Return the class of each component; −1, or None beside classes that are no integers, where it has none."""
+    """Return the class of each component; where it has none, −1 if classes are integers, else None."""
     none = -1 if classes.dtype.kind in "if" else None
     labels = [*classes.tolist(), none]
     return np.array([labels[owner] for owner in owners], dtype=object if none is None and -1 in owners else None)
 
 
 def sorted_classes(labels: list[Any]) -> NDArray[Any]:
-    """Return the classes that a file names.
+    """Check the classes of a file.
 
     Raises
     ------
     ValueError
-        If they are none, or not sorted.
+        If they are not classes, or not sorted.
     """
     classes, codes = check_labels(labels, len(labels), "classes", unknown=None)
     if not np.array_equal(codes, np.arange(len(codes))):

@@ -1,4 +1,4 @@
-"""Some columns from the others: conditional means, deviations and intervals of a mixture; values for gaps in rows."""
+"""Prediction of columns from others: conditional means, deviations and intervals of a mixture; imputed values."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _MOST_HALVINGS = 2200  # from one end of all floats to the other
 _PRECISION = 2.0**-60  # of the narrowest scale
 _COLUMNS_SHOWN = 6
-_ROWS_PER_PARAMETER = 2.0  # below it, intervals of 90 % held 64 to 85 % of new rows
+_ROWS_PER_PARAMETER = 2.0  # below it, intervals of 90 % contained 64 to 85 % of new rows
 _NORMAL = 10_000  # degrees of freedom, from which on quantiles are normal to four digits
-_FEW_ROWS = "{} for {} rows: intervals of {} hold fewer new rows than that. Use fewer components or columns."
+_FEW_ROWS = "{} for {} rows: intervals of {} contain fewer new rows than that. Use fewer components or columns."
 
 
 class ConditionalPrediction(NamedTuple):
@@ -41,13 +41,13 @@ class ConditionalPrediction(NamedTuple):
     columns : tuple of str
         Names of the m predicted columns.
     means : ndarray of shape (n, m)
-        Conditional means: of all predictions, those with the least expected squared error if the mixture is right.
+        Conditional means: the predictions of least expected squared error if the mixture is right.
     deviations : ndarray of shape (n, m)
-        Conditional standard deviations; infinite of t components with at most two degrees of freedom.
+        Conditional standard deviations; infinite for t components with at most two degrees of freedom.
     intervals : ndarray of shape (n, m, 2), or None
         Lower and upper ends of central intervals, if a level was given: quantiles of the conditional mixture. After a
-        fit, a normal component's are those of a new row beside its own n_k: t with n_k − q degrees of freedom for q
-        coefficients, about a line that is uncertain itself.
+        fit, those of a normal component are prediction intervals of least squares with its n_k rows: t with n_k − q
+        degrees of freedom for q coefficients, about an uncertain line.
     """
 
     columns: tuple[str, ...]
@@ -96,7 +96,7 @@ def conditional_mixture(regression: Regression, source: Source) -> MixtureParame
     """
     weights = Scorer(regression.predictors).responsibilities(source)
     with np.errstate(over="ignore", invalid="ignore"):
-        # Far away, noise leaves components nothing, and 0 has no logarithm.
+        # Far away, noise has all the weight, and 0 has no logarithm.
         shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
         rows = source.take(np.arange(1))
         _check_finite(regression.widenings(rows).T)
@@ -117,7 +117,7 @@ def predicted(
 ) -> ConditionalPrediction:
     """Predict the columns `others`, of these names, for all rows of a source of the `predictors`, in its type.
 
-    `weight` is that of the rows of the fit, 0 where it is unknown: intervals warn where these are few.
+    `weight` is that of the rows of the fit, 0 where it is unknown: few rows cause a warning.
 
     Raises
     ------
@@ -139,38 +139,39 @@ def predicted(
             columns = predictors[pattern.observed]
             part = marginal(mixture, np.concatenate([columns, others]))
             regressions[key] = Regression.from_mixture(part, *np.split(np.arange(part.n_features), [len(columns)]))
-        for some, of_rows in _conditionals(regressions[key], rows, n_threads, weight):
-            here = indices[some]
+        for part_of_rows, conditional in _conditionals(regressions[key], rows, n_threads, weight):
+            index = indices[part_of_rows]
             with np.errstate(over="ignore", invalid="ignore"):
-                means[here], deviations[here] = of_rows.means, of_rows.deviations
+                means[index], deviations[index] = conditional.means, conditional.deviations
                 if intervals is not None and level is not None:
-                    intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
+                    ends = [conditional.quantiles((1 + side * level) / 2) for side in (-1, 1)]
+                    intervals[index] = np.stack(ends, axis=2)
     _check_finite(means + np.where(np.isinf(deviations), 0, deviations) if mixture.tails else means + deviations)
     return ConditionalPrediction(names, means, deviations, intervals)
 
 
 def _n_parameters(model: CovarianceModel, n_components: int, n_known: int, n_others: int) -> int:
     """Count the parameters of other columns given known ones."""
-    of_all, of_known = (model.n_parameters(n_components, d) for d in (n_known + n_others, n_known))
-    return of_all - of_known + n_components * n_others
+    all_columns, known_columns = (model.n_parameters(n_components, d) for d in (n_known + n_others, n_known))
+    return all_columns - known_columns + n_components * n_others
 
 
 def _conditionals(
     regression: Regression, source: Source, n_threads: int | None, weight: float
 ) -> Iterator[tuple[slice, _Conditional]]:
-    """Yield which rows of a source come next, and what they say of the other columns."""
+    """Yield the rows of a source in parts, with the conditional mixtures of the other columns."""
     scorer, (K, m) = Scorer(regression.predictors, n_threads), regression.means.shape
     step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
     for chunk in source.chunks():
         for first, part, _ in chunk.pieces(step):
-            here = slice(first, first + len(part))
+            rows = slice(first, first + len(part))
             if source.n_features:
                 responsibilities = scorer.responsibilities(ArraySource(part))
             else:
                 responsibilities = np.tile(regression.predictors.weights, (len(part), 1))
             with np.errstate(over="ignore", invalid="ignore"):
                 shares = responsibilities.T.astype(np.float64)
-                yield here, _Conditional(regression, part.astype(np.float64), shares, weight)
+                yield rows, _Conditional(regression, part.astype(np.float64), shares, weight)
 
 
 def imputed(
@@ -182,7 +183,7 @@ def imputed(
         rows[first : first + len(part)] = part
     if not source.patterns:
         return rows
-    if source.storage != "memory":  # where products have the rounding of rows that are there at once
+    if source.storage != "memory":  # products then have the rounding of rows in memory
         source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
@@ -194,28 +195,30 @@ def imputed(
                 part = indices[start : start + step]
                 observed = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
-                rows[np.ix_(part, pattern.missing)] = _filled(completion, observed, shares, mixture.noise, rng)
+                rows[np.ix_(part, pattern.missing)] = _imputed_values(completion, observed, shares, mixture.noise, rng)
     _check_finite(rows)
     return rows
 
 
-def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
-    """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
-    (missing,) = np.nonzero(filler.missing)
+def _imputed_values(
+    completion: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None
+) -> Array:
+    """Return the missing columns of rows (n, q) with responsibilities `shares` (K, n); noise has the rest."""
+    (missing,) = np.nonzero(completion.missing)
     box = noise.for_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
-            means = (shares[:, :, None] * filler.conditional_means(rows)).sum(axis=0)
+            means = (shares[:, :, None] * completion.conditional_means(rows)).sum(axis=0)
             return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
         values, K = np.empty((len(rows), len(missing))), len(shares)
         total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
         components = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
         components = np.minimum(components, last)
         for component in np.unique(components):
-            here = components == component
-            part = rows[here]
-            of_noise = (len(part), len(missing))
-            values[here] = filler.draw(int(component), part, rng) if component < K else box.sample(of_noise, rng)
+            is_drawn = components == component
+            part = rows[is_drawn]
+            shape = (len(part), len(missing))
+            values[is_drawn] = completion.draw(int(component), part, rng) if component < K else box.sample(shape, rng)
         return values
 
 
@@ -233,7 +236,7 @@ class _Conditional:
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         if self._tails:
             widenings = regression.widenings(rows)[:, :, None]
-            self._means = np.where(np.isinf(widenings), np.inf, self._means)  # so that the row is refused
+            self._means = np.where(np.isinf(widenings), np.inf, self._means)  # so that the row is an error
             self._variances = self._variances * widenings
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:
@@ -248,28 +251,28 @@ class _Conditional:
             self._widen(regression, rows, weight)
 
     def _widen(self, regression: Regression, rows: Array, weight: float) -> None:
-        """Widen quantiles to those of a new row beside the rows of each component, as in least squares.
+        """Widen quantiles to those of a new row, as in least squares with the rows of each component.
 
         The residual variance has n_k − q degrees of freedom for q coefficients of each column, intercept included; a
-        tied one has those of all rows. The line is uncertain by 1 / n_k and, away from the centre, by its slopes.
+        tied one has those of all rows. The intercept adds a variance of 1 / n_k, and slopes add more off the centre.
         """
         model, (K, m), known = regression.predictors.model, regression.means.shape, rows.shape[1]
-        of_variances = _n_parameters(model, K, 0, m) - K * m
-        q = max((_n_parameters(model, K, known, m) - of_variances) / (K * m), 1.0)
+        n_variances = _n_parameters(model, K, 0, m) - K * m
+        q = max((_n_parameters(model, K, known, m) - n_variances) / (K * m), 1.0)
         n = np.maximum(weight * regression.predictors.weights, 1)[:, None, None]
         total, n_coefficients = (np.full_like(n, weight), K * q) if model.layout.pooled else (n, q)
-        degrees, uncertain = np.maximum(total - n_coefficients, 1), 1 / n
+        degrees, leverage = np.maximum(total - n_coefficients, 1), 1 / n
         if regression.slopes is not None:
             steps = rows - regression.predictors.means[:, None]
-            uncertain = uncertain + regression.predictors.squares(steps)[:, :, None] / total
-        self._variances = self._variances * total / degrees * (1 + uncertain)
+            leverage = leverage + regression.predictors.squares(steps)[:, :, None] / total
+        self._variances = self._variances * total / degrees * (1 + leverage)
         if degrees.min() < _NORMAL:
             self._tails = StudentTails(degrees[:, 0, 0])
 
     def quantiles(self, level: float) -> Array:
         """Return the quantiles of each row and column, (n, m), by bisection."""
         scales = np.sqrt(self._variances)
-        # A quantile of the mixture lies between the least and the largest of its components'.
+        # A quantile of the mixture is between the least and the largest of its components'.
         ends = self._means + self._tails.quantile(level) * scales
         present = self._weights > 0
         low = np.where(present, ends, np.inf).min(axis=0)
@@ -293,7 +296,7 @@ class _Conditional:
 def _check_finite(predictions: NDArray[Any]) -> None:
     if (index := first_index(~np.isfinite(predictions).all(axis=1))) is not None:
         raise ValueError(
-            f"the prediction from row {index[0]} overflows {predictions.dtype}: its known columns lie too far "
+            f"the prediction from row {index[0]} overflows {predictions.dtype}: its known columns are too far "
             "from the mixture"
         )
 

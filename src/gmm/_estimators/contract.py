@@ -1,7 +1,7 @@
 """`Estimator`: scikit-learn's estimator contract without a dependency on scikit-learn.
 
-Parameters, tags, metadata routing, feature names and the dtype of results; scikit-learn is imported only in the methods
-that it calls.
+Parameters, tags, metadata routing, feature names and the dtype of results. Only methods that scikit-learn calls import
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gmm._values.layouts import Array
 _EM = "gmm.em.steps, or a loop of your own over gmm.em.e_step and gmm.em.m_step"
 _START = "init_params, which may be a function that returns responsibilities"
 _DENSITY = "component_log_density for other code, as components of a fit are normal or Student's t"
-_STEPS = {  # of a fit of scikit-learn's mixtures, with what to use instead
+_STEPS = {  # of a fit of scikit-learn's mixtures, with their replacement
     "_initialize_parameters": _START,
     "_initialize": _START,
     "_e_step": _EM,
@@ -170,7 +170,7 @@ class Estimator:
         return block(call, *self._html_parts(), details("parameters", Table.of((), rows, kinds=(TEXT, TEXT))))
 
     def _html_parts(self) -> Sequence[object]:
-        """The fitted result as parts of a page; none before a fit."""
+        """Return the fitted result as parts of a page; none before a fit."""
         return ()
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -229,7 +229,7 @@ def _defaults(cls: Any) -> dict[str, Any]:
 
 
 def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
-    """Set the features of a fit; names of an earlier fit do not outlive it."""
+    """Set the features of a fit, and delete the names of an earlier one."""
     estimator.n_features_in_ = n_features
     if names is not None:
         estimator.feature_names_in_ = names
@@ -243,7 +243,7 @@ def given_names(estimator: Estimator) -> list[str]:
     Raises
     ------
     ValueError
-        If somebody assigned another number of names.
+        If another number of names was assigned.
     """
     names, d = [str(name) for name in getattr(estimator, "feature_names_in_", ())], estimator.n_features_in_
     if len(names) not in (0, d):

@@ -2,7 +2,7 @@
 
 `loglik` is the total log-likelihood of the data in nats, `n_parameters` the number p of free parameters, and `n` the
 number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are on the scale of −2
-log-likelihood: a difference of 2 is one nat. Beside them, the agreement of two partitions.
+log-likelihood: a difference of 2 is one nat. Also the agreement of two partitions.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
 
 
 def overparametrised_note(n_parameters: int, n: float) -> str:
-    """Say that a mixture has as many free parameters as there are rows, which makes criteria unreliable; else empty."""
+    """Return a note if a mixture has at least as many free parameters as rows, as criteria are unreliable; else ""."""
     if not 0 < n <= n_parameters:
         return ""
     return (
@@ -121,8 +121,8 @@ def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
 
     It compares the overlap of the components with their gain over a single component, and does not count parameters: it
     selects clusterings, not densities. It is 1 for one component by definition, so several are chosen only if their
-    criterion is below 1. Infinite for several components that gain nothing over one. Uniform noise beside the
-    components counts as one of them in the entropy, and stands beside the single component as well.
+    criterion is below 1. It is infinite for several components that gain nothing over one. Uniform noise counts as a
+    component in the entropy; the single component has the same noise.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
         ``-sum_i w_i sum_k r_ik log r_ik`` of the responsibilities ``r_ik``, in nats.
     loglik : float
     loglik_of_one : float or None
-        Log-likelihood of one component of the same covariance type, fitted to the same data, beside the same noise if
+        Log-likelihood of one component of the same covariance type, fitted to the same data, with the same noise if
         there is any; None if the mixture has one component.
 
     References
@@ -156,20 +156,20 @@ def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
 
 
 class Criterion(NamedTuple):
-    """A criterion, and what searches, tables and reports have to know of it.
+    """A criterion, with what searches, tables and reports need.
 
     Parameters
     ----------
     name, title : str
         As an argument, and in print.
     scale : str
-        What it weighs, and what its differences mean, for a reader of a report.
+        What it measures, and what its differences mean, for a reader of a report.
     value : callable or None
-        Its value for the sums of a pass, p, n and the log-likelihood of one component; None if other fits tell it.
+        Its value for the sums of a pass, p, n and the log-likelihood of one component; None if it needs other fits.
     has_scale : bool
         Whether there is an agreed scale of its differences.
     near : float
-        Difference up to which the choice between two cells is not sure.
+        Difference up to which the choice between two cells is uncertain.
     per_nat : float
         By how much it falls as the log-likelihood of the same mixture rises by a nat in other units of the columns.
     decimals : int
@@ -196,12 +196,12 @@ class Criterion(NamedTuple):
 
 
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
-HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
+HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows that were not fitted
 _ALL = (
     Criterion(
         "bic",
         "BIC",
-        "BIC weighs how well a mixture fits against how many numbers it needs. A difference in BIC below 2 is barely "
+        "BIC weighs the log-likelihood against the number of parameters. A difference in BIC below 2 is barely "
         "worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above 10 very strong (Kass & Raftery 1995).",
         lambda totals, p, n, _: bic(totals.log_likelihood, p, n),
         has_scale=True,
@@ -229,7 +229,7 @@ _ALL = (
     Criterion(
         "nec",
         "NEC",
-        "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
+        "NEC divides the overlap of the groups by their gain over one group; below 1, there are groups.",
         lambda totals, p, n, one: nec(totals.entropy, totals.log_likelihood, one),
         near=0.1,
         per_nat=0.0,  # a ratio of gains
@@ -238,19 +238,19 @@ _ALL = (
     Criterion(
         HELD_OUT,
         "held-out deviance",
-        "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. There is "
+        "Held-out deviance is −2 log-likelihood of rows that were not fitted. There is "
         "no agreed scale for its differences, which vary with the folds.",
         None,
     ),
 )
 CRITERION = {criterion.name: criterion for criterion in _ALL}
 OF_SEARCHES = tuple(CRITERION)
-OF_LIKELIHOOD = "bic", "aic", "aicc"  # which the likelihood alone decides, with p and n
-CRITERIA = tuple(name for name, criterion in CRITERION.items() if criterion.value)  # which a fit has by itself
+OF_LIKELIHOOD = "bic", "aic", "aicc"  # functions of the likelihood, p and n
+CRITERIA = tuple(name for name, criterion in CRITERION.items() if criterion.value)  # of a single fit
 
 
 def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float | None) -> dict[str, float]:
-    """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
+    """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that depend on a NaN.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def adjusted_rand_index(counts: ArrayLike) -> float:
     Parameters
     ----------
     counts : array-like of shape (n_labels, K)
-        Rows of each label in each component. Weights are taken for numbers of rows, so they are to be on that scale.
+        Rows of each label in each component. Weights count as numbers of rows, so they must be on that scale.
 
     Returns
     -------

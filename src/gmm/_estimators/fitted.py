@@ -1,4 +1,4 @@
-"""`FittedMixture`: what mixtures do, however they are estimated: fits, scores, samples, summaries and files."""
+"""`FittedMixture`: methods of all mixtures, however they are estimated: fits, scores, samples, summaries, files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gmm._estimators.attributes import MixtureEstimator, fitted_parameters, sour
 from gmm._estimators.contract import given_names
 from gmm._estimators.outcome import ProgressPrinter
 from gmm._estimators.request import continuation_of, fit_settings, problem_of, seeds_of, source_to_fit
-from gmm._estimators.scorer import Scorer, log_evidence_of, place
+from gmm._estimators.scorer import Scorer, check_output, log_evidence_of
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration
@@ -60,21 +60,21 @@ class FittedMixture(MixtureEstimator):
             *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `open_rows` returns,
             which has its own.
         callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
+            *Beyond*: called with an `Iteration` after each pass. A true return value stops the fit.
         labels : array-like of shape (n,), default=None
             *Beyond*: the classes of rows, integers or strings; −1, None, NaN and masked values are unknown. Rows of a
-            class belong to its components alone, and the others to any: semi-supervised EM. The likelihood of a row of
-            known class is that of its class's part of the mixture. Components come in the order of the sorted classes,
-            and behind them those of no class, which hold rows of unknown class alone.
+            class belong only to its components, and the others to any: semi-supervised EM. The likelihood of a row of
+            known class is that of its class's part of the mixture. Components are in the order of the sorted classes,
+            followed by those of no class, which have only rows of unknown class.
         components_per_class : int or mapping of classes to int, default=1
             *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
             belong to no class.
         error_covariance : array-like, default=None
-            *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by
+            *Beyond*: covariance of the measurement errors: variances of each column, (d,) in all rows or (n, d) row by
             row, or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme
             deconvolution: Bovy, Hogg & Roweis 2011). With `acceleration` and without a `prior`, covariances have a weak
-            one, worth ten rows or more with the variances within k-means clusters, since errors may explain all spread
-            in a direction; `print` tells how strong it was. Not for `BayesianGaussianMixture`.
+            one, which counts as ten rows or more with the variances within k-means clusters, since errors may explain
+            all variance in a direction; `print` shows how strong it was. Not for `BayesianGaussianMixture`.
 
         Returns
         -------
@@ -84,22 +84,22 @@ class FittedMixture(MixtureEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            If the input is invalid; the message gives the place. With ``reg_covar=0``, also if a covariance becomes
             singular from every start. The estimator is then unchanged.
         LostClusterError
-            If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
+            If the rows are on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
         Warns
         -----
         DegenerateWarning
-            If a component has so few rows, or is so thin, that its likelihood says nothing.
+            If a component has so few rows, or is so narrow, that its likelihood is no evidence of a group.
         ConvergenceWarning
             If `max_iter` passes left `tol` or more to gain, by ``history_.remaining``, or a component lost all its rows
             and was reseeded.
         UserWarning
-            If `reg_covar` hides groups in a column, or no row of a class has a positive weight, so that it is left out.
-            There is one warning at most, of the first of these. `remarks_` and `summary` have the details of all, such
-            as how much is left to gain, and at which pass scikit-learn's rule would have ended the fit.
+            If `reg_covar` hides groups in a column, or no row of a class has a positive weight, so that it is not
+            fitted. There is at most one warning, of the first of these. `remarks_` and `summary` have the details of
+            all, such as the remaining gain, and the pass at which scikit-learn's rule would have stopped the fit.
         """
         options.check_parameters(self)
         kind: Any = type(self)
@@ -145,7 +145,7 @@ class FittedMixture(MixtureEstimator):
         problem = problem_of(self, source, objective.model) if self.warm_start else None
         fit = self, best.result, source, source.feature_names, objective
         record = outcome.set_fitted(*fit, traces=best.traces, problem=problem)
-        for name in attributes.CLASS_ATTRIBUTES:  # those of an earlier fit do not outlive it
+        for name in attributes.CLASS_ATTRIBUTES:  # of an earlier fit
             vars(self).pop(name, None)
         if classes is not None:
             owners = source.known.owner_of_each(self.n_components)
@@ -174,25 +174,25 @@ class FittedMixture(MixtureEstimator):
         draw: bool = False,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> Any:
-        """Fill missing values from the others in their row; *beyond*.
+        """Impute missing values from the others in their row; *beyond*.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
             NaN stands for a missing value, whatever `missing` is; a row without any value gets the mean of the mixture.
-            The rows of a Dask collection come here.
+            The rows of a Dask collection are computed locally.
         draw : bool, default=False
-            False gives conditional means, which have the least expected squared error; they vary less than values do.
+            False imputes conditional means, which have the least expected squared error; they vary less than values do.
             True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
-            but for the uncertainty of the mixture itself.
+            except for the uncertainty of the mixture.
         random_state : int, RandomState, Generator or None, default=None
             Seed of the draws; None uses the estimator's `random_state`.
 
         Returns
         -------
         ndarray or data frame of shape (n, d)
-            A data frame of pandas or polars if X is one. float32 for float32 rows, else float64; values that are there
-            stay.
+            A data frame of pandas or polars if X is one. float32 for float32 rows, else float64; observed values
+            are unchanged.
 
         Examples
         --------
@@ -205,7 +205,7 @@ class FittedMixture(MixtureEstimator):
         draw = check_boolean(draw, "draw")
         rows: Any = X
         if is_dask(X):
-            rows = rows.compute()  # passes over a collection leave out rows without a value
+            rows = rows.compute()  # passes over a collection drop rows without a value
         source = source_of(self, rows, missing="em")
         rng = options.check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
@@ -234,7 +234,7 @@ class FittedMixture(MixtureEstimator):
         if is_dask(X) and error_covariance is None:
             return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X, error_covariance=error_covariance)
-        labels = self._scorer().labels(source, place(out, source, labels=True))
+        labels = self._scorer().labels(source, check_output(out, source, labels=True))
         return labels if out is None else out
 
     def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
@@ -244,9 +244,9 @@ class FittedMixture(MixtureEstimator):
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         path : str or os.PathLike
-            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
+            Its suffix gives the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
         responsibilities : bool, default=True
-            Whether to write them, as the columns p_0, p_1, ..., behind the columns row (numbers from 1) and component
+            Whether to write them, as the columns p_0, p_1, ..., after the columns row (numbers from 1) and component
             (from 0). ``gmm predict`` writes the same columns.
 
         Raises
@@ -254,7 +254,7 @@ class FittedMixture(MixtureEstimator):
         ValueError, TypeError
             If the rows are not those of the fit, or the suffix is unknown.
         OSError
-            If the file cannot be written; one that was there is left as it was.
+            If the file cannot be written; an existing one is unchanged.
         ModuleNotFoundError
             If pyarrow is not installed.
 
@@ -330,14 +330,14 @@ class FittedMixture(MixtureEstimator):
         Returns
         -------
         ndarray of shape (n, K)
-            Rows sum to 1 or, beside noise, to less: the rest is the probability of noise. float32 for float32 rows,
+            Rows sum to 1 or, with noise, to less: the rest is the probability of noise. float32 for float32 rows,
             else float64.
         """
         K = fitted_parameters(self).n_components
         if is_dask(X) and error_covariance is None:
             return self._lazily("predict_proba", X, out, shape=(K,))
         source = source_of(self, X, error_covariance=error_covariance)
-        responsibilities = self._scorer().responsibilities(source, place(out, source, n_columns=K))
+        responsibilities = self._scorer().responsibilities(source, check_output(out, source, n_columns=K))
         return responsibilities if out is None else out
 
     def score_samples(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
@@ -357,12 +357,12 @@ class FittedMixture(MixtureEstimator):
             The log density, in nats: positive where the density is above 1 per unit of the columns, as where these vary
             little. float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32. With heavy tails or factors in low rank, rows beyond
-            1e150 standard deviations count as if they were there.
+            1e150 standard deviations are treated as if at that distance.
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out)
         source = source_of(self, X, error_covariance=error_covariance)
-        values = log_evidence_of(self._scorer(), source, place(out, source))
+        values = log_evidence_of(self._scorer(), source, check_output(out, source))
         return values if out is None else out
 
     def component_log_density(self, X: ArrayLike, *, error_covariance: Any = None) -> NDArray[Any]:
@@ -470,12 +470,12 @@ class FittedMixture(MixtureEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
-            Rows, usually those of the fit. None takes what the mixture remembers of its fit, as ``print(mixture)``
-            does: their weight and log-likelihood, but not the rows of each component.
+            Rows, usually those of the fit. None uses what the mixture stores of its fit, as ``print(mixture)`` does:
+            their weight and log-likelihood, but not the rows of each component.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; the criteria use their sum as the sample size.
         error_covariance : array-like, default=None
-            Of the rows' measurement errors, as in `fit`; needed where the rows of the fit had some.
+            Covariance of the rows' measurement errors, as in `fit`; required if the rows of the fit had some.
 
         Returns
         -------
@@ -504,7 +504,7 @@ class FittedMixture(MixtureEstimator):
         if X is None:
             for name, given_value in {"sample_weight": sample_weight, "error_covariance": error_covariance}.items():
                 if given_value is not None:
-                    raise ValueError(f"{name}: expected X, the rows that it belongs to, got None")
+                    raise ValueError(f"{name}: expected its rows as X, got None")
             return summary_of_fit(copy(self))
         return summary_of_rows(copy(self), attributes.rows_of_fit(self, X, sample_weight, error_covariance))
 
@@ -514,15 +514,15 @@ class FittedMixture(MixtureEstimator):
         Returns
         -------
         FrozenMixture
-            Its results are those of this estimator's methods, but for rows with missing values, which get NaN and the
-            label −1. Later changes of the estimator do not reach it. Its `metadata` are this estimator's, and
-            "feature_names" if the estimator knows them.
+            Its results are those of this estimator's methods, except for rows with missing values, which get NaN and
+            the label −1. Later changes of the estimator do not affect it. Its `metadata` are this estimator's, with
+            "feature_names" if the estimator has them.
         """
         frozen, names = self._scorer().frozen(), given_names(self)
         return archive.describe(frozen, ({"feature_names": names} if names else {}) | self.metadata)
 
     def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+        """Write the fitted mixture to a file of numbers and text; *beyond*.
 
         Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
         describe a start are not saved.
@@ -532,13 +532,13 @@ class FittedMixture(MixtureEstimator):
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
         metadata : dict of JSON values, optional
-            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
-            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+            Further information, such as names, dates, the number of rows or scores. None writes the metadata of the
+            file that this comes from. Nothing is added, so the same object gives the same bytes.
 
         Raises
         ------
         TypeError
-            If `metadata` holds something that JSON has no form for; the message says where.
+            If `metadata` contains a value that JSON cannot represent; the message gives its place.
         ValueError
             If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
             not finite.
@@ -559,19 +559,19 @@ class FittedMixture(MixtureEstimator):
         Returns
         -------
         GaussianMixture or BayesianGaussianMixture
-            Of the class that it is called on.
+            An instance of the class that this is called on.
 
         Raises
         ------
         ValueError
-            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
-            message says which. Loading runs no code from the file, so files from others are safe to open.
+            If the file is not a saved model, was written by a newer version, or does not contain a valid mixture; the
+            message gives the reason. Loading runs no code from the file, so files from others are safe to open.
         """
         from gmm._estimators.saved import from_state
 
         return archive.load_object(file, {cls.__name__: partial(from_state, cls)})
 
-    def _estimate_log_prob(self, X: ArrayLike) -> NDArray[Any]:  # this and the next three under scikit-learn's names
+    def _estimate_log_prob(self, X: ArrayLike) -> NDArray[Any]:  # the name, and the next three, are scikit-learn's
         return self.component_log_density(X)
 
     def _estimate_log_weights(self) -> NDArray[Any]:
@@ -604,7 +604,7 @@ class FittedMixture(MixtureEstimator):
         shape: tuple[int, ...] = (),
         **kwargs: str,
     ) -> Any:
-        """Return a Dask array of what a method gives for each partition of a Dask collection."""
+        """Return the results of a method for each partition of a Dask collection, as a Dask array."""
         from gmm._rows.dask import mapped
 
         if out is not None:

@@ -1,4 +1,4 @@
-"""`GaussianMixture`: the estimator, with the interface of scikit-learn's, and the factors of those that have some."""
+"""`GaussianMixture`: the estimator with the interface of scikit-learn's, and factors."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 
 
-class OfFactors:
-    """Descriptor of a method that only mixtures with factors have, as scikit-learn's ``available_if`` makes them."""
+class FactorMethod:
+    """Descriptor of a method that only mixtures with factors have, as scikit-learn's ``available_if``."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.__doc__ = function, function.__doc__
@@ -66,7 +66,7 @@ class GaussianMixture(FittedMixture):
     A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
     Additions are marked *beyond*.
 
-    By default a fit takes quasi-Newton steps on EM's sufficient statistics and needs fewer passes over the rows than
+    By default a fit makes quasi-Newton steps on EM's sufficient statistics and needs fewer passes over the rows than
     EM. With ``acceleration=None`` and the same initial weights, means and precisions, it runs the passes of
     scikit-learn, but returns the parameters that the last pass evaluated, not the update after it. The default starts
     differ from scikit-learn's; their trial passes are not counted in ``n_iter_``.
@@ -82,22 +82,22 @@ class GaussianMixture(FittedMixture):
         (E), variable (V) or the identity (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.
         scikit-learn's four are VVV, EEE, VVI and VII. Of one column: "E", equal variances, and "V". "factor": factor
         analysers, Σ_k = Λ_k Λ_kᵀ + Ψ_k with loadings Λ_k (d, `n_factors`) and a diagonal Ψ_k; "ppca": principal
-        component analysers, where Ψ_k = σ_k² I. A number behind these names, as in "factor2", says `n_factors`.
+        component analysers, where Ψ_k = σ_k² I. A number after these names, as in "factor2", sets `n_factors`.
     n_factors : int, default=None
-        *Beyond*: number of factors of each component, from 1 to d − 1, for "factor" and "ppca" alone.
+        *Beyond*: number of factors of each component, from 1 to d − 1, only for "factor" and "ppca".
     tol : float, default=1e-3
         Convergence threshold, in nats per row. Stop when the estimated remaining gain has stayed below `tol` for three
         to five passes; without `acceleration`, when one pass changes the mean log-likelihood by less than `tol`. With
         0, run until `max_iter`.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of the data. A fit with a positive value does not
-        fail on degenerate data. It is also the least variance beside factors.
+        fail on degenerate data. It is also the least variance not explained by factors.
     max_iter : int, default=100
         Maximum number of passes over the rows, including rejected ones. 0 returns the start.
     n_init : int, default=1
         Number of starts. The fit with the highest likelihood is kept, less what chance gives to degenerate components,
         so more starts may give a lower likelihood; the first start is the one of ``n_init=1``. A start whose covariance
-        becomes singular, without a ridge or a prior, is left out. *Beyond*: on large tables, each further start is
+        becomes singular, without a ridge or a prior, is dropped. *Beyond*: on large tables, each further start is
         first tried for some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
     init_params : str, array-like of shape (n, K) or callable, default="kmeans"
         How to start: "kmeans", the best of a few clusterings by k-means; "k-means++"; "random"; "random_from_data".
@@ -107,8 +107,8 @@ class GaussianMixture(FittedMixture):
     weights_init : array-like of shape (K,), default=None
         Initial weights.
     means_init : array-like of shape (K, d), default=None
-        Initial means. Given alone, each row starts in the component of the nearest mean (*beyond*; scikit-learn takes
-        the rest from `init_params`).
+        Initial means. Without the others, each row starts in the component of the nearest mean (*beyond*;
+        scikit-learn gets the rest from `init_params`).
     precisions_init : array-like, default=None
         Initial precisions, in the shape of ``precisions_``.
     random_state : int, RandomState, Generator or None, default=None
@@ -116,7 +116,7 @@ class GaussianMixture(FittedMixture):
         advanced.
     warm_start : bool, default=False
         Continue from the previous fit in the next call of `fit`. Thirty fits with ``max_iter=1`` give the same result
-        as one with ``max_iter=30``, also ``converged_``: a fit that has converged stays as it is, until `tol` is less.
+        as one with ``max_iter=30``, also ``converged_``: a converged fit does not change until `tol` is reduced.
     verbose : int, default=0
         1 prints the passes, 2 also prints the elapsed time.
     verbose_interval : int, default=10
@@ -125,12 +125,12 @@ class GaussianMixture(FittedMixture):
         *Beyond*: number of threads. None uses all available cores, within the limit that ``threadpoolctl`` sets for
         BLAS. The result is bitwise the same for every number of threads.
     acceleration : {"auto", None}, default="auto"
-        *Beyond*: "auto" takes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
+        *Beyond*: "auto" makes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
         when an empty component is reseeded; it includes `reg_covar`, as noise of that variance added to the rows.
         None is textbook EM with scikit-learn's stopping rule, where `reg_covar` may lower the likelihood.
     refine : {"split-merge"} or None, default=None
         *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
-        fits again, and keeps moves that raise the likelihood without a degenerate component. It takes about 5 to 15
+        fits again, and accepts moves that raise the likelihood without a degenerate component. It needs about 5 to 15
         times the passes of the fit; see ``history_.refinement``. A fit that did not converge is not refined. A callback
         is called after the passes of moves too; each move counts them from 1.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
@@ -143,20 +143,20 @@ class GaussianMixture(FittedMixture):
         (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
         default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
     missing : {"error", "em"}, default="error"
-        *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
-        likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
-        values are missing at random: whether one is missing depends on no more than the observed values of its row
-        (Little & Rubin 2019). Each column needs a value. A row without any has no weight in a fit, a score or a
-        criterion; its predictions are what the weights of the mixture say, and its log-likelihood is 0.
+        *Beyond*: how NaN is treated. "em": as a missing value, which EM integrates out, so that the fit maximises the
+        likelihood of the observed values, as do scores, predictions and criteria. This is valid if values are missing
+        at random: whether one is missing depends only on the observed values of its row (Little & Rubin 2019). Each
+        column needs a value. A row without any has no weight in a fit, a score or a criterion; its responsibilities
+        are the weights of the mixture, and its log-likelihood is 0.
     fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
-        *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
-        `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what
-        `from_parameters` made, with `warm_start`. The others are the best beside them: free weights share what is left,
-        and free covariances are about fixed means. Passes are those of ``acceleration=None``. Where covariances depend
-        on each other, all are fixed or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
+        *Beyond*: parameters that a fit does not change, of all components or where a mask is True. Their values are
+        `weights_init`, `means_init` and `precisions_init`, which are then required, or with `warm_start` those of the
+        previous fit or of `from_parameters`. The others are the best given these: free weights share the rest, and
+        free covariances are about fixed means. Passes are those of ``acceleration=None``. Covariances that depend on
+        each other are all fixed or none; weights are not fixed with `noise`. ``n_parameters_`` counts free ones.
     max_ratio : float, default=None
         *Beyond*: limit, at least 1, of the ratio of the largest eigenvalue of all covariances to the smallest one
-        (García-Escudero et al. 2008), for "full", "diag" and "spherical". It guards against collapse: the likelihood
+        (García-Escudero et al. 2008), for "full", "diag" and "spherical". It prevents collapse: the likelihood
         has a maximum, even with ``reg_covar=0``; another `reg_covar` is added before the covariances are limited. 50 is
         a good value where columns have one unit; others are divided by their standard deviations first.
     tails : {"normal", "t"}, default="normal"
@@ -164,7 +164,7 @@ class GaussianMixture(FittedMixture):
         rows far away move them little. The covariances are then scale matrices.
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, 1 or more; None estimates it, up to 200, "each" one for each
-        component. Few make heavy tails.
+        component. Small values make heavy tails.
 
     Attributes
     ----------
@@ -179,9 +179,9 @@ class GaussianMixture(FittedMixture):
         and VEE, EVE, VVE, EEV, VEV, EVV, "factor" and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
         (K,) for "spherical" and EII. These arrays, the weights and the means may be assigned and changed in place, as
         those of scikit-learn. The next use of the mixture checks the numbers; of covariances, precisions and factors
-        the last assigned counts, and until then the others are as they were. Beside `noise` they are read-only.
+        the last assigned counts, and until then the others do not change. With `noise` they are read-only.
     loadings_ : ndarray of shape (K, d, q)
-        *Beyond*: loadings Λ_k of "factor" and "ppca", the most telling factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
+        *Beyond*: loadings Λ_k of "factor" and "ppca", the most informative factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
         diagonal. Their signs are arbitrary; the largest loading of each factor is positive. With so many factors that
         Λ_k has more numbers than Σ_k determines, Λ_k and Ψ_k are one choice among many.
     noise_variance_ : ndarray of shape (K, d)
@@ -204,16 +204,16 @@ class GaussianMixture(FittedMixture):
         *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
         refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
     remarks_ : dict of str to str
-        *Beyond*: what the fit warned of, by cause, with numbers and names, as `summary` has it. It is not saved.
+        *Beyond*: the warnings of the fit by cause, with numbers and names, as in `summary`. They are not saved.
     classes_ : ndarray
         *Beyond*: the classes in the `labels` of `fit`, sorted; only after a fit with labels.
     component_classes_ : ndarray of shape (K,)
         *Beyond*: the class of each component, so that ``component_classes_[predict(X)]`` are the classes of rows; −1,
-        or None beside classes that are strings, of a component without a class.
+        or None if classes are strings, for a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     degrees_of_freedom_ : float or ndarray of shape (K,)
-        *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
+        *Beyond*: ν of all components, or with "each" of every one; infinite for normal components.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -336,50 +336,50 @@ class GaussianMixture(FittedMixture):
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
     ) -> Self:
-        """Update the mixture with a block of rows that you may then forget; *beyond*.
+        """Update the mixture with a block of rows, which is not stored; *beyond*.
 
         This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
         of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
-        1 − (W / (W + w))³ in the average, about 3 w / W: what early, poorer mixtures made of their rows is forgotten,
+        1 − (W / (W + w))³ in the average, about 3 w / W: the statistics under early, poorer mixtures are forgotten,
         and blocks may be of any size. The mixtures need not be averaged in addition: the shares already average, and
         the last third of the rows has 70 %.
 
-        The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
-        give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
-        loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
-        one of given parameters, as a start. `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter
-        here. What is not set of a `prior`, and the box of `noise`, come from the fit or the first block. Parameters
-        that are `fixed` stay as the mixture has them; which these are may change between blocks.
+        The first call starts from its block, by `init_params` or from the given weights, means and precisions; pass
+        several rows for each free parameter, as the start counts as three rows for each. A mixture that was fitted or
+        loaded continues: its past counts as the weight of the rows of that fit, and a `prior` counts once in addition;
+        one of `from_parameters` is a start. `tol`, `max_iter`, `n_init`, `acceleration` and `refine` have no effect.
+        Unset values of a `prior`, and the box of `noise`, are those of the fit or the first block. Parameters that are
+        `fixed` do not change; which these are may change between blocks.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-            An array is one block, of one row at least and of as many as components in the first call. Of rows beyond
-            memory, each 8 MB are one.
+            An array is one block, of at least one row, and of at least K rows in the first call. Rows beyond memory
+            have one block for each 8 MB.
         y : ignored
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; a row of weight 2 counts as two rows.
         decay : float, default=0
             Share of the past that each unit of weight replaces, below 1, for streams that drift: the mixture then
-            follows about the last 1 / `decay` rows. With 0, steps shorten for ever.
+            follows about the last 1 / `decay` rows. With 0, steps become ever shorter.
 
         Returns
         -------
         Self
-            The estimator itself. ``lower_bounds_`` holds the mean log-likelihood of each block of this call before its
+            The estimator itself. ``lower_bounds_`` has the mean log-likelihood of each block of this call before its
             update, ``lower_bound_`` the last of them; ``n_iter_`` is their number, and ``converged_`` is False.
 
         Raises
         ------
         ValueError, TypeError
-            If the block is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            If the block is invalid; the message gives the place. With ``reg_covar=0``, also if a covariance becomes
             singular. The estimator is then unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If a component lost all its rows and was reseeded; also if the first block has fewer rows than the mixture
-            has free parameters, so that the start fits them alone, without `precisions_init` or a `prior`.
+            has free parameters, so that the start overfits them, without `precisions_init` or a `prior`.
 
         References
         ----------
@@ -420,19 +420,19 @@ class GaussianMixture(FittedMixture):
             stream = self._stream_so_far(source, model, record)
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
-                    began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
+                    start, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
                     block = IncompleteSource.from_rows(rows) if source.patterns else rows
                     if block.survey.n_used:
                         stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
                         bounds.append(bound)
                         repaired += empty
-                        seconds.append(perf_counter() - began)
+                        seconds.append(perf_counter() - start)
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
         trace = Trace(plain_records(bounds, seconds), _ENDED, False)
         record = attributes.FitRecord(stream.parameters, trace, stream=stream, prior_parts=request.prior_parts(self))
-        of_fit = attributes.fit_attributes(trace, bounds[-1], (trace,))
-        attributes.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
+        described = attributes.fit_attributes(trace, bounds[-1], (trace,))
+        attributes.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **described)
         warn_of_repairs(tuple(repaired))
         return self
 
@@ -445,9 +445,9 @@ class GaussianMixture(FittedMixture):
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; their sum then takes the place of n.
+            *Beyond*: weights of the rows; their sum then replaces n.
         error_covariance : array-like, default=None
-            *Beyond*: of the rows' measurement errors, as in `fit`; needed if the fit had some.
+            *Beyond*: covariance of the rows' measurement errors, as in `fit`; required if the fit had some.
 
         Returns
         -------
@@ -475,7 +475,7 @@ class GaussianMixture(FittedMixture):
         ----------
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
-            Weights of the rows; their sum then takes the place of n.
+            Weights of the rows; their sum then replaces n.
         error_covariance : array-like, default=None
             As in `bic`.
 
@@ -489,7 +489,7 @@ class GaussianMixture(FittedMixture):
             log-likelihood over a single component of the same covariance type, fitted to X with the same `reg_covar`
             (Celeux & Soromenho 1996). It is 1 for one component (Biernacki, Celeux & Govaert 1999), and has no unit;
             the others are on the scale of −2 log-likelihood: a difference of 2 is one nat. With `noise`, the single
-            component lies beside the same noise, and the responsibilities include that of the noise.
+            component has the same noise, and the responsibilities include that of the noise.
 
         Examples
         --------
@@ -506,18 +506,18 @@ class GaussianMixture(FittedMixture):
     def marginal(self, columns: Any) -> Self:
         """Return the mixture of some columns; *beyond*.
 
-        Every component keeps its number and weight. Covariances that are equal or proportional stay so; those of
+        Numbers and weights of components do not change. Covariances that are equal or proportional remain so; those of
         EVI, and of EVE, VVE, EEV, VEV and EVV, become those of "diag" and "full", as a part of them has no constraint.
 
         Parameters
         ----------
         columns : str, int or sequence of these
-            Names of the fit (of one without any x0, x1, …), or indices from 0, in the order that the result shall have.
+            Names of the fit (x0, x1, … if it had none), or indices from 0, in the order of the result.
 
         Returns
         -------
         GaussianMixture
-            It predicts, samples, is saved and drawn like a fitted one; it has no record of a fit.
+            It has all methods of a fitted one, but no record of a fit.
 
         Examples
         --------
@@ -531,15 +531,14 @@ class GaussianMixture(FittedMixture):
         indices = check_columns(columns, names_of_features(self))
         from gmm._values.completion import marginal
 
-        return self._with(marginal(parameters, indices), indices)
+        return self._derived(marginal(parameters, indices), indices)
 
     def condition(self, values: Mapping[Any, float]) -> Self:
         """Return the mixture of the other columns, given values of some; *beyond*.
 
-        Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
-        gives for the values. Covariance types are those of `marginal`. Of t components, degrees of freedom grow by the
-        number of values, and each component gets a scale of its own (Ding 2016): values far from its mean make it
-        wider.
+        Numbers of components do not change; their weights are the responsibilities of the values by `predict_proba` of
+        the `marginal`. Covariance types are those of `marginal`. Degrees of freedom of t components increase by the
+        number of values, and values far from the mean of a component make it wider (Ding 2016).
 
         Parameters
         ----------
@@ -549,7 +548,7 @@ class GaussianMixture(FittedMixture):
         Returns
         -------
         GaussianMixture
-            Of the columns that `values` does not name, in the order of the fit.
+            The mixture of the columns that `values` does not name, in the order of the fit.
 
         References
         ----------
@@ -575,23 +574,23 @@ class GaussianMixture(FittedMixture):
         from gmm._values.completion import Regression
 
         regression = Regression.from_mixture(parameters, inputs, others)
-        return self._with(conditional_mixture(regression, source), others)
+        return self._derived(conditional_mixture(regression, source), others)
 
     def predict_from(
         self, X: ArrayLike, known: Any = None, target: Any = None, *, level: float | None = None
     ) -> ConditionalPrediction:
         """Predict some columns from others, row by row: mixture regression; *beyond*.
 
-        A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighed by
-        how well each component explains the known values. Noise predicts the middle of its box. If you only ever
-        predict the same columns from the same others, `MixtureRegressor` has scikit-learn's methods.
+        A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighted by
+        their responsibilities for the known values. Noise predicts the middle of its box. `MixtureRegressor` predicts
+        the same columns from the same others, with scikit-learn's methods.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n, q), data set, or what `open_rows` returns
             Values of q known columns; with ``missing="em"``, of those that a row has.
         known : str, int or sequence of these, default=None
-            The columns of the fit that X holds, in its order. None takes the names of X or, without names, all columns
+            The columns of the fit that X has, in its order. None uses the names of X or, without names, all columns
             but `target`.
         target : str, int or sequence of these, default=None
             The columns to predict, in this order. None predicts all that are not known, in the order of the fit.
@@ -606,7 +605,7 @@ class GaussianMixture(FittedMixture):
         Warns
         -----
         UserWarning
-            If intervals are asked for, and the fit had fewer than 2 rows for each parameter of the predicted columns
+            If intervals are requested, and the fit had fewer than 2 rows for each parameter of the predicted columns
             given the others.
 
         Examples
@@ -620,25 +619,25 @@ class GaussianMixture(FittedMixture):
         level = None if level is None else check_level(level)
         parameters, weight = attributes.checked_for(self, "predict_from"), attributes.record_of(self).weight
         source = as_source(X, estimator=self, missing=self.missing)
-        of_fit, names = names_of_features(self), source.feature_names
-        columns, targets = check_known_columns(names if known is None else known, target, of_fit)
+        fitted_names, names = names_of_features(self), source.feature_names
+        columns, targets = check_known_columns(names if known is None else known, target, fitted_names)
         if known is not None and names is not None and hasattr(self, "feature_names_in_"):
-            check_names(names, np.array(of_fit, object)[columns], self)
+            check_names(names, np.array(fitted_names, object)[columns], self)
         if source.n_features != len(columns):
             raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
-        called = tuple(of_fit[j] for j in targets)
+        target_names = tuple(fitted_names[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
-        return predicted(parameters, source, columns, targets, called, level, weight, self.n_threads)
+        return predicted(parameters, source, columns, targets, target_names, level, weight, self.n_threads)
 
-    @OfFactors
+    @FactorMethod
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the expected factors of each row, weighted by the responsibilities; *beyond*.
 
         With "factor" or "ppca", component k draws a row as x = μ_k + Λ_k u + ε from q factors u ~ N(0, I) and noise ε ~
-        N(0, Ψ_k). The factors that are expected of a row are Σ_k r_ik Λ_kᵀ Σ_k⁻¹ (x_i − μ_k). Each component has
-        factors of its own, so compare rows of one component. Where values are missing (``missing="em"``), x_i, μ_k, Σ_k
-        and Λ_k are those of the others. With other covariance types there is no such method.
+        N(0, Ψ_k). The expected factors of a row are Σ_k r_ik Λ_kᵀ Σ_k⁻¹ (x_i − μ_k). Factors differ between components,
+        so compare rows of one component. Where values are missing (``missing="em"``), x_i, μ_k, Σ_k and Λ_k are those
+        of the observed columns. Other covariance types do not have this method.
 
         Parameters
         ----------
@@ -647,8 +646,8 @@ class GaussianMixture(FittedMixture):
         Returns
         -------
         ndarray of shape (n, q)
-            float32 for float32 rows, else float64; a data frame if `set_output` or scikit-learn's configuration says
-            so.
+            float32 for float32 rows, else float64; a data frame if `set_output` or scikit-learn's configuration
+            requires one.
 
         Examples
         --------
@@ -663,48 +662,50 @@ class GaussianMixture(FittedMixture):
         mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
         responsibilities = self._scorer().responsibilities(source)
         factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[bytes, NDArray[Any]]()
-        for pattern, here, part in source.iter_patterns():
-            there, key = pattern.observed, pattern.missing.tobytes()
+        for pattern, indices, part in source.iter_patterns():
+            columns, key = pattern.observed, pattern.missing.tobytes()
             if key not in maps:
-                of_columns = mixture.model.layout.for_columns(mixture.covariances, there)
-                slopes = np.linalg.solve(of_columns, loadings[:, there])
+                covariances = mixture.model.layout.for_columns(mixture.covariances, columns)
+                slopes = np.linalg.solve(covariances, loadings[:, columns])
                 maps[key] = np.ascontiguousarray(slopes.swapaxes(1, 2))
-            for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[key], strict=True):
+            for share, mean, map_ in zip(
+                responsibilities[indices].T, mixture.means[:, columns], maps[key], strict=True
+            ):
                 # A sum in one order; BLAS has one for each number of rows.
-                apart = np.subtract(part.rows, mean, order="C")
-                factors[here] += share[:, None] * np.einsum("ij,kj->ik", apart, map_)
+                centred = np.subtract(part.rows, mean, order="C")
+                factors[indices] += share[:, None] * np.einsum("ij,kj->ik", centred, map_)
         factors = as_dtype(factors, source.dtype)
-        common = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
-        container = vars(self).get(_OUTPUT, {}).get("transform", common)
+        default = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
+        container = vars(self).get(_OUTPUT, {}).get("transform", default)
         if container == "default":
             return factors
         from gmm._text.frames import frame_of
 
         names = self.get_feature_names_out().tolist()
-        framed: Any = frame_of(container, factors, names, X)  # of pandas, with the index of X
+        framed: Any = frame_of(container, factors, names, X)  # pandas frames have the index of X
         return framed
 
-    @OfFactors
+    @FactorMethod
     def fit_transform(self, X: ArrayLike, y: object = None, **kwargs: Any) -> NDArray[Any]:
         """Return ``fit(X, …).transform(X)`` for the same arguments, the factors of each row; *beyond*."""
         estimator: Any = self  # whose `fit` may be a subclass's
         factors: NDArray[Any] = estimator.fit(X, y, **kwargs).transform(X)
         return factors
 
-    @OfFactors
+    @FactorMethod
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Return the names of what `transform` returns: factor0, factor1, …; *beyond*."""
         n_factors = fitted_parameters(self).model.n_factors
         return np.array([f"factor{j}" for j in range(n_factors)], dtype=object)
 
-    @OfFactors
+    @FactorMethod
     def set_output(self, *, transform: str | None = None) -> Self:
         """Choose what `transform` returns, as scikit-learn's transformers do; *beyond*.
 
         Parameters
         ----------
         transform : {"default", "pandas", "polars"} or None, default=None
-            An array, or a data frame of one of these packages; None leaves it as it is.
+            An array, or a data frame of one of these packages; None changes nothing.
 
         Returns
         -------
@@ -727,27 +728,27 @@ class GaussianMixture(FittedMixture):
 
     @property
     def noise_variance_(self) -> NDArray[Any]:
-        """Variances beside the factors, the diagonals of Ψ_k, (K, d), of "factor" and "ppca"."""
+        """Variances not explained by factors, the diagonals of Ψ_k, (K, d), of "factor" and "ppca"."""
         return self._public_array(factors_of(self, "noise_variance_").noise)
 
-    def _n_parameters(self) -> int:  # under scikit-learn's name
+    def _n_parameters(self) -> int:  # the name is scikit-learn's
         return self.n_parameters_
 
-    def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
-        """Return an estimator that holds a mixture of some of the columns."""
+    def _derived(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
+        """Return an estimator of a mixture of some of the columns."""
         is_same = attributes.model_of(self) is parameters.model
         settings = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
-        return attributes.with_mixture(self, type(self), parameters, columns, **settings)
+        return attributes.derived_estimator(self, type(self), parameters, columns, **settings)
 
     def _stream_so_far(self, source: Source, model: CovarianceModel, record: attributes.FitRecord) -> Stream:
-        """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
+        """Return the stream before a block: of the blocks so far, of a mixture without a stream, or of the start."""
         from gmm._passes.stepwise import Stream
 
         if record.stream is not None:
             if record.prior_parts not in ((), request.prior_parts(self)):
                 raise ValueError(
-                    "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
-                    "differ. Clone the estimator to start over."
+                    "partial_fit continues a stream with its first prior, noise and max_ratio, but these have changed. "
+                    "Clone the estimator to start over."
                 )
             parts = model, self.reg_covar, record.stream.objective.prior, record.stream.objective.noise
             return record.stream._replace(objective=Objective(*parts, **request.restrictions_of(self, source, model)))
@@ -759,12 +760,12 @@ class GaussianMixture(FittedMixture):
         start, prior = fitting.fit.first_mixture(source, settings, *request.seeds_of(self)), settings.objective.prior
         if source.survey.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             size = f"{source.survey.n_used} rows for {start.n_parameters} free parameters"
-            warn("few rows", f"The first block has {size}, so that the start fits these rows alone.")
+            warn("few rows", f"The first block has {size}: the start overfits these rows.")
         return Stream.from_mixture(start, 0.0, settings.objective)
 
 
 def _check_near(means: Array, source: Source) -> None:
-    """Check that sums of squares about the means stay finite."""
+    """Check that sums of squares about the means are finite."""
     reach = source.survey.reach(means.mean(axis=0)) + np.ptp(means, axis=0)
     column = int(np.argmax(reach))
     with np.errstate(over="ignore"):
@@ -790,7 +791,7 @@ def _number(column: Any, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
-        raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
+        raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name only known columns")
     return number
 
 
@@ -804,7 +805,7 @@ def factors_of(mixture: FittedMixture, name: str) -> covariance.Factors:
     """
     _check_has_factors(mixture, name)
     parameters = fitted_parameters(mixture)
-    assert isinstance(parameters.model, covariance.FactorModel)  # this is what was checked
+    assert isinstance(parameters.model, covariance.FactorModel)  # it was checked
     return parameters.model.factors(parameters.covariances, mixture.reg_covar)
 
 

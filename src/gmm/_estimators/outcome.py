@@ -1,4 +1,4 @@
-"""How a fit went: its attributes, what it leaves for the next, what it prints, and what speaks against it, in words."""
+"""The outcome of a fit: its attributes, the record for the next fit, its progress, and its warnings."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _Fit = TypeVar("_Fit", bound=Callable[..., Any])
 
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
-_NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
+_NO_ROWS = 1e-12  # share of all rows: rounding may give a component without rows as much
 _EQUAL, _OF_ROWS = 1e-5, 1e-3  # relative: components of more rows that differ by less are one
-_RIDGES = 10  # variance of a column: fewer are told
-_SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
+_RIDGES = 10  # variance of a column, in ridges: less is a warning
+_SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones from which it is wide
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
@@ -49,10 +49,10 @@ _ILL_DEFINED = (
 
 
 class one_warning:  # noqa: N801
-    """Issue one warning at most, at the end of a block of code, in place of those that its thread issues in it.
+    """Issue at most one warning, at the end of a block of code, instead of those that its thread issues in it.
 
-    `ignored` causes are left out, and all but faults where an error ends the block. The value is a dict of notes by
-    cause, which estimators keep as `remarks_`.
+    `ignored` causes are dropped, and all but faults if the block raises an error. The value is a dict of notes by
+    cause, which estimators store as `remarks_`.
     """
 
     def __init__(self, *ignored: str) -> None:
@@ -74,7 +74,7 @@ class one_warning:  # noqa: N801
 
 
 def with_remarks(fit: _Fit) -> _Fit:
-    """Let a method that fits issue one warning at most, and its estimator keep the notes as `remarks_`."""
+    """Make a method that fits issue at most one warning, and store the notes as `remarks_` of its estimator."""
 
     @wraps(fit)
     def collecting(self: Any, *given: Any, **named: Any) -> Any:
@@ -87,7 +87,7 @@ def with_remarks(fit: _Fit) -> _Fit:
 
 
 def quiet_fits() -> one_warning:
-    """Leave unsaid what each of many fits that are compared would warn of."""
+    """Drop the warnings of single fits, for many fits that are compared."""
     kinds = ConvergenceWarning, DegenerateWarning
     return one_warning(*(cause for cause, (category, _) in WARNINGS.items() if category in kinds))
 
@@ -99,14 +99,14 @@ def warn_about(
     objective: Objective,
     estimator: Any,
 ) -> None:
-    """Warn of what speaks against a fit to a source, with the causes of degenerate components, if these are known."""
+    """Warn of the problems of a fit to a source, with the causes of degenerate components, if these are known."""
     parameters, trace, tol, prior = fit.result.parameters, fit.result.trace, estimator.tol, objective.prior
     if LOWERED in trace.reason:
-        ended = f"The fit ended after {len(trace)} passes, before it converged: {trace.reason}."
-        warn("singular", f"{ended} Try a larger reg_covar, or leave out columns that others determine.")
+        stopped = f"The fit stopped after {len(trace)} passes, before it converged: {trace.reason}."
+        warn("singular", f"{stopped} Try a larger reg_covar, or drop columns that others determine.")
     elif not trace.converged and 0 < estimator.max_iter <= len(trace):
         left = trace.remaining[-1]
-        if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
+        if left >= tol or len(trace) == 1:  # a single bound shows no gain, nor to scikit-learn
             unit = "nats" if prior.variational else "nats per row"
             warn("not converged", _unfinished(trace, left, tol, unit))
     if fit.repaired:
@@ -129,25 +129,25 @@ def warn_about(
 
 
 def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
-    """Say how much a run left to gain, and which pass scikit-learn's rule would have made the last."""
-    amount = f"some {left:.2g} {unit} are" if left < inf else "an unknown gain is"
-    of_passes = enumerate(pairwise(trace.passes), 2)
-    small = (n for n, (one, two) in of_passes if two.accepted and abs(two.lower_bound - one.lower_bound) < tol)
+    """Return the remaining gain of a run as text, and the pass at which scikit-learn's rule would have stopped."""
+    amount = f"some {left:.2g} {unit} remain" if left < inf else "an unknown gain remains"
+    numbered = enumerate(pairwise(trace.passes), 2)
+    small = (n for n, (one, two) in numbered if two.accepted and abs(two.lower_bound - one.lower_bound) < tol)
     last = next(small, None)
-    rule = f"; scikit-learn's rule, a pass that gains less than tol, ends such a fit at pass {last}" if last else ""
+    rule = f"; scikit-learn's rule, a pass that gains less than tol, stops this fit at pass {last}" if last else ""
     passes = counted(len(trace), "pass", "passes")
-    return f"After {passes}, {amount} left to gain (tol={tol:g}){rule}. Increase max_iter or tol, or try other starts."
+    return f"After {passes}, {amount} to be gained (tol={tol:g}){rule}. Increase max_iter or tol, or try other starts."
 
 
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
-    """Warn if there are components that lost all their rows."""
+    """Warn if components lost all their rows."""
     if repaired:
         numbers = ", ".join(map(str, dict.fromkeys(repaired)))
         warn("lost rows", f"Component(s) {numbers} lost all rows and were given half of the heaviest component.")
 
 
 def _warn_of_equal(parameters: MixtureParameters, some: NDArray[np.intp]) -> None:
-    """Warn if some of these components are equal, as they stay where a given start has equal ones."""
+    """Warn if some of these components are equal, as those of a given start remain."""
     layout, (K, d), equal = parameters.model.layout, parameters.means.shape, list[list[int]]()
     deviations, degrees = np.sqrt(parameters.column_variances), parameters.tails.numbers(K)
     close = partial(np.allclose, rtol=0, atol=_EQUAL)
@@ -165,34 +165,34 @@ def _warn_of_equal(parameters: MixtureParameters, some: NDArray[np.intp]) -> Non
 def _warn_of_degenerate(
     causes: NDArray[np.uint8], parameters: MixtureParameters, source: Source, ridge: float, estimator: Estimator
 ) -> None:
-    """Warn if a fit to a source ended with components whose likelihood says nothing."""
-    causes = np.where(parameters.weights > _NO_ROWS, causes, 0)  # those without rows are told of as such
+    """Warn if a fit to a source has degenerate components."""
+    causes = np.where(parameters.weights > _NO_ROWS, causes, 0)  # those without rows have their own warning
     if not causes.any():
         return
     rows = fitting.degenerate.Resolution.from_source(source, ridge)
     reasons = fitting.degenerate.describe_causes(causes, parameters, rows, names_of_features(estimator))
     counts = [counted(round(rows.n_distinct * weight), "row") for weight in parameters.weights.tolist()]
     each = [
-        f"Component {k} has about {counts[k]}: {reason.replace('too few rows', 'too few')}."
+        f"component {k} has about {counts[k]} ({reason.replace('too few rows', 'too few')})"
         for k, reason in sorted(reasons.items())
     ]
-    more = f" {len(each) - _NAMED} more are degenerate." if len(each) > _NAMED else ""
+    more = f"; {len(each) - _NAMED} more" if len(each) > _NAMED else ""
     warn(
         "degenerate",
-        f"{' '.join(each[:_NAMED])}{more} bic() and aic() reward such components: compare fits by gmm.select, or try "
-        "fewer components, a covariance type of fewer parameters, or a prior.",
+        f"Degenerate: {'; '.join(each[:_NAMED])}{more}. bic() and aic() reward such components: compare fits by "
+        "gmm.select, or try fewer components, a covariance type of fewer parameters, or a prior.",
     )
 
 
 def warn_of_light_rows(source: Source, n_parameters: int) -> None:
-    """Warn if weights say that there are fewer rows than parameters, and than there are; criteria read their sum."""
+    """Warn if weights sum to less than the numbers of parameters and of rows; criteria use their sum as n."""
     weight, n = source.survey.weight, source.survey.n_used
     if source.sample_weight is not None and weight < min(n, n_parameters):
         warn(
             "light rows",
-            f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
-            f"mixture. They are counts: they say of {counted(n, 'row')} as much as so many rows do. If they only "
-            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1.",
+            f"The weights sum to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
+            f"mixture, as counts. If they compare the {counted(n, 'row')}, multiply them by {n / weight:.6g}, so that "
+            "their mean is 1.",
         )
 
 
@@ -229,7 +229,7 @@ def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> SingularM
 
 
 def doubt_of_shapes(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:
-    """Say which small component is far wider than the large ones, or which tails end at a limit; else empty."""
+    """Return which small component is far wider than the large ones, or which tails are at a limit; else empty."""
     if parameters.tails:
         return _doubt_of_tails(parameters, word)
     large = parameters.weights > _SMALL
@@ -242,39 +242,39 @@ def doubt_of_shapes(parameters: MixtureParameters, names: Sequence[str], word: s
         return ""
     return (
         f"{word} {k}, of weight {parameters.weights[k]:.4f}, is {ratios[k, j]:.0f} times as wide as the large ones in "
-        f"{names[j]!r}: if these rows are strays or repeat an error value, such as -999, try noise=True"
+        f"{names[j]!r}: if these rows are outliers or have an error value, such as -999, try noise=True"
     )
 
 
 def _doubt_of_tails(parameters: MixtureParameters, word: str) -> str:
     degrees, found = parameters.tails.numbers(parameters.n_components), []
     for end in (LEAST_DEGREES, MOST_ESTIMATED) if parameters.tails.free else ():
-        those = np.flatnonzero(np.isclose(degrees, end, rtol=_AT_LIMIT)).tolist()
-        which = f"every {word}" if len(those) == len(degrees) else f"{word} {listed(map(str, those), _NAMED)}"
-        found += [f"degrees of freedom {end:g} of {which}"] * bool(those)
+        if at_end := np.flatnonzero(np.isclose(degrees, end, rtol=_AT_LIMIT)).tolist():
+            which = f"every {word}" if len(at_end) == len(degrees) else f"{word} {listed(map(str, at_end), _NAMED)}"
+            found.append(f"degrees of freedom {end:g} of {which}")
     advice = f"compare normal {word}s and, if rows lie far away, other starts or noise=True"
-    return f"at the limit of what a fit takes: {', '.join(found)}; {advice}" if found else ""
+    return f"at the limit of a fit: {', '.join(found)}; {advice}" if found else ""
 
 
 def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> str:
-    """Say in which columns all the variance is the ridge; else empty."""
+    """Return in which columns all the variance is the ridge; else empty."""
     columns = fitting.degenerate.columns_without_variance(parameters, ridge, names)
     if not columns:
         return ""
     return (
-        f"no variance but reg_covar in {listed(columns, _NAMED)}: the criteria depend on it; leave constant columns "
-        "out, and multiply those of tiny numbers, say by 1000"
+        f"no variance but reg_covar in {listed(columns, _NAMED)}, so the criteria depend on it: drop constant columns, "
+        "and multiply columns of tiny numbers, such as by 1000"
     )
 
 
-SHRUNK = {  # what a fit maximises, by what gave it a prior that was not asked for
+SHRUNK = {  # the objective of a fit, by the cause of a prior that was not requested
     "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
-    "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
+    "errors": "mean log posterior density (covariances are shrunk: errors may explain all variance)",
 }
 
 
 _QUIET = 10.0  # seconds without a line, at most
-_LONG = 1.0  # seconds: the speed of shorter passes is not told
+_LONG = 1.0  # seconds: the speed of shorter passes is not printed
 
 
 class ProgressPrinter:
@@ -282,7 +282,7 @@ class ProgressPrinter:
 
     `objective` is the name of what is maximised, and its unit.
     With `verbose` 0 it prints nothing, above 1 the elapsed time as well. Whatever `verbose` is, the logger "gmm" gets
-    every pass (DEBUG) and the ends of starts (INFO). Of long passes it tells the speed, and the time left of this
+    every pass (DEBUG) and the ends of starts (INFO). For long passes it prints the speed, and the time left of this
     start: until the remaining gain is below `tol`, from how fast it falls, or until there were `max_iter` passes.
 
     Attributes
@@ -290,7 +290,7 @@ class ProgressPrinter:
     latest : Iteration or None
         The last pass.
     unit : str
-        That of what is maximised.
+        Unit of what is maximised.
     """
 
     def __init__(self, mixture: Any, objective: tuple[str, str], n_rows: int) -> None:
@@ -300,11 +300,11 @@ class ProgressPrinter:
         self._seconds = 0.0
         self._remaining = inf
         self._start = 0
-        self._said = perf_counter()
+        self._last_line = perf_counter()
 
     def reading(self, n_read: int, seconds: float) -> None:
         """Print how far a pass has come, if there was no line for some time."""
-        if self._verbose and perf_counter() - self._said >= _QUIET and n_read < self._n_rows:
+        if self._verbose and perf_counter() - self._last_line >= _QUIET and n_read < self._n_rows:
             remainder = seconds * (self._n_rows - n_read) / n_read
             pace = f"{percent(n_read / self._n_rows)} of the rows, {n_read / seconds:,.0f} rows/s"
             self._print(self._start, f"{pace}, the pass ends in {duration(remainder)}")
@@ -314,7 +314,7 @@ class ProgressPrinter:
         self.latest = iteration
         self._seconds += iteration.seconds
         before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
-        due = iteration.n_iter % self._mixture.verbose_interval == 0 or perf_counter() - self._said >= _QUIET
+        due = iteration.n_iter % self._mixture.verbose_interval == 0 or perf_counter() - self._last_line >= _QUIET
         if (self._verbose and due) or follows_passes():
             text = f"move {iteration.move:>3}  " if iteration.move else ""
             text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
@@ -324,20 +324,20 @@ class ProgressPrinter:
                 text += f"  gain {iteration.gain:+.2e}"
             if iteration.remaining < inf:
                 text += f"  remaining {iteration.remaining:.2e}"
-            LOGGER.debug("%s  %s", self._of(iteration.start), text)
+            LOGGER.debug("%s  %s", self._label(iteration.start), text)
             if self._verbose and due:
                 self._print(iteration.start, text + self._pace(iteration, before))
 
     def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
         bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
-        self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
+        self._report(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
 
     def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""
         tally = result.trace.refinement
         if tally is not None:
-            self._tell(
+            self._report(
                 result.trace.start,
                 f"split-merge: {len(tally.moves)} of {tally.tried} moves kept, {tally.passes:.0f} passes in total, "
                 f"{self._name} {result.lower_bound:.6f} {self.unit}",
@@ -349,7 +349,7 @@ class ProgressPrinter:
         if screened is not None:
             why = f"{self._name} {screened.lower_bound:.6f} on a sample of the rows, "
             why += f"where an earlier start reached {screened.record:.6f}"
-        self._tell(start, f"dropped: {why}")
+        self._report(start, f"dropped: {why}")
 
     def _pace(self, iteration: Iteration, before: float) -> str:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
@@ -361,25 +361,25 @@ class ProgressPrinter:
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
 
-    def _of(self, start: int) -> str:
+    def _label(self, start: int) -> str:
         return f"start {start + 1}/{self._mixture.n_init}"
 
-    def _tell(self, start: int, text: str) -> None:
-        """Log what happens a few times a fit, and print it."""
-        LOGGER.info("%s  %s", self._of(start), text)
+    def _report(self, start: int, text: str) -> None:
+        """Log an event that occurs a few times a fit, and print it."""
+        LOGGER.info("%s  %s", self._label(start), text)
         if self._verbose:
             self._print(start, text)
 
     def _print(self, start: int, text: str) -> None:
         clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
-        print(f"{self._of(start)}  {text}{clock}", flush=True)
-        self._said = perf_counter()
+        print(f"{self._label(start)}  {text}{clock}", flush=True)
+        self._last_line = perf_counter()
 
 
 def remaining_passes(remaining: float, before: float, tol: float, most: int) -> float:
-    """Project after how many passes the remaining gain, of which there was more before, is below `tol`.
+    """Project after how many passes the remaining gain, which was `before` a pass ago, is below `tol`.
 
-    It is no more than `most`, and NaN if unknown.
+    At most `most`; NaN if unknown.
     """
     if remaining <= tol:
         return 0.0
@@ -399,14 +399,14 @@ def set_fitted(
     problem: tuple[object, ...] | None = None,
     causes: NDArray[np.uint8] | None = None,
 ) -> FitRecord:
-    """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it, which is returned.
+    """Store the result of a fit in an estimator: parameters, traces, and the record that continues it; return this.
 
     A `problem` to be continued keeps its bounds and the state of the accelerated solver. `causes` are those of
     degenerate components, where they are known.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
     degeneracy = fitting.degenerate.Degeneracy.for_fits(objective, source)
-    # A prior sees to it that components are sound.
+    # With a prior, components are valid.
     if prior:
         causes = None
     elif causes is None:
@@ -424,21 +424,21 @@ def set_fitted(
         if getattr(mixture, "prior", None) is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
-    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
-    set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
+    described = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **described)
     return record
 
 
 def lost_cluster(
     mixture: MixtureEstimator, loss: LostClusterError, printer: ProgressPrinter, names: Names
 ) -> LostClusterError:
-    """Return the error that tells how far the fit had come."""
+    """Return the error with the mixture that the fit had reached."""
     if (latest := printer.latest) is None:
         return loss
     report = LostClusterError(
-        f"{loss}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
-        f"{latest.lower_bound:.6g} {printer.unit}, whose parameters the attribute `mixture` has; "
-        "mixture.set_params(warm_start=True).fit(X) continues from there"
+        f"{loss}; the fit had reached {latest.lower_bound:.6g} {printer.unit} after pass {latest.n_iter} of start "
+        f"{latest.start + 1}. The attribute `mixture` has these parameters: "
+        "mixture.set_params(warm_start=True).fit(X) continues"
     )
     report.mixture = type(mixture)(**mixture.get_params())
     set_mixture(report.mixture, latest.parameters, names, np.dtype(np.float64))

@@ -30,26 +30,26 @@ from gmm._values.priors import NormalInverseWishart
 class MixtureRegressor(Estimator):
     """Regression by a Gaussian mixture of features and targets together.
 
-    The prediction is the mean of the targets given the features: the linear regressions of the components, weighed by
-    the probabilities of the components for the row. With one component it is least squares; with more it bends, and
-    the spread of the targets depends on the features.
+    The prediction is the mean of the targets given the features: the linear regressions of the components, weighted by
+    the probabilities of the components for the row. With one component it is least squares; with several it may be
+    curved, and the variance of the targets depends on the features.
 
     Parameters
     ----------
     n_components : int, default=1
         Number of components, K.
     covariance_type : str, default="full"
-        As in `GaussianMixture`. In types with diagonal covariances, components predict their mean alone.
+        As in `GaussianMixture`. In types with diagonal covariances, components predict only their mean.
     tol, reg_covar, max_iter, n_init, init_params, random_state, n_threads, prior
         As in `GaussianMixture`, but `reg_covar` is a share of the squared width of the narrowest column of X and y, so
         that units do not matter, as in `select`. It shrinks the slopes, as ridge regression does; 0 is unbiased.
     missing : {"error", "em"}, default="error"
-        As in `GaussianMixture`: "em" takes NaN in X or y for a missing value, in fits and predictions.
+        As in `GaussianMixture`: "em" treats NaN in X or y as a missing value, in fits and predictions.
 
     Attributes
     ----------
     mixture_ : GaussianMixture
-        The mixture of the features, and behind them the targets.
+        The mixture of the features, followed by the targets.
     n_iter_ : int
         Number of passes of its fit.
     n_targets_ : int
@@ -122,7 +122,7 @@ class MixtureRegressor(Estimator):
         Raises
         ------
         ValueError, TypeError
-            If the input is unusable; the message says where.
+            If the input is invalid; the message gives the place.
 
         Warns
         -----
@@ -136,7 +136,7 @@ class MixtureRegressor(Estimator):
         )
         rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
         targets = check_targets(y, len(rows), missing=self.missing)
-        # Weights as they were given: a row without any feature says something if it has a target.
+        # The original weights: a row without any feature is informative if it has a target.
         given = source.base if isinstance(source, IncompleteSource) else source
         both = ArraySource(np.column_stack([rows, targets]), given.sample_weight)
         mixture = GaussianMixture(**self.get_params(deep=False) | {"reg_covar": relative_ridge(both, self.reg_covar)})
@@ -166,11 +166,11 @@ class MixtureRegressor(Estimator):
         """Predict central intervals of the targets given the features of each row.
 
         They are quantiles of the conditional mixture, in which each component predicts as least squares does from its
-        own rows: by a t distribution, about a line that is uncertain itself. What components have which rows is taken
-        as known. Of d features, full covariances have K (d + 2) parameters for a target's mean and variance given
+        own rows: by a t distribution, about an uncertain line. The assignment of rows to components is treated as
+        known. For d features, full covariances have K (d + 2) parameters for a target's mean and variance given
         these. In a study of straight, bent and waved targets (4,500 fits, 1 to 3 components, 1 to 6 features),
-        intervals of 90 % held 90 % of new rows after fits with 7.5 and more rows for each of them, 89 % with 5 to 7.5,
-        88 % with 3 to 5, 87 % with 2 to 3, 85 % with 1 to 2, and 64 % with fewer.
+        intervals of 90 % contained 90 % of new rows after fits with 7.5 and more rows for each of them, 89 % with 5 to
+        7.5, 88 % with 3 to 5, 87 % with 2 to 3, 85 % with 1 to 2, and 64 % with fewer.
 
         Parameters
         ----------
@@ -220,25 +220,25 @@ class MixtureRegressor(Estimator):
         return float(np.mean(1 - shares))
 
     def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the fitted regressor to a file that holds only numbers and text.
+        """Write the fitted regressor to a file of numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
         metadata : dict of JSON values, optional
-            What else people or programs should know. None writes those of the file that this comes from.
+            Further information. None writes the metadata of the file that this comes from.
         """
         check_is_fitted(self)
         headers, arrays = states_of([self.mixture_])
         parameters = archive.to_json_values(self.get_params(deep=False))
-        of_targets = {"n_targets": self.n_targets_, "target_is_vector": self._is_vector}
-        header = {"parameters": parameters, "feature_names": given_names(self), "mixtures": headers, **of_targets}
+        targets = {"n_targets": self.n_targets_, "target_is_vector": self._is_vector}
+        header = {"parameters": parameters, "feature_names": given_names(self), "mixtures": headers, **targets}
         archive.save_object(self, file, metadata, header, arrays)
 
     @classmethod
     def load(cls, file: archive.Readable) -> Self:
-        """Read a regressor that `save` wrote; parameters that are arrays or generators come back as their defaults."""
+        """Read a regressor that `save` wrote; parameters that are arrays or generators have their defaults."""
         return archive.load_object(file, {cls.__name__: cls.from_state})
 
     @classmethod
@@ -246,8 +246,8 @@ class MixtureRegressor(Estimator):
         """Make the regressor of a file's header and arrays, and check them."""
         regressor = cls(**archive.from_json_values(archive.item(header, "parameters", dict)))
         check_parameters(regressor)
-        (of_mixture,) = archive.item(header, "mixtures", list)
-        regressor.mixture_ = mixture = from_state(GaussianMixture, of_mixture, archive.parts_of(arrays)["0"])
+        (mixture_header,) = archive.item(header, "mixtures", list)
+        regressor.mixture_ = mixture = from_state(GaussianMixture, mixture_header, archive.unbundle(arrays)["0"])
         regressor.n_iter_, regressor.n_targets_ = mixture.n_iter_, archive.item(header, "n_targets", int)
         regressor._is_vector = archive.item(header, "target_is_vector", bool)
         d, m = mixture.n_features_in_ - regressor.n_targets_, regressor.n_targets_
@@ -261,8 +261,8 @@ class MixtureRegressor(Estimator):
         source, d = rows_for(self, X), self.n_features_in_
         parameters, weight = fitted_parameters(self.mixture_), record_of(self.mixture_).weight
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
-        called = tuple(f"y{j}" for j in range(self.n_targets_))
-        return predicted(parameters, source, features, targets, called, level, weight, self.n_threads)
+        names = tuple(f"y{j}" for j in range(self.n_targets_))
+        return predicted(parameters, source, features, targets, names, level, weight, self.n_threads)
 
     def _html_parts(self) -> Sequence[object]:
         return summary_of(self.mixture_).html() if "mixture_" in vars(self) else ()

@@ -1,4 +1,4 @@
-"""What an estimator's parameters ask of a fit: rows, objective, start, solver; or where a fit continues."""
+"""The fit that an estimator's parameters request: rows, objective, start, solver, or where it continues."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from gmm._values.priors import NormalInverseWishart, Prior, parts
 
 
 def stored_model(mixture: MixtureEstimator, model: CovarianceModel, source: Source) -> CovarianceModel:
-    """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    if source.patterns or options.features_of(mixture, "whole"):
+    """Return a model as an estimator stores it: factors and noise, unless other parameters need dense covariances."""
+    if source.patterns or options.features_of(mixture, "dense"):
         return model
     return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
@@ -41,7 +41,7 @@ _LARGEST_SCATTER = 1e304
 def source_to_fit(
     mixture: MixtureEstimator, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
 ) -> Source:
-    """Return the rows that an estimator is to be fitted to."""
+    """Return the rows that an estimator is fitted to."""
     source = as_source_to_fit(
         X,
         sample_weight,
@@ -58,7 +58,7 @@ def source_to_fit(
 
 
 def check_features(mixture: MixtureEstimator, source: Source, fixed: Fixed = NOTHING_FIXED) -> bool:
-    """Tell whether a fit to the rows has a feature; raise a `CombinationError` if two of them exclude each other."""
+    """Return whether a fit to the rows has a feature; raise a `CombinationError` if two of them exclude each other."""
     start = mixture.init_params
     features = options.features_of(mixture) | {
         "BayesianGaussianMixture": "mean_prior" in vars(mixture),
@@ -78,8 +78,8 @@ def check_features(mixture: MixtureEstimator, source: Source, fixed: Fixed = NOT
 
 
 def objective_of(mixture: MixtureEstimator, source: Source, model: CovarianceModel) -> Objective:
-    """Return what a fit maximises over mixtures of the rows."""
-    asked: Any = mixture
+    """Return the objective that a fit to the rows maximises."""
+    parameters: Any = mixture
     if "mean_prior" in vars(mixture):
         checks.check_has_posterior(model, type(mixture).__name__)
         check_features(mixture, source)
@@ -89,21 +89,21 @@ def objective_of(mixture: MixtureEstimator, source: Source, model: CovarianceMod
         posterior = checks.check_variational_prior(values, model, K, mean, covariance, ridge)
         return Objective(model, ridge, posterior, noise_of(mixture, source))
     restrictions = restrictions_of(mixture, source, model)
-    if not (restrictions or model.n_factors or asked.degrees_of_freedom):
+    if not (restrictions or model.n_factors or parameters.degrees_of_freedom):
         return log_likelihood(model, mixture.reg_covar)
     prior, noise = prior_of(mixture, source, model), noise_of(mixture, source)
-    tails = checks.check_tails(asked.tails, asked.degrees_of_freedom)
+    tails = checks.check_tails(parameters.tails, parameters.degrees_of_freedom)
     return Objective(model, mixture.reg_covar, prior, noise, tails=tails, **restrictions)
 
 
 def prior_of(mixture: Any, source: Source, model: CovarianceModel) -> Prior:
-    """Return the prior that a `GaussianMixture` asks for, or gets from rows that are few or have errors."""
+    """Return the prior of a `GaussianMixture`, by default that of rows that are few or have errors."""
     accelerated, K = mixture.acceleration is not None, int(mixture.n_components)
     return fitting.moments.prior_of(mixture.prior, model, K, source, mixture.n_threads, accelerated=accelerated)
 
 
 def restrictions_of(mixture: Any, source: Source, model: CovarianceModel) -> dict[str, Any]:
-    """Return what a `GaussianMixture` fixes and limits, as arguments of an `Objective`; none if it has no feature."""
+    """Return fixed parameters and limits of a `GaussianMixture` with features, as arguments of an `Objective`."""
     fixed = NOTHING_FIXED
     if mixture.fixed is not None:
         fixed = checks.check_fixed(mixture.fixed, mixture.n_components, model)
@@ -112,14 +112,14 @@ def restrictions_of(mixture: Any, source: Source, model: CovarianceModel) -> dic
 
 
 def noise_of(mixture: MixtureEstimator, source: Source) -> Noise:
-    """Return the noise that the parameters ask for, in the box of the rows unless they give one."""
+    """Return the noise of the parameters, by default in the box of the rows."""
     return checks.check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
 def seeds_of(mixture: MixtureEstimator, n_init: int = 1) -> tuple[int, ...]:
-    """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
-    drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
-    is_given = not drawn or getattr(mixture, "means_init", None) is not None
+    """Return the seeds of starts. A given start draws nothing, so that None does not advance numpy's generator."""
+    is_drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
+    is_given = not is_drawn or getattr(mixture, "means_init", None) is not None
     seed = 0 if is_given and mixture.random_state is None else mixture.random_state
     return fitting.sampling.start_seeds(seed, n_init)
 
@@ -127,22 +127,22 @@ def seeds_of(mixture: MixtureEstimator, n_init: int = 1) -> tuple[int, ...]:
 def fit_settings(
     mixture: MixtureEstimator, source: Source, model: CovarianceModel | None = None
 ) -> fitting.starts.FitSettings:
-    """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here.
+    """Return the settings of a fit by the parameters of an estimator; those that depend on the rows are checked here.
 
-    A `model` takes the place of the one that they ask for.
+    A `model` replaces that of the parameters.
     """
     if model is None:
         model = model_of(mixture, source.n_features)
         model = stored_model(mixture, model, source) if model.n_factors else model
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = objective_of(mixture, source, model), int(mixture.n_components), source.n_features
-    asked = vars(mixture)
+    parameters = vars(mixture)
     parts: dict[str, Array] = {}
-    if (weights := asked.get("weights_init")) is not None:
+    if (weights := parameters.get("weights_init")) is not None:
         parts["weights"] = checks.check_weights_init(weights, K)
-    if (means := asked.get("means_init")) is not None:
+    if (means := parameters.get("means_init")) is not None:
         parts["means"] = checks.check_coordinates(means, "means", (K, d))
-    if (precisions := asked.get("precisions_init")) is not None:
+    if (precisions := parameters.get("precisions_init")) is not None:
         parts["precisions"] = checks.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
@@ -152,7 +152,7 @@ def fit_settings(
 
 
 def check_ridge(reg_covar: float, weight: float) -> None:
-    """Check that `reg_covar` can be added to the scatter of rows that weigh so much in all.
+    """Check that `reg_covar` can be added to the scatter of rows of this total weight.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def check_ridge(reg_covar: float, weight: float) -> None:
     """
     if weight > 0 and float(reg_covar) > _LARGEST_SCATTER / max(weight, 1.0):
         raise ValueError(
-            f"reg_covar is too large: {reg_covar:g}, for rows of weight {weight:g}. Expected a product of the two up "
+            f"reg_covar is too large: {reg_covar:g}, for rows of weight {weight:g}; expected a product of the two up "
             f"to {_LARGEST_SCATTER:g}. Divide the rows by their scale, or the weights by their maximum."
         )
 
@@ -169,7 +169,7 @@ def check_ridge(reg_covar: float, weight: float) -> None:
 def settings_of(
     mixture: MixtureEstimator, objective: Objective, start: fitting.starts.StartSettings
 ) -> fitting.starts.FitSettings:
-    """Return how the parameters of an estimator ask to maximise an objective from a start."""
+    """Return the settings by which an estimator maximises an objective from a start."""
     # In Python's types: products of a narrower one would overflow.
     numbers, accelerated = (float(mixture.tol), int(mixture.max_iter)), mixture.acceleration is not None
     settings = {"bound_is_total": objective.prior.variational, "resumable": bool(mixture.warm_start)}
@@ -179,15 +179,15 @@ def settings_of(
 
 
 def _responsibilities(mixture: MixtureEstimator, source: Source) -> Callable[[int], Array]:
-    """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-    start, whole = mixture.init_params, source.without_gaps
+    """Return a function of responsibilities for a seed, by an `init_params` that is an array or a callable."""
+    start, complete = mixture.init_params, source.without_gaps
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
     def responsibilities(seed: int) -> Array:
         values = start
-        if callable(start) and isinstance(whole, ArraySource):
+        if callable(start) and isinstance(complete, ArraySource):
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
-            arguments = whole.rows, mixture.n_components, make_rng(seed)
+            arguments = complete.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
         beside_noise = not options.is_default(mixture.noise, False)
         return checks.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
@@ -196,7 +196,7 @@ def _responsibilities(mixture: MixtureEstimator, source: Source) -> Callable[[in
 
 
 def continuation_of(mixture: MixtureEstimator, objective: Objective, source: Source) -> Continuation | None:
-    """Where a warm start continues; None if there is nothing. One that had converged ends where it is."""
+    """Return where a warm start continues, if anywhere; a fit that had converged does not change."""
     record = record_of(mixture)
     if (previous := record.parameters) is None:
         return None
@@ -209,7 +209,7 @@ def continuation_of(mixture: MixtureEstimator, objective: Objective, source: Sou
         return Continuation(previous)
     if record.solver_state is None or mixture.acceleration is None:
         return Continuation(previous, record.bounds)
-    solver_state = copy(record.solver_state)  # a fit that fails leaves the estimator as it was
+    solver_state = copy(record.solver_state)  # a fit that fails does not change the estimator
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
     last = record.trace.records[-1:] if solver_state.converged and record.trace else None
     return Continuation(previous, record.bounds, solver_state, records=last)
@@ -220,31 +220,33 @@ def check_same(
     previous: MixtureParameters,
     model: CovarianceModel,
     source: Source,
-    who: str,
-    instead: str,
+    caller: str,
+    advice: str,
 ) -> None:
-    """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
+    """Check that the parameters of the estimator still describe its mixture, which `caller` continues."""
     expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
     requested = (mixture.n_components, model.type_name, source.n_features, not options.is_default(mixture.noise, False))
     if requested != expected:
         raise ValueError(
-            f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
-            f"noise) = {expected}, got {requested}. {instead} to start over."
+            f"{caller} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+            f"noise) = {expected}, got {requested}. {advice} to start over."
         )
 
 
 def problem_of(mixture: MixtureEstimator, source: Source, model: CovarianceModel) -> tuple[object, ...]:
-    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
-    of_rows = fingerprint(source), source.known.fingerprint
-    return *of_rows, model.stores_dense, mixture.reg_covar, *prior_parts(mixture)
+    """Return what an accelerated fit that continues must not change: rows, weights, classes, storage, ridge, prior."""
+    rows = fingerprint(source), source.known.fingerprint
+    return *rows, model.stores_dense, mixture.reg_covar, *prior_parts(mixture)
 
 
 def prior_parts(mixture: MixtureEstimator) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    return tuple(_described(vars(mixture)[name]) for name in options.options_with("objective") if name in vars(mixture))
+    return tuple(
+        _comparable(vars(mixture)[name]) for name in options.options_with("objective") if name in vars(mixture)
+    )
 
 
-def _described(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | np.generic):
         return value
     if isinstance(value, NormalInverseWishart):

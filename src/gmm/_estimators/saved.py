@@ -28,7 +28,7 @@ _Mixture = TypeVar("_Mixture", bound=MixtureEstimator)
 
 
 def state_of(mixture: MixtureEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `save` writes: a header of JSON values, and arrays by their names.
+    """Return the content of a saved file: a header of JSON values, and arrays by their names.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def state_of(mixture: MixtureEstimator) -> tuple[dict[str, Any], dict[str, NDArr
     header |= {} if parameters.model.stores_dense else {"low_rank": True}
     arrays = values.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
-        posterior, of_posterior = values.posterior_to_state(parameters)
-        header, arrays = header | posterior, arrays | of_posterior
+        entries, members = values.posterior_to_state(parameters)
+        header, arrays = header | entries, arrays | members
     if "history_" in vars(mixture):
         traces, passes = values.traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
@@ -64,18 +64,18 @@ def state_of(mixture: MixtureEstimator) -> tuple[dict[str, Any], dict[str, NDArr
     record = attributes.record_of(mixture)
     known = {"weight_seen": record.weight, "shrunk": record.shrunk, "has_errors": record.has_errors}
     header |= {name: value for name, value in known.items() if value}
-    of_rows = {name: getattr(record, name) for name in ("shrunk_by", "steps", "causes")}
-    arrays |= {name: values for name, values in of_rows.items() if values is not None}
+    optional = {name: getattr(record, name) for name in ("shrunk_by", "steps", "causes")}
+    arrays |= {name: values for name, values in optional.items() if values is not None}
     if record.stream is not None:
-        header["stream"], of_stream = values.stream_to_state(record.stream)
-        arrays |= of_stream
+        header["stream"], members = values.stream_to_state(record.stream)
+        arrays |= members
     return header, arrays
 
 
 def states_of(mixtures: Iterable[MixtureEstimator | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
+    """Return the states of several mixtures, None without one; names of arrays start with the mixture's number."""
     states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
-    arrays = archive.bundle({number: of_one for number, (_, of_one) in enumerate(states)})
+    arrays = archive.bundle({number: members for number, (_, members) in enumerate(states)})
     return [header for header, _ in states], arrays
 
 
@@ -100,14 +100,14 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     implied |= parameters.tails.parameters
     if parameters.fixed:
         implied["fixed"] = parameters.fixed.masks
-    own = cls._get_param_names()  # those of a subclass may be others
-    estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
+    accepted = cls._get_param_names()  # a subclass may have others
+    estimator = cls(**{name: value for name, value in implied.items() if name in accepted} | arguments)
     names = check_feature_names(archive.item(header, "feature_names", list) or None, parameters.n_features)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
     options.check_parameters(estimator)
-    d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
-    read: dict[str, Callable[[], Any]] = {
+    d, ridge, described = parameters.n_features, estimator.reg_covar, dict[str, Any]()
+    readers: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(archive.item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
         "shrunk_by": lambda: checks.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
         "has_errors": lambda: archive.item(header, "has_errors", bool),
@@ -116,13 +116,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         "causes": lambda: fitting.degenerate.check_causes(arrays["causes"], parameters.n_components),
         "stream": lambda: values.stream_from_state(archive.item(header, "stream", dict), arrays, parameters, ridge),
     }
-    kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
-    record = FitRecord(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
+    fields = {name: reader() for name, reader in readers.items() if name in header or name in arrays}
+    record = FitRecord(parameters, weight=fields.pop("weight_seen", 0.0), **fields)
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)
         record = record._replace(trace=best)
-        of_fit = attributes.fit_attributes(best, archive.item(header, "lower_bound", float), traces)
-    attributes.set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **of_fit)
+        described = attributes.fit_attributes(best, archive.item(header, "lower_bound", float), traces)
+    attributes.set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **described)
     if "classes" in header:
         classes, owners = sorted_classes(archive.item(header, "classes", list)), archive.item(header, "owners", list)
         n = len(classes)

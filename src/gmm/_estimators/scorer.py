@@ -39,10 +39,10 @@ class Prepared(NamedTuple):
     ----------
     mixture : WhitenedMixture
     origin : array of shape (d,)
-        The mixture's mean: the rows' own centre would depend on what is scored together.
+        The mixture's mean: the centre of the rows would depend on which rows are scored together.
     plans : list of Plan
-        One for each form of the pass that rows have needed so far. It scores rows too few for threads; of more, it
-        tells the work and the lanes.
+        One for each form of the pass that rows have needed so far. It scores rows too few for threads; for more, it
+        gives the work and the lanes.
     """
 
     mixture: WhitenedMixture
@@ -50,7 +50,7 @@ class Prepared(NamedTuple):
     plans: list[_em.Plan]
 
 
-# Kept as long as the mixture lives; not in the estimator, which scoring must not change, nor in its pickles.
+# Stored as long as the mixture exists; not in the estimator, which scoring must not change, nor in its pickles.
 _PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
 
 
@@ -61,7 +61,7 @@ class Scorer(NamedTuple):
     n_threads: int | None = None
 
     def rows(self, source: Source, **wanted: Output) -> RowResults:
-        """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
+        """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as requested."""
         if isinstance(source, ArraySource):
             plan = self._plan(source)
             if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
@@ -72,18 +72,18 @@ class Scorer(NamedTuple):
             return e_step.rows(self._prepared.mixture, **wanted)
 
     def blocks(self, source: Source, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
-        """Yield what `rows` returns for some consecutive rows after the other, and the number of the first of them."""
+        """Yield blocks of rows: the number of the first, and the results as of `rows`."""
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, **wanted)
 
     def predicted(self, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
-        """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+        """Yield blocks of rows: the number of the first, labels and responsibilities."""
         for first, results in self.blocks(source, labels=True, responsibilities=True if responsibilities else None):
             assert results.labels is not None  # they were requested
             yield first, results.labels, results.responsibilities
 
     def log_likelihood(self, source: Source) -> float:
-        """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
+        """Compute Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source of the rows."""
         check_any(source)
         if source.storage == "remote":
             return self.totals(source).log_likelihood
@@ -91,22 +91,22 @@ class Scorer(NamedTuple):
         parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
         for first, results in parts:  # from the first row of a lane on
             values = results.log_evidence
-            assert values is not None  # it was asked for
+            assert values is not None  # it was requested
             weight = weights_of(source.sample_weight, slice(first, first + len(values)))
             with np.errstate(over="ignore", invalid="ignore"):
                 # A row of weight 0 may be −∞.
-                weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
-                sums.append(np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64))
+                weighted = values if weight is None else np.where(weight > 0, weight * values, 0.0)
+                sums.append(np.add.reduceat(weighted, np.arange(0, len(values), lane_rows), dtype=np.float64))
         return float(np.concatenate(sums).sum())
 
     def score(self, source: Source) -> float:
-        """Mean log evidence per unit weight; in float32, as scikit-learn's, for such rows in memory without weights."""
+        """Compute the mean log evidence per unit weight; in float32, as scikit-learn, for such rows without weights."""
         if isinstance(source, ArraySource) and source.dtype == np.float32 and source.sample_weight is None:
             return mean_of(log_evidence_of(self, source, True))
         return self.log_likelihood(source) / source.survey.weight
 
     def classification_log_likelihood(self, source: Source) -> float:
-        """Σ_i w_i max_k log ρ_ik, in nats."""
+        """Compute Σ_i w_i max_k log ρ_ik, in nats."""
         check_any(source)
         with self._e_step(source) as e_step:
             return e_step(self._prepared.mixture, hard=True).log_evidence
@@ -133,42 +133,42 @@ class Scorer(NamedTuple):
         with self._e_step(source) as e_step:
             return e_step.totals(self._prepared.mixture)
 
-    def labels(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[np.intp]:
-        """The most probable component of each row, −1 for noise, (n,); an array is where to write."""
-        return self._one("labels", source, where)
+    def labels(self, source: Source, out: Output = True) -> NDArray[np.intp]:
+        """Return the most probable component of each row, −1 for noise, (n,)."""
+        return self._results("labels", source, out)
 
-    def responsibilities(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[Any]:
-        """The probability of each component given each row, (n, K), in the type of the rows."""
-        return self._one("responsibilities", source, where)
+    def responsibilities(self, source: Source, out: Output = True) -> NDArray[Any]:
+        """Return the probability of each component given each row, (n, K), in the type of the rows."""
+        return self._results("responsibilities", source, out)
 
     def log_densities(self, source: Source) -> NDArray[Any]:
-        """The log density of each row under each component alone, (n, K), in the type of the rows."""
+        """Return the log density of each row under each component, (n, K), in the type of the rows."""
         mixture, columns = self.parameters.densities(), list[NDArray[Any]]()
         with self._e_step(source) as e_step:
             for k in range(mixture.n_components):
                 values = e_step.rows(mixture.component(k), log_evidence=True).log_evidence
                 assert values is not None  # it was requested
-                columns.append(in_place(values, source, True))
+                columns.append(convert_output(values, source, True))
         return np.stack(columns, axis=1)
 
     def largest_responsibilities(self, source: Source) -> Array:
-        """The largest responsibility of each row, (n,)."""
-        return self._one("largest", source, True).astype(np.float64, copy=False)
+        """Return the largest responsibility of each row, (n,)."""
+        return self._results("largest", source, True).astype(np.float64, copy=False)
 
     def single_log_likelihood(self, source: Source, ridge: float, **limits: Any) -> float | None:
-        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limits.
+        """Fit one component of the same model, with the same noise, ridge and limits; return its log-likelihood.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge.
         """
-        noise, own = self.parameters.noise._replace(share=0.0), self.parameters.tails
+        noise, old_tails = self.parameters.noise._replace(share=0.0), self.parameters.tails
         if self.parameters.n_components == 1:
             return None
         model = same_as(self.parameters.model, 1, source.n_features)
-        by_moments = model.stores_dense and not (noise or own or source.patterns)
+        by_moments = model.stores_dense and not (noise or old_tails or source.patterns)
         one = fitting.moments.component_with_noise if noise else fitting.moments.one_component
-        # Tails of one component begin as if none were known.
-        tails = check_tails(own.name, own.parameters.get("degrees_of_freedom"))
+        # Estimated tails start from their default.
+        tails = check_tails(old_tails.name, old_tails.parameters.get("degrees_of_freedom"))
         problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
         try:
             if by_moments:
@@ -178,7 +178,7 @@ class Scorer(NamedTuple):
             return inf
 
     def frozen(self) -> FrozenMixture:
-        """Return the mixture as one that scores rows by itself, with the same bits."""
+        """Return the mixture as a `FrozenMixture`, which scores rows with the same bits."""
         from gmm._frozen_mixture import FrozenMixture
 
         mixture, origin, _ = self._prepared
@@ -187,9 +187,9 @@ class Scorer(NamedTuple):
             mixture.layout.code, *numbers, self.parameters.tails.numbers(mixture.n_components)
         )
 
-    def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
-        """Return numbers of each row by the name that `RowResults` has for them."""
-        values: NDArray[Any] = getattr(self.rows(source, **{name: where}), name)
+    def _results(self, name: str, source: Source, out: Output) -> NDArray[Any]:
+        """Return a field of `RowResults` by its name."""
+        values: NDArray[Any] = getattr(self.rows(source, **{name: out}), name)
         return values
 
     @property
@@ -216,13 +216,13 @@ class Scorer(NamedTuple):
         return EStep(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
-def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:
-    """Return the array to write numbers of the rows to, as `RowResults.room` asks: a new one if `out` is None.
+def check_output(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:
+    """Check an array to write results of the rows to; True, for a new array, if `out` is None.
 
     Raises
     ------
     TypeError, ValueError
-        As those of `FrozenMixture`, if the numbers do not fit into `out`.
+        As those of `FrozenMixture`, if the results do not fit into `out`.
     """
     if out is None:
         return True
@@ -231,24 +231,24 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
     return np.asarray(out)
 
 
-def log_evidence_of(scorer: Scorer, source: Source, where: Output) -> NDArray[Any]:
-    """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
-    values = scorer._one("log_evidence", source, where if source.dtype == np.float64 else True)
-    return in_place(values, source, where)
+def log_evidence_of(scorer: Scorer, source: Source, out: Output) -> NDArray[Any]:
+    """Return the log-likelihood of each row, (n,), in the type of the rows."""
+    values = scorer._results("log_evidence", source, out if source.dtype == np.float64 else True)
+    return convert_output(values, source, out)
 
 
-def in_place(values: Array, source: Source, where: Output) -> NDArray[Any]:
+def convert_output(values: Array, source: Source, out: Output) -> NDArray[Any]:
     """Return float64 values in the type of the rows, written to an array if there is one."""
     with np.errstate(over="ignore"):
-        if not isinstance(where, np.ndarray):
+        if not isinstance(out, np.ndarray):
             return values.astype(source.dtype, copy=False)
-        if where is not values:
-            where[...] = values
-        return where
+        if out is not values:
+            out[...] = values
+        return out
 
 
 def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
+    """Return the mean, weighted in float64, or summed in it if the sum overflows the type of the values."""
     if weight is not None:
         has_weight = weight > 0  # a row of weight 0 may be −∞
         return float(weight[has_weight] @ values[has_weight].astype(np.float64) / weight[has_weight].sum())

@@ -1,4 +1,4 @@
-"""`steps`, `e_step` and `m_step`: a fit one pass, or half a pass, at a time."""
+"""`steps`, `e_step` and `m_step`: a fit one pass, or one step of EM, at a time."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class EMStep:
         False if an accelerated step lowered the objective and was rejected. The other fields then repeat the last
         accepted mixture.
     reason : str or None
-        Why the fit ended, in the last step; None before.
+        Why the fit stopped, in the last step; None before.
     """
 
     n_iter: int
@@ -86,7 +86,7 @@ def steps(
     The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, ``n_iter_`` of
     them, where `parameters` has other defaults: ``acceleration=None``, which is textbook EM, ``tol=1e-10`` and
     ``max_iter=1000``. Each is computed when the generator is advanced.
-    A step holds the mixture before its parameter update: if the fit converges, the last step holds the mixture that
+    A step has the mixture before its parameter update: if the fit converges, the last step has the mixture that
     `fit` returns; if it reaches `max_iter`, `fit` returns the update after the last step.
 
     Parameters
@@ -105,8 +105,8 @@ def steps(
         first sorts the components of a Dirichlet process.
     **parameters
         Further parameters of the estimator for a single start, such as ``covariance_type``, ``init_params``,
-        ``means_init``, ``tol`` and ``max_iter``. From ``init_params="random"``, whose components are nearly equal, many
-        passes gain little until these part: with ``tol=1e-3`` such a fit often ends at the second.
+        ``means_init``, ``tol`` and ``max_iter``. With ``init_params="random"``, components are nearly equal, and many
+        passes gain little until they differ: with ``tol=1e-3`` such a fit often stops at the second.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def steps(
     Raises
     ------
     ValueError, TypeError
-        At the call, for unusable input and for parameters that do not apply to a single start. While iterating, if a
+        At the call, for invalid input and for parameters that do not apply to a single start. While iterating, if a
         covariance becomes singular with ``reg_covar=0``.
 
     Warns
@@ -152,8 +152,8 @@ def steps(
     >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
     (True, True)
     """
-    asked = {"tol": 1e-10, "max_iter": 1000} | parameters
-    fit = prepare_stepped_fit(X, n_components, sample_weight, asked, caller="em.steps", bayesian=bayesian)
+    parameters = {"tol": 1e-10, "max_iter": 1000} | parameters
+    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller="em.steps", bayesian=bayesian)
     return _steps(fit, check_boolean(responsibilities, "responsibilities"))
 
 
@@ -201,12 +201,14 @@ def prepare_stepped_fit(
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
     for name, value in parameters.items():
         if OPTIONS[name].steps and not is_default(value, defaults[name]):
-            message = f"{caller} takes no {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
+            message = f"{caller} has no parameter {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
             raise invalid(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
     resident = as_one_array(source_to_fit(estimator, X, sample_weight), caller)
-    source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
+    source = resident.with_changes(
+        rows=resident.rows.copy(order="K")
+    )  # the caller may change the array between two passes
     settings = fit_settings(estimator, source)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
@@ -218,16 +220,16 @@ def prepare_stepped_fit(
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
     with closing(iter(fit)) as passes:
         for each in passes:
-            iteration, parameters, of_rows = each.iteration, each.iteration.parameters, None
+            iteration, parameters, probabilities = each.iteration, each.iteration.parameters, None
             if responsibilities:
-                of_rows = Scorer(parameters, fit.settings.n_threads).responsibilities(fit.source)
-                of_rows.flags.writeable = False
+                probabilities = Scorer(parameters, fit.settings.n_threads).responsibilities(fit.source)
+                probabilities.flags.writeable = False
             counts = np.array(each.statistics.counts)
             counts.flags.writeable = False
-            of_mixture = parameters.weights, parameters.means, parameters.written_out
-            weights, means, covariances = (as_public_array(values, fit.source.dtype) for values in of_mixture)
-            settings = iteration.lower_bound, of_rows, iteration.accepted, each.reason
-            yield EMStep(iteration.n_iter, weights, means, covariances, counts, *settings)
+            arrays = parameters.weights, parameters.means, parameters.written_out
+            weights, means, covariances = (as_public_array(values, fit.source.dtype) for values in arrays)
+            outcome = iteration.lower_bound, probabilities, iteration.accepted, each.reason
+            yield EMStep(iteration.n_iter, weights, means, covariances, counts, *outcome)
 
 
 EMStep.__module__ = steps.__module__ = "gmm.em"
@@ -246,14 +248,14 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     Returns
     -------
     SufficientStatistics
-        About the means of the mixture. Those of blocks of rows add up by ``+`` to those of all rows, up to rounding,
-        and can be pickled: O(K·d²) numbers. The second moments are those that the covariance type needs, in the
-        storage of "full", "tied", "diag" or "spherical".
+        Moments about the means of the mixture. Those of blocks of rows add up by ``+`` to those of all rows, up to
+        rounding, and can be pickled: O(K·d²) numbers. The second moments are those that the covariance type needs, in
+        the storage of "full", "tied", "diag" or "spherical".
 
     See Also
     --------
     m_step : From statistics to the next mixture.
-    partitioned_rows : Rows that an engine holds, for `fit` with the accelerated solver and its stopping rule.
+    partitioned_rows : Rows in an engine's partitions, for `fit` with the accelerated solver and its stopping rule.
 
     Examples
     --------
@@ -282,7 +284,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     Returns
     -------
     GaussianMixture
-        With the parameters of the constructor of `model`, and the new mixture.
+        The new mixture, with the constructor parameters of `model`.
 
     Raises
     ------
@@ -316,7 +318,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_statistics(statistics, (model.n_components, d), covariance.layout)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
-        raise ValueError("expected a fitted model, which has a box of noise and fixed parameters")
+        raise ValueError("expected a fitted model, as it has the box of noise and fixed parameters")
     try:
         noise = NO_NOISE if before is None else before.noise
         limits = check_limits(model, covariance, model.n_components)

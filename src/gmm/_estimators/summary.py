@@ -39,7 +39,7 @@ class Figures(NamedTuple):
     Parameters
     ----------
     weight : float
-        Of the rows; their number, where they have no weights.
+        Weight of the rows; their number if they have no weights.
     loglik : float
         In nats.
     criteria : mapping of str to float
@@ -49,7 +49,7 @@ class Figures(NamedTuple):
     weighted : bool
         Whether rows have weights other than 1.
     n_rows : int, optional
-        None of a fit, which does not know it.
+        None for a fit, which does not store it.
     counts : array of int, shape (K,), optional
         Rows of each component.
     n_noise : int, optional
@@ -74,7 +74,7 @@ class Figures(NamedTuple):
         ridge: float,
         feature_names: Sequence[str],
     ) -> Figures | None:
-        """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
+        """Return the figures that a fit stores of its rows; None if it has none, or its bound is not a likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or record.shrunk
         if mean_loglik is None or is_posterior or not record.weight or record.steps is None or record.causes is None:
             return None
@@ -99,12 +99,12 @@ class Figures(NamedTuple):
         return ", ".join([rows, loglik, *numbers])
 
     def doubt(self, parameters: MixtureParameters) -> str:
-        """Say why criteria are unreliable; empty if they are not, or there are none."""
+        """Return why criteria are unreliable; empty if they are not, or there are none."""
         return overparametrised_note(parameters.n_parameters, self.weight) if self.criteria else ""
 
     @property
-    def verdict(self) -> str:
-        """Which components are degenerate, and why, as text; empty if none is and nobody asked."""
+    def diagnosis(self) -> str:
+        """Which components are degenerate, and why; empty if none is, for the figures of a fit."""
         if not self.degenerate:
             return "" if self.n_rows is None else "no component is degenerate"
         components: dict[str, list[str]] = {}
@@ -119,8 +119,8 @@ class Figures(NamedTuple):
 class Summary(NamedTuple):
     """Weights, means and standard deviations of the components, and how the fit ended.
 
-    The table has the first components and features only; its notes say how many are missing. `ending` is empty if
-    there is nothing to say of the fit, `figures` where nothing is known of rows.
+    The table has the first components and features only; its notes state how many are missing. `ending` is empty
+    without a fit, `figures` without rows.
     """
 
     headline: str
@@ -129,12 +129,12 @@ class Summary(NamedTuple):
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
     figures: str = ""
-    verdict: str = ""
+    diagnosis: str = ""
 
     @classmethod
     def of(
         cls,
-        own: Mapping[str, Any],
+        estimator: Mapping[str, Any],
         parameters: MixtureParameters,
         record: FitRecord,
         feature_names: Sequence[str],
@@ -143,7 +143,7 @@ class Summary(NamedTuple):
         """Summarise a mixture by the attributes of its estimator, with figures of rows where there are any."""
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
-        fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
+        fit, lower_bound, ridge = estimator.get("history_"), estimator.get("lower_bound_"), estimator["reg_covar"]
         objective = SHRUNK.get(record.shrunk, _BOUNDS[isinstance(parameters, MixturePosterior)])
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = omissions(component=K - n_rows, feature=d - n_columns)
@@ -151,27 +151,28 @@ class Summary(NamedTuple):
         if record.shrunk_by is not None:
             n, *spread = (f"{number:.3g}" for number in record.shrunk_by[: 1 + n_columns].tolist())
             notes.append(
-                f"the default prior beside errors is worth {n} rows of each component, with standard deviations of "
-                f"{', '.join(spread)}{', …' * (d > n_columns)}; set prior= for another, acceleration=None for none"
+                f"the default prior of fits with errors counts as {n} rows of each component, with standard "
+                f"deviations of {', '.join(spread)}{', …' if d > n_columns else ''}; prior= sets another, "
+                "acceleration=None none"
             )
         notes.append(doubt_of_shapes(parameters, feature_names))
-        notes += [text for cause, text in own.get("remarks_", {}).items() if cause != "degenerate"]
-        columns, verdict = [Column("", range(n_rows), LABEL)], ""
+        notes += [text for cause, text in estimator.get("remarks_", {}).items() if cause != "degenerate"]
+        columns, diagnosis = [Column("", range(n_rows), LABEL)], ""
         if figures is not None:
-            verdict = figures.verdict
+            diagnosis = figures.diagnosis
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
             if figures.counts is not None:
                 columns.append(Column("rows", [f"{count:,}" for count in figures.counts[:n_rows]]))
         columns += _columns([parameters], feature_names[:n_columns], n_rows, has_bars=True)
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + _extent(parameters, own.get("max_ratio") or inf),
-            table=Table(columns, notes=list(filter(None, [*notes, verdict]))),
+            + _extent(parameters, estimator.get("max_ratio") or inf),
+            table=Table(columns, notes=list(filter(None, [*notes, diagnosis]))),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
             figures="" if figures is None else figures.line,
-            verdict=verdict,
+            diagnosis=diagnosis,
         )
 
     @classmethod
@@ -205,7 +206,9 @@ class Summary(NamedTuple):
 
     def html(self) -> list[object]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
-        parts: list[object] = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
+        parts: list[object] = [line(self.headline, "title")]
+        if self.figures:
+            parts.append(line(self.figures))
         parts += [self.table._replace(notes=()), line("; ".join(self.table.notes), "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
@@ -214,7 +217,7 @@ class Summary(NamedTuple):
 
 
 def _extent(parameters: MixtureParameters, max_ratio: float) -> str:
-    """Tell how much a mixture is free to say, and what lies beside and within its components."""
+    """Return the number of free parameters, and noise, limits and tails, as text."""
     if isinstance(parameters, MixturePosterior):
         extent = f"{counted(parameters.n_effective, 'component')} not empty"
     else:
@@ -229,15 +232,15 @@ def _extent(parameters: MixtureParameters, max_ratio: float) -> str:
 
 
 def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> str:
-    """Tell what the factors of each component leave as noise: the mean share of the columns' variances."""
+    """Return the mean share of the columns' variances that factors of each component do not explain, as text."""
     if not isinstance(parameters.model, FactorModel):
         return ""
     covariances = parameters.covariances[:n_rows]
     variances = parameters.model.layout.diagonal(covariances, parameters.n_features)
     shares = parameters.model.factors(covariances, least).noise / variances
     each = ", ".join(percent(share) for share in shares.mean(axis=1))
-    of = "the component's variances" if n_rows == 1 else "each component's variances"
-    return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"
+    whole = "the component's variances" if n_rows == 1 else "each component's variances"
+    return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {whole}"
 
 
 def _columns(
@@ -260,19 +263,19 @@ class MixtureSummary:
     model : GaussianMixture or BayesianGaussianMixture
         The mixture.
     n_rows : int or None
-        Number of rows; None of a fit, which does not remember it.
+        Number of rows; None for a fit, which does not store it.
     total_weight : float
         Sum of their weights; without weights, their number.
     log_likelihood : float
-        Of all rows, in nats; NaN where a mixture remembers none.
+        Log-likelihood of all rows, in nats; NaN if a mixture stores none.
     criteria : dict of str to float
-        "bic", "icl" and "aic", of a fit "bic" and "aic"; smaller is better. Empty for a `BayesianGaussianMixture`.
+        "bic", "icl" and "aic", for a fit "bic" and "aic"; smaller is better. Empty for a `BayesianGaussianMixture`.
     counts : ndarray of int, shape (K,), or None
-        Rows of each component, by the most probable one; None of a fit.
+        Rows of each component, by the most probable one; None for a fit.
     n_noise : int or None
-        Rows that are noise; None of a fit.
+        Rows that are noise; None for a fit.
     degenerate : dict of int to str
-        Components that have collapsed, and why; their likelihood means nothing.
+        Degenerate components, and why; their likelihood is no evidence of a group.
     """
 
     model: MixtureEstimator
@@ -292,17 +295,17 @@ class MixtureSummary:
 
     @property
     def standard_deviations(self) -> NDArray[np.float64]:
-        """Of each component and column, (K, d); under heavy tails, their scales."""
+        """Standard deviations of each component and column, (K, d); with heavy tails, their scales."""
         return np.sqrt(fitted_parameters(self.model).column_variances)
 
     @property
     def covariances(self) -> NDArray[Any] | None:
-        """The mixture's `covariances_`; None where factors and noise stand for them, of many columns."""
+        """The mixture's `covariances_`; None if it stores factors and noise instead, for many columns."""
         return self.model.covariances_ if fitted_parameters(self.model).model.stores_dense else None
 
     @property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
-        """Of each component: two columns and their correlation; None where no columns are correlated."""
+        """Two columns of each component, and their correlation; None if no columns are correlated."""
         parameters, spreads = fitted_parameters(self.model), self.standard_deviations
         layout, (K, d) = parameters.model.dense.layout, spreads.shape  # as `covariances_` are written out
         if layout.axis_aligned:
@@ -314,7 +317,7 @@ class MixtureSummary:
             size = np.abs(np.triu(correlations, k=1))
             i, j = divmod(int(size.argmax()), d)
             strongest.append((i, j, float(correlations[i, j])) if size.any() else None)
-        return strongest * (K // len(strongest))  # a common covariance is one
+        return strongest * (K // len(strongest))  # a common covariance is listed once
 
     @property
     def covariance_model(self) -> str:
@@ -339,13 +342,13 @@ class MixtureSummary:
 
     @property
     def figures(self) -> str:
-        """The number of rows, their log-likelihood and the criteria in one line; empty where no rows are known."""
+        """The number of rows, their log-likelihood and the criteria in one line; empty without rows."""
         return "" if self._figures is None else self._figures.line
 
     @property
-    def verdict(self) -> str:
-        """Which components are degenerate, and why; empty if none is and nobody asked."""
-        return "" if self._figures is None else self._figures.verdict
+    def diagnosis(self) -> str:
+        """Which components are degenerate, and why; empty if none is, without rows."""
+        return "" if self._figures is None else self._figures.diagnosis
 
     def to_frame(self) -> Any:
         """Return one row for each component.
@@ -353,9 +356,9 @@ class MixtureSummary:
         Returns
         -------
         pandas.DataFrame or polars.DataFrame
-            Columns ``component``, ``rows`` (but of a fit), ``weight``, ``degenerate`` (why; empty if it is not) and,
+            Columns ``component``, ``rows`` (not for a fit), ``weight``, ``degenerate`` (why; empty if it is not) and,
             for each feature, its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy
-            tails ``waiting scale`` in place of the latter.
+            tails ``waiting scale`` instead of the latter.
         """
         mixture, spreads = fitted_parameters(self.model), self.standard_deviations
         K = mixture.n_components
@@ -390,18 +393,18 @@ class MixtureSummary:
 
 
 def _figures_of_fit(mixture: MixtureEstimator) -> Figures | None:
-    """Return what a mixture remembers of the rows of its fit; None if it does not, or with a prior."""
+    """Return the figures that a mixture stores of the rows of its fit; None if it has none, or with a prior."""
     if vars(mixture).get("prior") is not None:
         return None
-    own, of_fit = vars(mixture), (fitted_parameters(mixture), record_of(mixture))
-    return Figures.of_fit(*of_fit, own.get("lower_bound_"), own["reg_covar"], names_of_features(mixture))
+    bound, fit = vars(mixture).get("lower_bound_"), (fitted_parameters(mixture), record_of(mixture))
+    return Figures.of_fit(*fit, bound, mixture.reg_covar, names_of_features(mixture))
 
 
 def summary_of_fit(mixture: MixtureEstimator) -> MixtureSummary:
-    """Return the summary of the rows of its fit that a mixture remembers."""
-    told, (loglik, scores, reasons) = _figures_of_fit(mixture), (nan, dict[str, float](), dict[int, str]())
-    if told is not None:
-        loglik, scores, reasons = told.loglik, dict(told.criteria), dict(told.degenerate)
+    """Return the summary of the figures that a mixture stores of its fit."""
+    figures, (loglik, scores, reasons) = _figures_of_fit(mixture), (nan, dict[str, float](), dict[int, str]())
+    if figures is not None:
+        loglik, scores, reasons = figures.loglik, dict(figures.criteria), dict(figures.degenerate)
     return MixtureSummary(mixture, None, record_of(mixture).weight, loglik, scores, None, None, reasons)
 
 
@@ -416,19 +419,19 @@ def summary_of_rows(mixture: MixtureEstimator, source: Source) -> MixtureSummary
         assert results.labels is not None  # they were requested
         counts += np.bincount(results.labels + 1, minlength=len(counts))
     is_plain = not (source.errors or getattr(mixture, "prior", None))
-    of_pass = scorer.statistics(source) if is_plain and parameters.model.depends_on_moments else None
+    statistics = scorer.statistics(source) if is_plain and parameters.model.depends_on_moments else None
     rows = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar)
-    causes = fitting.degenerate.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
+    causes = fitting.degenerate.Degeneracy(parameters.model, rows).causes(parameters, statistics)
     reasons = fitting.degenerate.describe_causes(causes, parameters, rows, names_of_features(mixture))
     numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
     return MixtureSummary(mixture, *numbers, counts[1:], int(counts[0]), reasons)
 
 
 def summary_of(mixture: MixtureEstimator, figures: Figures | None = None) -> Summary:
-    """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
+    """Return the summary of a fitted mixture with figures of rows, by default those of its fit."""
     figures = _figures_of_fit(mixture) if figures is None else figures
-    of_mixture = fitted_parameters(mixture), record_of(mixture), names_of_features(mixture)
-    return Summary.of(vars(mixture), *of_mixture, figures)
+    fit = fitted_parameters(mixture), record_of(mixture), names_of_features(mixture)
+    return Summary.of(vars(mixture), *fit, figures)
 
 
 MixtureSummary.__module__ = "gmm.analysis"

@@ -140,7 +140,7 @@ def prior_of(
     if prior is None and not (shrunk or has_errors):
         return FLAT
     check_compatible(
-        "a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stores_dense}
+        "a prior of factors", {"dense covariances": prior is not None and model.n_factors and model.stores_dense}
     )
     if has_errors or not model.stores_dense:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)

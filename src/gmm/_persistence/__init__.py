@@ -1,7 +1,7 @@
 """Saved models: safe, versioned files without pickle, ``.npz`` archives of numeric arrays and one JSON header.
 
-Each class decides what it saves; the header may also say where a model comes from, in the words of users (metadata).
-Below, the places that files of any format are read from and written to: paths, open files and bytes.
+Each class decides what it saves; the header may also have metadata of users, such as the origin of a model. Below, the
+sources and targets of files of any format: paths, open files and bytes.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
 
 _HEADER = "header"
-_ALIGNMENT = 64  # bytes; the data of every array begin at a multiple of it
+_ALIGNMENT = 64  # bytes; the data of every array start at a multiple of it
 _LOCAL_HEADER = 30  # bytes before the name of a member
-_OPENING = b"PK"  # of every zip archive
-_BEGINNING = 64  # bytes that tell text
+_MAGIC = b"PK"  # of every zip archive
+_BEGINNING = 64  # bytes by which text is recognised
 _KINDS = "biuf"  # booleans, integers and floats, which need no pickle
 _PADDING = 0xD935  # extra field of a member that aligns it
 _SIZE_FIELD = 20  # bytes, which zipfile adds for large members
@@ -65,15 +65,14 @@ def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str,
     target : str, os.PathLike or binary file
         Where to write; no suffix is added to a path.
     header : mapping of str to JSON values
-        Everything that is not an array. The keys ``format`` and ``format_version`` are added.
+        All values that are not arrays. The keys ``format`` and ``format_version`` are added.
     arrays : mapping of str to ndarray
         Boolean, integer or float arrays of any shape.
 
     Raises
     ------
     TypeError
-        If a header value has no JSON form, an array does not hold numbers, or `target` is neither a path nor a binary
-        file.
+        If a header value has no JSON form, an array has no numbers, or `target` is neither a path nor a binary file.
     ValueError
         If an array is named ``header``, or the header sets a reserved key.
     OSError
@@ -133,7 +132,7 @@ def load_state(source: Readable, *, mmap: bool = False) -> tuple[Header, Arrays]
                     values = _array(member, archive.read(entry))
                     arrays[member] = np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
                 else:
-                    arrays[member] = _array(member, _content_of(member, entry, mapped))
+                    arrays[member] = _array(member, _member_content(member, entry, mapped))
         header = json.loads(arrays.pop(_HEADER).tobytes().decode())
         format_, version = header["format"], item(header, "format_version", int)
     if format_ != FORMAT:
@@ -162,12 +161,12 @@ def load_object(
     Raises
     ------
     ValueError
-        As for `load_state`, and if the file holds another class or values that are missing or invalid.
+        As for `load_state`, and if the file contains another class, or values are missing or invalid.
     """
     header, arrays = load_state(source, mmap=mmap)
     name, kind = name_of_source(source), header.get("class")
     if not isinstance(kind, str) or kind not in builders:
-        raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
+        raise ValueError(f"{name} contains {kind!r}, expected {' or '.join(map(repr, builders))}")
 
     def build(header: Header, arrays: Arrays) -> Saved:
         metadata = check_metadata(header.pop("metadata", {}))
@@ -179,12 +178,12 @@ def load_object(
 def build_object(
     subject: str, noun: str, build: Callable[[Header, Arrays], Saved], header: Header, arrays: Arrays
 ) -> Saved:
-    """Build an object from a header and arrays, or say what is wrong with them.
+    """Build an object from a header and arrays, with errors that name the file.
 
     Raises
     ------
     ValueError
-        If something is missing ("`subject` is not a complete `noun`") or invalid ("`subject` is not a valid `noun`").
+        If a value is missing ("`subject` is not a complete `noun`") or invalid ("`subject` is not a valid `noun`").
     """
     try:
         return build(header, arrays)
@@ -219,21 +218,21 @@ def positive(header: Header, name: str) -> float:
 
 
 def bundle(parts: Mapping[Any, Arrays]) -> Arrays:
-    """Return the arrays of several things as those of one: their names begin with that of the thing."""
-    return {f"{thing}/{name}": values for thing, arrays in parts.items() for name, values in arrays.items()}
+    """Return the arrays of several parts in one dict: their names start with that of the part."""
+    return {f"{part}/{name}": values for part, arrays in parts.items() for name, values in arrays.items()}
 
 
-def parts_of(arrays: Arrays) -> defaultdict[str, Arrays]:
-    """Return the arrays of each thing in a bundle."""
+def unbundle(arrays: Arrays) -> defaultdict[str, Arrays]:
+    """Return the arrays of each part in a bundle."""
     parts = defaultdict[str, Arrays](dict)
     for path, values in arrays.items():
-        thing, _, name = path.partition("/")
-        parts[thing][name] = values
+        part, _, name = path.partition("/")
+        parts[part][name] = values
     return parts
 
 
 def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert values for a header: keep scalars, text, booleans and None, and write priors as dictionaries.
+    """Convert values for a header: scalars, text, booleans and None, and priors as dictionaries.
 
     Parameters
     ----------
@@ -243,7 +242,7 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON values. Values of any other type, such as arrays and callables, are left out.
+        JSON values. Values of any other type, such as arrays and callables, are dropped.
     """
     kinds = (str, Real, np.bool_, NormalInverseWishart)
     plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
@@ -263,12 +262,12 @@ def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def metadata_of(thing: object) -> dict[str, Any]:
     """A copy of the `metadata` that `save` wrote into the file."""
-    own: dict[str, Any] = getattr(thing, "_metadata", {})
-    return deepcopy(own)
+    metadata: dict[str, Any] = getattr(thing, "_metadata", {})
+    return deepcopy(metadata)
 
 
 def describe(thing: Saved, metadata: dict[str, Any]) -> Saved:
-    """Set the metadata of something, also if it is immutable otherwise."""
+    """Set the metadata of an object, even if it is immutable."""
     if metadata:
         object.__setattr__(thing, "_metadata", metadata)
     return thing
@@ -281,9 +280,9 @@ def save_object(
     header: Mapping[str, Any],
     arrays: Mapping[str, NDArray[Any]],
 ) -> None:
-    """Write an object as `save_state` does, with the version of the package, its class unless the header names it.
+    """Write an object as `save_state` does, with the version of the package, and its class unless the header names it.
 
-    Metadata None stands for those that it has already.
+    Metadata None keeps those of the object.
 
     Raises
     ------
@@ -292,9 +291,9 @@ def save_object(
     """
     from gmm._versions import __version__
 
-    own = metadata_of(thing) if metadata is None else check_metadata(metadata)
+    metadata = metadata_of(thing) if metadata is None else check_metadata(metadata)
     header = {"gmm_version": __version__, "class": type(thing).__name__, **header}
-    save_state(target, header | ({"metadata": own} if own else {}), arrays)
+    save_state(target, header | ({"metadata": metadata} if metadata else {}), arrays)
 
 
 def check_metadata(value: Any) -> dict[str, Any]:
@@ -303,13 +302,13 @@ def check_metadata(value: Any) -> dict[str, Any]:
     Raises
     ------
     TypeError, ValueError
-        If it is not; the message says where, what is there, and what to pass instead.
+        If it is not; the message gives the place, the value, and what to pass instead.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"expected metadata to be a dict of JSON values, got {type(value).__name__}")
-    own = dict(value)
-    _check_entry(own, "metadata", _DEEPEST)
-    copy: dict[str, Any] = json.loads(json.dumps(own))
+    metadata = dict(value)
+    _check_entry(metadata, "metadata", _DEEPEST)
+    copy: dict[str, Any] = json.loads(json.dumps(metadata))
     return copy
 
 
@@ -334,7 +333,7 @@ def _float(value: object) -> float:
 
 
 def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:
-    """Write an archive as `numpy.savez` does, but with the data of each array at a multiple of 64 bytes."""
+    """Write an archive as `numpy.savez` does, with the data of each array at a multiple of 64 bytes."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, values in members.items():
             entry = zipfile.ZipInfo(f"{name}.npy")
@@ -346,7 +345,7 @@ def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return what an archive of so many bytes holds, by name; all members together are no larger."""
+    """Return the members of an archive of this size by name; all together are no larger."""
     members: dict[str, zipfile.ZipInfo] = {}
     entries = archive.infolist()
     for entry in entries:
@@ -357,31 +356,31 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     for entry in entries:
         name = entry.filename.removesuffix(".npy")
         if name in members:
-            raise ValueError(f"its member {name!r} is there twice")
+            raise ValueError(f"its member {name!r} occurs twice")
         members[name] = entry
     return members
 
 
-def _content_of(name: str, entry: zipfile.ZipInfo, content: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a member's part of the file, which its local header says again."""
+def _member_content(name: str, entry: zipfile.ZipInfo, content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the bytes of a member, after its local header."""
     lengths = entry.header_offset + _LOCAL_HEADER - 4
     if not 0 <= lengths <= content.size - 4:
-        raise ValueError(f"its member {name!r} begins after its end")
+        raise ValueError(f"its member {name!r} starts after the end of the file")
     start = lengths + 4 + sum(struct.unpack("<HH", content[lengths : lengths + 4].tobytes()))
     if start + entry.file_size > content.size:
-        raise ValueError(f"its member {name!r} ends after its end")
+        raise ValueError(f"its member {name!r} ends after the end of the file")
     return content[start : start + entry.file_size]
 
 
 def _array(name: str, member: bytes | NDArray[np.uint8]) -> NDArray[Any]:
-    """Look at a ``.npy`` member, after checking that the size in its header is the size of its data."""
+    """Return the array of a ``.npy`` member, after checking that the size in its header is that of its data."""
     stream = BytesIO(bytes(member[:_LONGEST_ARRAY_HEADER]))
     version = np.lib.format.read_magic(stream)
     if version not in _ARRAY_HEADERS:
         raise ValueError(f"its member {name!r} has version {version} of .npy, expected (1, 0) or (2, 0)")
     shape, fortran_order, dtype = _ARRAY_HEADERS[version](stream)
     if dtype.kind not in _KINDS:
-        raise ValueError(f"its member {name!r} holds {dtype}, expected real numbers")
+        raise ValueError(f"its member {name!r} has dtype {dtype}, expected real numbers")
     expected, size = prod(shape) * dtype.itemsize, len(member) - stream.tell()
     if size != expected:
         raise ValueError(f"its member {name!r} has {size} bytes, expected {expected} for shape {shape} of {dtype}")
@@ -390,17 +389,17 @@ def _array(name: str, member: bytes | NDArray[np.uint8]) -> NDArray[Any]:
 
 @contextmanager
 def _damage(name: str, file: BinaryIO) -> Iterator[None]:
-    """Say that a file is damaged, or another one: zipfile, numpy and json may raise anything then."""
+    """Raise that a file is not a saved model, or damaged, for any error of zipfile, numpy and json."""
     beginning = file.read(_BEGINNING)
-    if not beginning.startswith(_OPENING):
+    if not beginning.startswith(_MAGIC):
         is_text = beginning and beginning.isascii() and 0 not in beginning
         kind = "text, such as a table" if is_text else "other bytes" if beginning else "nothing"
         raise ValueError(f"{name} is not a saved model, or damaged: expected a file that save wrote, got {kind}")
     try:
         yield
     except Exception as error:
-        is_missing, words = isinstance(error, KeyError), " ".join(str(error).split()) or type(error).__name__
-        reason = f"it has no {error.args[0]}" if is_missing else words
+        message = " ".join(str(error).split()) or type(error).__name__
+        reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else message
         raise ValueError(f"{name} is not a saved model, or damaged: {reason}") from error
 
 
@@ -425,7 +424,7 @@ def _check_entry(value: Any, place: str, levels: int) -> None:
         )
 
 
-# --- Places -------------------------------------------------------------------------------------
+# --- Paths, open files and bytes -----------------------------------------------------------------
 
 
 def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
@@ -434,10 +433,10 @@ def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
     Parameters
     ----------
     target : str, os.PathLike or binary file
-        Of a path, symbolic links are followed; pipes and devices are written in place; a file that is replaced hands
-        down who may read it. An open file need not be seekable.
+        Symbolic links of a path are followed; pipes and devices are written directly; a new file gets the permissions
+        of the one that it replaces. An open file need not be seekable.
     write : callable
-        Called with a seekable binary file; of a pipe or a device with that.
+        Called with a seekable binary file, or with the pipe or the device.
 
     Raises
     ------
@@ -446,7 +445,7 @@ def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
     ValueError
         If the path is empty.
     OSError
-        If the target cannot be written; a file that was there is left as it was.
+        If the target cannot be written; an existing file is unchanged.
 
     Examples
     --------
@@ -479,7 +478,7 @@ def _write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], 
             write(file)
         return
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{os.urandom(16).hex()}.part")  # short, as a name may be as long as can be
+    temporary = path.with_name(f".{os.urandom(16).hex()}.part")  # short: the other name may have the largest length
     try:
         with temporary.open("xb") as file:
             if path.exists():
@@ -488,7 +487,7 @@ def _write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], 
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException as error:  # an interrupt may come as soon as there is a file
+    except BaseException as error:  # also an interrupt, once the file exists
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.filename == str(temporary):
@@ -499,7 +498,7 @@ def _write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], 
 def _replaceable(path: str | os.PathLike[str]) -> bool:
     """Return whether a path names a regular file, or nothing yet; not a pipe or a device, nor standard output as one.
 
-    Such places have no name of their own behind the links that lead to them.
+    Links to these may lead to no name.
     """
     return not os.path.exists(path) or os.path.isfile(path)
 
@@ -510,14 +509,14 @@ def check_target(path: str | os.PathLike[str], suffixes: Sequence[str] | None = 
     Parameters
     ----------
     path : str or os.PathLike
-        Also of a pipe or a device, which need no suffix.
+        A file, or a pipe or a device, which need no suffix.
     suffixes : sequence of str, default=None
-        Those that the path may have, in lower case; None stands for those of `write_table`.
+        Suffixes that the path may have, in lower case; None means those of `write_table`.
 
     Returns
     -------
     str
-        In lower case; that of a pipe or a device without one is the first of `suffixes`.
+        The suffix in lower case; for a pipe or a device without one, the first of `suffixes`.
 
     Raises
     ------
@@ -596,7 +595,7 @@ def _described(place: object) -> str:
 
 
 def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted]) -> None:
-    """Write blocks of predictions, as `write_table` does, but to a path alone."""
+    """Write blocks of predictions to a path, as `write_table` does."""
     check_target(path)
     numbered = ((first + 1 + np.arange(len(labels)), labels, soft) for first, labels, soft in blocks)
     write_table(path, (prediction_columns(*block) for block in numbered))
@@ -608,7 +607,7 @@ def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
     Parameters
     ----------
     target : str, os.PathLike or binary file
-        The suffix of a path tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is
+        The suffix of a path gives the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is
         complete. An open file gets CSV.
     blocks : iterable of mapping of str to array
         Columns by their names, the same in each block.
@@ -618,7 +617,7 @@ def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
     ValueError
         If the suffix is unknown.
     OSError
-        If the file cannot be written; one that was there is left as it was.
+        If the file cannot be written; an existing one is unchanged.
     ModuleNotFoundError
         If pyarrow is not installed.
 
@@ -642,18 +641,18 @@ def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
 
 
 def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: Any = None) -> dict[str, NDArray[Any]]:
-    """Return predictions as columns, in the names that `predict_to` and the command line write.
+    """Return predictions as columns, with the names that `predict_to` and the command line write.
 
     Parameters
     ----------
     numbers : array-like of shape (n,)
-        What the rows are numbered by.
+        Numbers of the rows.
     labels : array-like of shape (n,)
         The component or class of each row.
     proba : array-like of shape (n, K), default=None
         Their probabilities.
     classes : array-like of shape (K,), default=None
-        The classes, where labels are some of them; None of components.
+        The classes, if labels are classes; None for components.
 
     Returns
     -------
@@ -663,7 +662,7 @@ def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: An
     Raises
     ------
     ValueError
-        If lengths differ, or two classes are printed alike.
+        If lengths differ, or two classes have the same text.
 
     Examples
     --------

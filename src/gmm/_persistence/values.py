@@ -49,10 +49,10 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     KeyError
         If an array is missing.
     ValueError
-        If something is invalid.
+        If an array is invalid.
     """
     weights, means, covariances = (arrays[name] for name in PARTS)
-    shares = weights / sum_beside_noise(weights, "weights") if "noise" in arrays else weights
+    shares = weights / sum_with_noise(weights, "weights") if "noise" in arrays else weights
     mixture = checks.check_mixture(shares, means, covariances, model)
     fixed = NOTHING_FIXED
     if "fixed" in arrays:
@@ -66,8 +66,8 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
-def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
-    """Return the sum of weights that leave noise a share.
+def sum_with_noise(shares: NDArray[Any], name: str) -> float:
+    """Return the sum of weights that share 1 with noise.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     """
     total = float(shares.sum()) if shares.ndim == 1 and shares.dtype.kind == "f" else 0.0
     if not 0 < total <= 1 + 1e-6:
-        raise ValueError(f"expected {name} that sum to at most 1 beside noise, got others")
+        raise ValueError(f"expected {name} that sum to at most 1, with noise, got others")
     return total
 
 
@@ -84,18 +84,20 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "degrees_of_freedom" not in arrays:
         return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
-    of_each = stored.size > 0 and stored.flat[-1] == 2
-    *degrees, kind = checks.check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
+    is_separate = stored.size > 0 and stored.flat[-1] == 2
+    *degrees, kind = checks.check_array(
+        stored, "degrees_of_freedom", (1 + n_components if is_separate else 2,)
+    ).tolist()
     if not (all(LEAST_DEGREES <= each <= MOST_DEGREES for each in degrees) and kind in (0, 1, 2)):
         raise ValueError(
             f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0, 1 or "
             f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
-    return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
+    return StudentTails(np.array(degrees) if is_separate else degrees[0], kind > 0, not is_separate)
 
 
 def posterior_to_state(posterior: MixturePosterior) -> tuple[Header, Arrays]:
-    """Convert what a posterior has beside its mixture to header entries and arrays."""
+    """Convert a posterior, except its mixture, to header entries and arrays."""
     prior = posterior.prior
     header: Header = {
         "posterior": {
@@ -126,10 +128,10 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
         raise ValueError(f"expected a prior of weights for {_KIND!r} in its header, got {saved[_KIND]!r:.60}")
     hyperparameters = numbers | {name: arrays[name] for name in _PRIOR_ARRAYS} | {_KIND: saved[_KIND]}
     shares, noise = arrays["shares"], parameters.noise
-    total = sum_beside_noise(shares, "shares") if noise else 1.0
+    total = sum_with_noise(shares, "shares") if noise else 1.0
     checks.check_shares(shares / total, parameters.n_components, "shares")
     shares = shares.astype(np.float64)
-    rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
+    rows_mean = np.resize(arrays["mean_prior"], d)  # its distance from the rows' mean was checked in the fit
     prior = checks.check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
     estimate = shares, *parameters.as_estimate()[1:]
     posterior = MixturePosterior.from_shares(estimate, parameters, prior, numbers["weight"])
@@ -139,7 +141,7 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
 
 
 def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
-    """Convert all but the mixture to header entries and arrays."""
+    """Convert a stream, except its mixture, to header entries and arrays."""
     header: Header = {"weight": stream.weight}
     arrays: Arrays = {f"stream/{name}": getattr(stream.statistics, name) for name in _MOMENTS}
     prior = stream.objective.prior
@@ -166,7 +168,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     )
     statistics = SufficientStatistics(layout, origins, counts, first, second, 0.0, 1.0)
     if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
-        raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")
+        raise ValueError("expected counts of the sum 1, or less with noise, in 'stream/counts'")
     if "prior" in header:
         saved = item(header, "prior", dict)
         shape = (d,) if parameters.model.layout.axis_aligned else (d, d)

@@ -1,4 +1,4 @@
-"""What pyarrow reads batch by batch: files of all kinds but text, data sets of files, tables in memory and queries."""
+"""Tables that pyarrow reads batch by batch: files except text, data sets of files, tables in memory and queries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAULTS = (pa.ArrowException, OSError)
 
 @contextmanager
 def _worded(what: str, kinds: tuple[type[Exception], ...] = _FAULTS) -> Iterator[None]:
-    """Say which file is damaged or cannot be read, where pyarrow finds that."""
+    """Name the damaged or unreadable file in errors of pyarrow."""
     try:
         yield
     except kinds as error:
@@ -95,7 +95,7 @@ def _stripes(file: pa.orc.ORCFile, columns: Columns, at_once: int) -> Batches:
     return (file.read_stripe(number, columns=present) for number in range(file.nstripes))
 
 
-# What opens a file, from its name in messages, and its path or content.
+# Functions that open a file, by its name in messages, and its path or content.
 parquet_part = partial(_file_part, _parquet_file, "schema_arrow", _row_groups)
 arrow_part = partial(_file_part, _arrow_reader, "schema", _batches)
 orc_part = partial(_file_part, _orc_file, "schema", _stripes)
@@ -107,9 +107,9 @@ def npy_part(name: str, source: str | bytes) -> Part:
     is_wide = array.dtype.itemsize > np.float64().itemsize
     dtype = np.dtype(np.float64) if is_wide else array.dtype.newbyteorder("=")
     schema = pa.schema([(f"x{j}", pa.from_numpy_dtype(dtype)) for j in range(array.shape[1])])
-    said = (f"{array.dtype} (longdouble) numbers are converted to float64",) if is_wide else ()
+    remarks = (f"{array.dtype} (longdouble) numbers are converted to float64",) if is_wide else ()
     blocks = NpySource(array).raw_blocks if isinstance(array, np.memmap) else lambda: iter([array])
-    return Part(name, schema, partial(_npy_batches, blocks, dtype, schema), said=said)
+    return Part(name, schema, partial(_npy_batches, blocks, dtype, schema), remarks=remarks)
 
 
 def _npy_batches(
@@ -117,13 +117,13 @@ def _npy_batches(
 ) -> Batches:
     places = [schema.get_field_index(name) for name in columns]
     for rows in blocks():
-        with np.errstate(over="ignore"):  # infinite values are judged by who reads them
+        with np.errstate(over="ignore"):  # the reader checks infinite values
             values = [pa.array(np.array(rows[:, j], dtype=dtype)) for j in places]
         yield pa.RecordBatch.from_arrays(values, names=list(columns))
 
 
 def reader_part(data: Any) -> Part:
-    """Return what gives record batches or, each time it is asked, Arrow's C stream, as a table."""
+    """Return an object with record batches, or a new C stream of Arrow at each call, as a table."""
     name, once = f"the {type(data).__name__}", isinstance(data, pa.RecordBatchReader)
     schema = getattr(data, "projected_schema", None) or getattr(data, "schema", None)
     if not isinstance(schema, pa.Schema):
@@ -135,8 +135,8 @@ def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
     try:
         yield from _batches(data, columns, at_once)
     except _FAULTS as error:
-        why = " again: give scratch=True, which keeps a copy of what can be read only once" * ("OneShot" in str(error))
-        raise ValueError(f"{name} cannot be read{why}: {error}") from error
+        advice = " again: pass scratch=True, which stores a copy of rows that can be read only once"
+        raise ValueError(f"{name} cannot be read{advice if 'OneShot' in str(error) else ''}: {error}") from error
 
 
 def lazy_frame_part(frame: Any) -> Part:
@@ -201,9 +201,9 @@ def _scanned(data: pa.dataset.Dataset, columns: Columns, at_once: int) -> Batche
 
 
 def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
-    """Return the files of a data set if all are open Parquet and hold the columns; else, or if it is filtered, None.
+    """Return the files of a data set if all are open Parquet and have the columns; else, or if it is filtered, None.
 
-    The scanner of a data set reads some hundred megabytes ahead, whatever it is told.
+    The scanner of a data set reads some hundred megabytes ahead, whatever its options.
     """
     try:
         fragments = list(data.get_fragments())
@@ -219,7 +219,7 @@ def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] 
 
 
 def _verifying(kind: pa.dataset.FileFormat | None) -> pa.dataset.ParquetFragmentScanOptions | None:
-    """Return the options by which a format is scanned, with checksums verified; None leaves them as they are."""
+    """Return the options by which a format is scanned, with checksums verified; None for its own options."""
     if not isinstance(kind, pa.dataset.ParquetFileFormat) or _is_encrypted(kind.default_fragment_scan_options):
         return None  # a copy has no keys
     options = copy(kind.default_fragment_scan_options)
@@ -238,7 +238,7 @@ OF_FILES: dict[str, Callable[[str, str | bytes], Part]] = {  # by suffix
     ".orc": orc_part,
     ".npy": npy_part,
 }
-OF_QUERIES: dict[str, Callable[[Any], Part]] = {  # by class, as `opening.query_of` tells it
+OF_QUERIES: dict[str, Callable[[Any], Part]] = {  # by class, as `opening.query_of` returns it
     "polars.LazyFrame": lazy_frame_part,
     **dict.fromkeys(("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation"), relation_part),
     "pyarrow.Dataset": dataset_part,

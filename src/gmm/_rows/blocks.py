@@ -108,9 +108,9 @@ class Block(NamedTuple):
     Parameters
     ----------
     rows : array of shape (m, d), or tuple of d arrays of shape (m,)
-        Numbers of any type that the type of the source holds.
+        Numbers of any type that the type of the source represents.
     sample_weight : array of shape (m,), optional
-        Of a source with weights, if they were asked for.
+        Weights, if the source has some and they were requested.
     """
 
     rows: NDArray[Any] | tuple[NDArray[Any], ...]
@@ -130,7 +130,7 @@ class Block(NamedTuple):
 
 
 class _FirstLook(NamedTuple):
-    """What the first reading of all rows finds; later ones are compared with it."""
+    """The result of the first reading of all rows, with which later ones are compared."""
 
     survey: Survey | None
     n_rows: int
@@ -171,14 +171,14 @@ class BlockSource(Source):
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
-        """Begin to read anew: yield all rows in order, with weights only if they are asked for."""
+        """Start a new reading: yield all rows in order, with weights only if they are requested."""
 
     def __repr__(self) -> str:
-        """Show where the rows come from, without reading them."""
+        """Return the origin of the rows, without reading them."""
         return f"<rows of {self.name}: {counted(self.n_features, 'feature')}, {self.dtype}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle where the rows come from; another process reads them anew."""
+        """Pickle the origin of the rows; another process reads them again."""
         return vars(self.with_changes())
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
@@ -200,8 +200,8 @@ class BlockSource(Source):
                 yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
         if before.n_rows and not stop:
             raise ValueError(
-                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
-                "that they are read, as often as there are passes"
+                f"{self.name} returned {before.n_rows} rows the first time and none now: expected the same rows for "
+                "every pass"
             )
         if stop != before.n_rows:
             raise self._changed(f"{before.n_rows} rows the first time, {stop} now")
@@ -286,16 +286,16 @@ Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weig
 class FactorySource(BlockSource):
     """Rows from a function that returns an iterable of blocks, each time anew.
 
-    The first block, which is read at once, says how many features there are, and their type and names.
+    The first block, which is read at once, gives the number of features, their type and names.
 
     Parameters
     ----------
     factory : callable
         Its blocks are arrays or data frames of shape (m, d), or tuples (rows, weights).
     name : str, optional
-        For messages; that of the function by default.
+        For messages; by default the name of the function.
     once : bool
-        Whether it gives its blocks only once.
+        Whether it returns its blocks only once.
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
@@ -314,7 +314,7 @@ class FactorySource(BlockSource):
         self.n_features, self.dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the function, not the blocks that it gives."""
+        """Pickle the function, not its blocks."""
         return super().__getstate__() | {"_first_reading": None}
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -365,8 +365,8 @@ class _Copy:
 class ScratchSource(BlockSource):
     """The rows of another source.
 
-    The file has no name, so it is gone however the process ends. If it cannot be written, a warning says so, and the
-    rows are read from where they come from. What can be read only once is copied at once.
+    The file has no name, so it is gone however the process ends. If it cannot be written, there is a warning, and the
+    rows are read from the other source. A source that can be read only once is copied at once.
 
     Parameters
     ----------
@@ -385,16 +385,16 @@ class ScratchSource(BlockSource):
             self.n_rows  # noqa: B018 - which copies all rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle where the rows come from; another process makes a file of its own."""
+        """Pickle the origin of the rows; another process makes its own file."""
         if self.once:
             raise TypeError(
-                f"{self.name} can be read only once, and its copy is in a file of this process alone, so it cannot be "
+                f"{self.name} can be read only once, and its copy is in a file of only this process, so it cannot be "
                 "copied or pickled: expected rows that can be read again, such as an array or a file"
             )
         return ScratchSource, (self.base, self._folder)
 
     def __repr__(self) -> str:
-        """Show where the rows come from, and how large the file is."""
+        """Return the origin of the rows, and the size of the file."""
         size = self._copy.n_rows * self.n_features * self.dtype.itemsize
         return f"{super().__repr__()[:-1]}, {size / 1e6:,.1f} MB of scratch>"
 
@@ -423,12 +423,12 @@ class ScratchSource(BlockSource):
             copy.lock.release()
 
     def _keep(self, rows: NDArray[Any], first: int) -> None:
-        """Write rows, of which `first` come before these; without room for them, do without a file."""
+        """Write rows, after the `first` ones; without space for them, do without a file."""
         copy = self._copy
         if copy.failed:
             return
         try:
-            if not first:  # a new file: one that was begun may be a fork's as well
+            if not first:  # a new file, as an unfinished one may be shared with a fork
                 if copy.file is not None:
                     copy.file.close()
                 copy.file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
@@ -439,7 +439,7 @@ class ScratchSource(BlockSource):
             if copy.file is not None:
                 copy.file.close()
             if self.once:
-                raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
+                raise OSError(error.errno, f"no space for a copy of {self.name}: {error.strerror}") from error
             warn("no scratch file", f"Cannot write a scratch file of {self.name}: {error.strerror}.")
 
     def _copied(self) -> Iterator[Block]:
@@ -567,7 +567,7 @@ def npy_array(file: Path | BinaryIO, name: str) -> Any:
     Raises
     ------
     ValueError
-        If the file is damaged, or holds something else.
+        If the file is damaged, or has other content.
     """
     try:
         # Mapped, so that a false shape in a damaged header allocates nothing.

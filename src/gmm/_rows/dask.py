@@ -19,9 +19,9 @@ _ADDED_AT_ONCE = 32  # results that one task of the sum adds
 
 
 class DaskSource(PartitionedSource):
-    """Rows in the partitions of a Dask array or data frame, which stay where they are.
+    """Rows in the partitions of a Dask array or data frame, which are not moved.
 
-    A pass is one task for each partition, and a tree of sums in a fixed order. What a pass sends is a node of its
+    A pass is one task for each partition, and a tree of sums in a fixed order. The data of a pass are a node of its
     graph, so a scheduler that loses a worker can send it again.
 
     Parameters
@@ -42,7 +42,7 @@ class DaskSource(PartitionedSource):
             )
 
     def __repr__(self) -> str:
-        """Show where the rows are, without a look at them."""
+        """Return the origin of the rows, without reading them."""
         return f"<rows of {self._name} in {len(self._partitions)} partitions>"
 
     def total(self, task: Task) -> Any:
@@ -74,7 +74,7 @@ class DaskSource(PartitionedSource):
 def mapped(
     function: Callable[[Any], NDArray[Any]], X: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = ()
 ) -> Any:
-    """Return a Dask array of what a function makes of the rows of each partition; it is not computed yet.
+    """Return a Dask array of the results of a function for each partition; it is not computed yet.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def mapped(
 def _results(
     function: Callable[[Any], NDArray[Any]], dtype: np.dtype[Any], shape: tuple[int, ...], rows: Any
 ) -> NDArray[Any]:
-    """Return what a function makes of the rows of a partition, which may have none."""
+    """Return the result of a function for the rows of a partition, which may have none."""
     results = function(rows) if len(rows) else np.empty((0, *shape))
     return results.astype(dtype, copy=False)
 

@@ -1,4 +1,4 @@
-"""Reading of delimited text: detects compression, encoding, delimiter and column names, and how numbers are written.
+"""Reading of delimited text: detects compression, encoding, delimiter and column names, and the notation of numbers.
 
 All at once as a table, or block by block.
 """
@@ -37,11 +37,11 @@ MISSING = (
     *(" " * length for length in range(1, 9)),
 )
 _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
-_SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
+_SIGNS = "$€£¥%"  # before or after all numbers of a column, or none
 _SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
 _DASHES = "\N{MINUS SIGN}\N{EN DASH}"
 _MINUS = re.compile(rf"^([{_SIGNS}]?)\((.*\d.*)\)$|^[{_DASHES}](.*)$|^(\d.*[.,]\d+)-$")  # (3.50), −3.50 and 3.50-
-_ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)")  # of Excel, in the place of a value
+_ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)")  # of Excel, instead of a value
 _LIMIT = re.compile(r"[<>≤≥]|(n\.? ?d\.?|b\.?d\.?l\.?|l\.?o\.?d\.?)$", re.IGNORECASE)  # of detection
 _SEPARATOR = re.compile('"?sep=(.)"?[;,\t ]*', re.IGNORECASE)  # Excel's first line
 _LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and numbers, that a message shows
@@ -49,14 +49,14 @@ _SHOWING_UNITS = 1000  # rows
 _SHOWING_ORDER = 10  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
-_CUT = "straddl"  # pyarrow's word for a line that no block holds
-_LOOKED_AT = 100  # lines that show how a text is written
+_CUT = "straddl"  # pyarrow's word for a line longer than a block
+_FIRST_LINES = 100  # by which the format of a text is detected
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
-_LAST_WAIT = 0.5  # seconds for a thread whose stream is not wanted any more
+_LAST_WAIT = 0.5  # seconds for a thread whose stream is no longer needed
 _UTF_8 = "utf-8"
-_OTHERWISE = {_UTF_8: "cp1252", "cp1252": "latin-1"}  # how text is read that is none of an encoding
+_OTHERWISE = {_UTF_8: "cp1252", "cp1252": "latin-1"}  # the next encoding if text is invalid in one
 _LINE = re.compile(rb"[^\r\n]*(\r\n?|\n)|[^\r\n]+\Z")
 _BLANKS, _AROUND = re.compile(rb"[ \t]+"), re.compile(rb"(?<![^\r\n]) | (?![^\r\n])")
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f": "zstd"}
@@ -92,12 +92,12 @@ def _like_number(text: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    """Return a number without blanks around it and without signs, its minus in front."""
+    """Return a number without blanks around it and without signs, with its minus first."""
     return _SIGN.sub(r"\1", _with_hyphen(text))
 
 
 def _with_hyphen(text: str) -> str:
-    """Return a number without blanks around it, its minus a hyphen in front."""
+    """Return a number without blanks around it, with its minus as a hyphen first."""
     return _MINUS.sub(r"-\1\2\3\4", text.strip())
 
 
@@ -143,8 +143,8 @@ def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
         return False if pc.any(pc.equal(column, field)).as_py() else None
     with suppress(pa.ArrowInvalid):
         pa.array([field]).cast(column.type)
-        return False  # a date above dates
-    return True  # a word above numbers
+        return False  # such as a date above dates
+    return True  # text above numbers
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -209,15 +209,15 @@ def _may_be_names(fields: Sequence[str]) -> bool:
 
 
 class TextStream(io.RawIOBase):
-    """The lines of a text in UTF-8, without what is no part of its table, such as rows of delimiters at its end.
+    """The lines of a text in UTF-8 that are part of its table, without rows of delimiters at its end.
 
     Parameters
     ----------
     stream : binary file
     name : str
-        Of the text, for messages.
+        Name of the text, for messages.
     delimiter : str
-        Of fields whose quotes are checked; empty for no check.
+        Separator of fields, whose quotes are checked; empty for no check.
     columns : sequence of str
         For messages.
     skip, comments : as in `TextFormat`
@@ -226,7 +226,7 @@ class TextStream(io.RawIOBase):
     Raises
     ------
     ValueError
-        When a field is read that begins with a quote and does not end with one, or if it is no text.
+        When a field starts with a quote and does not end with one, or if it is not text.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class TextStream(io.RawIOBase):
 
     def close(self) -> None:
         """Close the stream too."""
-        # At the end of the process a thread that was reading is gone, and its lock stays held.
+        # At the end of the process a reading thread is gone without releasing its lock.
         with nullcontext() if sys.is_finalizing() else self._lock:
             self._stream.close()
             self._at_end = True
@@ -266,7 +266,7 @@ class TextStream(io.RawIOBase):
         """Read as many bytes, or up to the end."""
         with self._lock:  # pyarrow reads ahead: a file that is closed meanwhile lends its descriptor to the next one
             while len(self._ready) < size and not self._at_end:
-                # A bit more, since a line that is not whole has to wait.
+                # Slightly more, as an incomplete line has to wait.
                 more = self._stream.read(max(size + size // 16 - len(self._ready), len(self._rest)))
                 self._at_end = not more
                 self._ready += self._in_utf_8(self._records(self._rest + more))
@@ -274,12 +274,12 @@ class TextStream(io.RawIOBase):
         return text
 
     def _records(self, text: bytes) -> bytes:
-        """Return the whole records of a text, and keep the rest."""
+        """Return the complete records of a text, and store the rest."""
         is_last = self._at_end or len(text) > _LARGEST_BLOCK
         n = len(text) if is_last else text.rfind(b"\n") + 1 or text.rfind(b"\r", 0, -1) + 1
         lines, rest = text[:n], text[n:]
         if self._at_end and self._is_blank:
-            lines += b"\n"  # without it, pyarrow takes a line of names for nothing
+            lines += b"\n"  # without it, pyarrow ignores a line of names
         if self._skip:
             lines, n_skipped = _LINE.subn(rb"\1", lines, self._skip)
             self._skip -= n_skipped
@@ -291,7 +291,7 @@ class TextStream(io.RawIOBase):
             lines = self._after_blank.sub(b"", lines)
         fields = self._fields.match(lines) if self._delimiter and b'"' in lines else None
         n = len(lines) if fields is None else fields.end()
-        if n < len(lines):  # a field begins with a quote there, and has no end
+        if n < len(lines):  # a field starts with a quote there, and has no end
             before = self._quoted.sub(lambda field: b"-" * len(field[0]), lines[:n])
             begin = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
             if is_last or self._quoted.match(lines, n):
@@ -300,11 +300,11 @@ class TextStream(io.RawIOBase):
                 field = _shortened(lines[n:].decode(errors="replace").splitlines()[0])
                 raise ValueError(
                     f"{self._name}: line {self._line + _line_ends(lines[:n])}, column {name!r}: expected a field that "
-                    f"ends with a quote, as it begins with one, got {field}: put a quote where it ends, and write "
-                    "quotes inside of it twice"
+                    f"starts with a quote to end with one, got {field}: put a quote at its end, and write quotes "
+                    "inside it twice"
                 )
             lines, rest = lines[:begin], lines[begin:] + rest
-        if self._delimiter:  # rows without a value wait for one below them: those at the end are left out
+        if self._delimiter:  # rows without a value wait for one below them: those at the end are dropped
             n = len(lines.rstrip(self._delimiter + b" \r\n"))
             if n and (end := _LINE.match(lines, n)):  # of the last row that has a value
                 n = end.end()
@@ -324,7 +324,7 @@ class TextStream(io.RawIOBase):
 
 
 def _end(reader: Any, stream: TextStream) -> None:
-    """Let the thread end that reads ahead: a reader without it waits for it, and it for the interpreter, for ever."""
+    """Stop the thread that reads ahead, as it would block the reader and the interpreter at exit."""
     stream.close()
     with suppress(*_FAULTS, ValueError, StopIteration):
         while reader is not None:
@@ -343,17 +343,17 @@ def _line_ends(lines: bytes) -> int:
 
 
 class _Text:
-    """Delimited text, and how it is written."""
+    """Delimited text, and its format."""
 
     def __init__(self, name: str, source: str | bytes, text_format: TextFormat) -> None:
         self._name, self._source, self._format = name, source, text_format
         self._missing, self._decimal = (*MISSING, *text_format.na_values), text_format.decimal or "."
         self._block, self.encoding = _BLOCK, _UTF_8
-        self._signs: dict[str, str] = {}  # beside the numbers of columns that are read as texts
+        self._signs: dict[str, str] = {}  # of the numbers of columns that are read as texts
         self._fields: list[str] = []  # of the first line, for messages
-        self.names: list[str] | None = None  # if the first line is a row, or says them in a way of its own
-        self.said = list[str]()  # of lines above the table and names of rows
-        self._skip, self._records = text_format.skip, list[tuple[int, list[str]]]()  # the first, and where they end
+        self.names: list[str] | None = None  # unless they are the first line, as pyarrow reads them
+        self.remarks = list[str]()  # on lines above the table and names of rows
+        self._skip, self._records = text_format.skip, list[tuple[int, list[str]]]()  # the first, with their last lines
         try:
             beginning = self._stream().read(_BLOCK)
             texts = re.split("\r\n?|\n", beginning.decode(errors="replace"))
@@ -362,8 +362,8 @@ class _Text:
             lines = [(i, line) for i, line in enumerate(texts, 1) if line]
             first = lines[0][1] if lines else ""
             if "\0" in first:
-                raise ValueError(f"{name} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
-            self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # holds the line of names
+                raise ValueError(f"{name} is not UTF-8 text: it contains zero bytes, as in UTF-16. Convert it to UTF-8")
+            self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # for the line of names
             with suppress(csv.Error):  # of fields that pyarrow reads
                 self._look_at(lines)
                 self._look_at_end(beginning)
@@ -373,13 +373,13 @@ class _Text:
             raise self._refusal(error) from error
 
     def _look_at(self, lines: list[tuple[int, str]]) -> None:
-        """See in numbered lines what separates fields, which lines are above the table, and how columns are named."""
+        """Detect in numbered lines the delimiter, the lines above the table, and the names of columns."""
         given = self._format.delimiter
         if lines and (mark := _SEPARATOR.fullmatch(lines[0][1])):
             self._skip, given, lines = lines[0][0], given or mark[1], lines[1:]
         above = [*takewhile(lambda line: line[1].startswith("#") and not _ERROR.match(line[1]), lines)]
         all_lines = lines[len(above) :]
-        lines = all_lines[:_LOOKED_AT]
+        lines = all_lines[:_FIRST_LINES]
         named = [line.lstrip("# ") for _, line in above[-1:]] if self._format.header is not False else []  # as of numpy
         self._delimiter = given or _delimiter([*named, *(line for _, line in lines), ""])
         names = next(self._split(named), (0, []))[1]
@@ -394,8 +394,8 @@ class _Text:
         elif units := self._units_below(above, len(first)):
             names = units
         if n_above := len(above) - is_named:
-            begins = "begins" if n_above == 1 else "begin"
-            self.said.append(f"{counted(n_above, 'line')} above the table {begins} with # and left out")
+            verbs = ("starts", "is") if n_above == 1 else ("start", "are")
+            self.remarks.append("{} above the table {} with # and {} skipped".format(counted(n_above, "line"), *verbs))
         if self._format.header is False:
             return
         n_lines = 0
@@ -409,7 +409,7 @@ class _Text:
                 self.names, self._skip = self._fields, self._records[n_lines - 1][0] if n_lines else self._skip
 
     def _look_at_end(self, end: bytes) -> None:
-        """See how many rows at the end have no value; of a large text in its file, which may be compressed."""
+        """Count rows without a value at the end; for a large text in its file, which may be compressed."""
         if len(end) == _BLOCK:
             stored = native_file(self._source)
             stored.seek(max(0, stored.size() - _BLOCK))
@@ -417,13 +417,13 @@ class _Text:
         rows = re.split(rb"[\r\n]+", end.rstrip(b"\r\n"))
         is_empty = (not row.strip(f"{self._delimiter} ".encode()) for row in reversed(rows))
         if n := sum(takewhile(bool, is_empty)):
-            self.said.append(f"{counted(n, 'row')} at the end without a value {'is' if n == 1 else 'are'} left out")
+            self.remarks.append(f"{counted(n, 'row')} at the end without a value {'is' if n == 1 else 'are'} dropped")
 
     def _names_in_lines(self) -> tuple[list[str], int]:
         """Return the names in the first line, and that it is one; or of two lines, and their number.
 
-        In two lines pandas writes names of which parts repeat. A blank beside such a part stands for it, as in merged
-        cells, and a third line may name the index.
+        pandas writes names with repeated parts in two lines. A blank after such a part repeats it, as in merged cells,
+        and a third line may name the index.
         """
         rows = [[field.strip() for field in fields] for _, fields in self._records[:4]]
         first, have_numbers = self._records[0][1] if rows else [], [any(map(_like_number, row)) for row in rows]
@@ -431,18 +431,18 @@ class _Text:
             return first, 1
         above, below, third, *_ = rows
         parts = [*filter(None, above)]
-        second, beside = [*filter(None, below)], zip(above[1:], below[1:], strict=True)
-        is_merged = len({*second}) < len(second) and any(b and not a for a, b in beside)
-        filled: Iterator[str] = accumulate(above, lambda part, beside: beside or part)
+        second, pairs = [*filter(None, below)], zip(above[1:], below[1:], strict=True)
+        is_merged = len({*second}) < len(second) and any(b and not a for a, b in pairs)
+        filled: Iterator[str] = accumulate(above, lambda part, following: following or part)
         names = [f"{a} {b}".strip() if b else c for a, b, c in zip(filled, below, above, strict=True)]
         is_in_lines = len({*parts}) < len(parts) or not (above[0] or below[0]) or is_merged
         if not (is_in_lines and second) or len({*names}) < len(names):
             return first, 1
-        self.said.append(f"the first two lines hold names of columns ({quoted(names, _EXAMPLES)})")
+        self.remarks.append(f"the first two lines contain names of columns ({quoted(names, _EXAMPLES)})")
         return ([third[0], *names[1:]], 3) if not (names[0] or any(third[1:])) else (names, 2)
 
     def _units_below(self, above: Sequence[tuple[int, str]], width: int) -> list[str]:
-        """Return the names above units, if the last two lines behind # are such.
+        """Return the names above units, if the last two lines that start with # are these.
 
         Raises
         ------
@@ -456,14 +456,14 @@ class _Text:
         if self._delimiter == " ":
             comment = self._format.words.line.format
             raise ValueError(
-                f"{self._name}: lines {above[-2][0]} and {above[-1][0]} could both hold names of columns: if "
+                f"{self._name}: lines {above[-2][0]} and {above[-1][0]} could both contain names of columns: if "
                 f"{quoted(names)} are, {comment(above[-1][1])}; if {quoted(units[0])} are, {comment(above[-2][1])}"
             )
-        self.said.append(f"line {above[-1][0]} holds no numbers but units ({quoted(units[0], _EXAMPLES)})")
+        self.remarks.append(f"line {above[-1][0]} contains only units, no numbers ({quoted(units[0], _EXAMPLES)})")
         return names
 
     def _check_beginning(self) -> None:
-        """Refuse lines above the table that have as many fields as it: below them are names, and then numbers.
+        """Check that no lines above the table have as many fields as it: then names, and numbers are below.
 
         Raises
         ------
@@ -484,12 +484,12 @@ class _Text:
                 raise ValueError(f"{self._name}: {quoted(rows[last])} may be the names of columns: {remedy}")
 
     def _check_commas(self) -> None:
-        """Refuse 5,25 and 5,03 as lines, which may be one number or two.
+        """Check that lines are not like 5,25 and 5,03, which may be one number or two.
 
         Raises
         ------
         ValueError
-            If all lines are so.
+            If all lines are like this.
         """
         pairs = [fields for _, fields in self._records]
         are_whole = all(len(pair) == 2 and pair[0].lstrip("+-").isdecimal() and pair[1].isdecimal() for pair in pairs)
@@ -502,7 +502,7 @@ class _Text:
             )
 
     def _split(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield records, and how many lines end with each, but for a later one that goes on behind the lines."""
+        """Yield records, with the number of lines up to their ends, except a later one that is incomplete."""
         if self._delimiter == " ":
             lines = (" ".join(line.split()) for line in lines)
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=self._delimiter, skipinitialspace=True)
@@ -511,9 +511,9 @@ class _Text:
                 yield reader.line_num, fields
 
     def _completed(self, names: list[str], rows: list[list[str]], lines: list[str]) -> list[str]:
-        """Return a name for each column where lines of names and of rows differ in a way that programs have.
+        """Return a name for each column if lines of names and of rows differ as some programs write them.
 
-        Rows of R begin with a name or number of their own; all rows, or the names, end with a delimiter.
+        Rows of R start with a row name or number; all rows, or the names, may end with a delimiter.
         """
         widths = {len(row) for row in rows}
         width, n = max(widths, default=len(names)), len(names)
@@ -525,10 +525,10 @@ class _Text:
             first = [row[0].strip() for row in rows]
             numbers = [field for field in first if _like_number(field)]
             is_distinct = len({*first}) == len(first) or any(map(_like_number, names))  # of rows of a plate not
-            of_r = is_distinct and (not numbers or _number_rows(first))
-            if of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
+            are_names = is_distinct and (not numbers or _number_rows(first))
+            if are_names and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
                 names = ["", *names]
-                self.said.append(f"the rows begin with names of their own ({first[0]!r}), above which no name stands")
+                self.remarks.append(f"the rows start with row names ({first[0]!r}), whose column has no name")
         elif not "".join(names[width:]).strip():
             names = names[:width]
         if width == len(names):
@@ -546,7 +546,7 @@ class _Text:
         )
 
     def head(self) -> pa.Table:
-        """Read the first block, by types that it shows."""
+        """Read the first block, with types by its values."""
         with closing(self.blocks()) as blocks:
             return pa.Table.from_batches([next(blocks)])
 
@@ -565,9 +565,9 @@ class _Text:
     def blocks(
         self, columns: Columns = (), *, texts: bool = False, whole: bool = False
     ) -> Generator[pa.RecordBatch, None, None]:
-        """Read columns, as numbers or as they are written, or all, by types that the first block, or the whole, shows.
+        """Read columns, as numbers or texts, or all, with types by the first block, or by the whole.
 
-        After a fault that another way of reading may mend, read the rest by that.
+        After a fault that other settings may avoid, read the rest with these.
         """
         n_rows, threads = 0, whole and _THREADS
         while True:
@@ -609,7 +609,7 @@ class _Text:
                     raise self._refusal(error) from error
 
     def _with_late_marks(self, error: Exception) -> str | None:
-        """Return the column of a number that is unreadable for its thousands or minus alone, behind the first block."""
+        """Return the column of a number after the first block that is only unreadable for its thousands or minus."""
         if (field := _FIELD.search(str(error))) is None:
             return None
         name = (self.names or self.head().column_names)[int(field[1])]
@@ -627,7 +627,7 @@ class _Text:
         return TextStream(text, self._name, delimiter, self._fields, self._skip, self._format.comments)
 
     def _refusal(self, error: Exception) -> ValueError:
-        """Return the error that says what is wrong with a text, and where."""
+        """Return the error for a text, with the reason and the place."""
         reason, field = str(error), _FIELD.search(str(error))
         if field is not None and int(field[1]) < len(columns := self.names or self.head().column_names):
             return self._no_number(columns[int(field[1])], self._line_of(int(field[2])), field[3])
@@ -644,7 +644,7 @@ class _Text:
         return ValueError(f"{self._name} is not a table: {reason}")
 
     def _remedy_of(self, line: int) -> str:
-        """Say how to read a table in spite of a line of more or fewer fields than others."""
+        """Return advice to read a table in spite of a line of more or fewer fields than others."""
         words, widths = self._format.words, [len(fields) for _, fields in self._records]
         late = widths[len(widths) // 2 :]
         usual = max(late[::-1], key=late.count, default=0)
@@ -693,22 +693,21 @@ class _Text:
         )
 
     def _remedy(self, texts: Columns, sign: str) -> str:
-        """Say how to read a column of numbers in spite of these texts in it."""
+        """Return advice to read a column of numbers in spite of these texts in it."""
         words, plain = self._format.words, {text: _bare(text) for text in texts}
         texts = [text for text in texts if not _NUMBER[self._decimal].search(plain[text])]
         if not texts:
-            return f"write {sign or 'the same sign'} beside every number of the column, or none"
+            return f"write {sign or 'the same sign'} with every number of the column, or with none"
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"
         if not all(map(_can_be_said, texts)):
-            return "write a number, or nothing, in its place"
+            return "replace it by a number, or by nothing"
         more = " and more" if len(plain) > _NAMED else ""
-        stands = "these stand for missing values" if len(texts) > 1 else "that stands for a missing value"
+        meaning = "these mean missing values" if len(texts) > 1 else "that means a missing value"
         named = "".join(map(words.each.format, texts[:_NAMED])).rstrip(", ")
-        small = any(map(_LIMIT.match, texts))
-        limit = " (a value beyond a limit is not missing: write a number, such as half the limit, to keep it)" * small
-        return f"use {words.missing.format(named)}{more} if {stands}{limit}"
+        limit = " (a value beyond a limit is not missing: write a number, such as half the limit, to keep it)"
+        return f"use {words.missing.format(named)}{more} if {meaning}{limit if any(map(_LIMIT.match, texts)) else ''}"
 
     def _absent(self, texts: Any) -> Any:
         missing = pa.array([*self._missing, "", None], texts.type)
@@ -721,7 +720,7 @@ class _Text:
         ----------
         column : pyarrow.Array or ChunkedArray of strings
         sign : str, optional
-            What each number has beside it, such as $ or %; by default as the first has.
+            The sign of each number, such as $ or %; by default that of the first.
 
         Returns
         -------
@@ -745,7 +744,7 @@ class _Text:
         return numbers, pc.invert(pc.or_(readable, absent)), sign
 
     def numbers_in(self, table: pa.Table) -> tuple[pa.Table, dict[str, Obstacle], list[tuple[str, str]]]:
-        """Read the columns of text that hold nothing but numbers.
+        """Read the columns of text that contain only numbers.
 
         Returns
         -------
@@ -753,7 +752,7 @@ class _Text:
         obstacles : dict of str to Obstacle
             Of columns that are still text.
         examples : list of (str, str)
-            Columns whose numbers have separated thousands or signs, and how one is read, when they are met first.
+            Columns whose numbers have separated thousands or signs, and how one is read, at the first time.
         """
         obstacles, examples = dict[str, Obstacle](), []
         marks = rf"\d[{_grouping(self._decimal)}]\d|[{_SIGNS}{_DASHES}(]|\d-\s*$"
@@ -775,19 +774,19 @@ class _Text:
         return table, obstacles, examples
 
     def choose_decimal(self) -> str:
-        """Take the decimal mark that the columns show of which most values are numbers; return what to tell of it.
+        """Choose the decimal mark by columns of which most values are numbers; return a note on it.
 
         Raises
         ------
         ValueError
-            If commas, or points beside semicolons, may be decimal marks or separate thousands, or columns disagree.
+            If commas, or points with semicolons, may be decimal marks or separate thousands, or columns disagree.
         """
         head = self.head()
         # Points are likely to separate thousands in tables of countries with decimal commas.
         ambiguous = "[.,]" if self._delimiter == ";" else ","
         if self._format.decimal or not (self._delimiter == ";" or any(map(is_text, head.schema.types))):
             return ""
-        shown: dict[str, str] = {}  # what each mark is shown by, and what may be either
+        shown: dict[str, str] = {}  # a number that shows each mark, and one that may have either
         n_rows = 0
         with closing(self.blocks(head.column_names, texts=True)) as blocks:
             for batch in blocks:
@@ -805,7 +804,7 @@ class _Text:
                                 mark, f"{_shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
                             )
                 n_rows += len(batch)
-                if shown or self._delimiter != ";":  # beside which whole numbers alone say nothing of later ones
+                if shown or self._delimiter != ";":  # with semicolons, whole numbers are no evidence on later ones
                     break
         either = shown.pop("either", "")
         use = {mark: self._format.words.decimal.format(mark) for mark in DECIMALS}
@@ -820,10 +819,7 @@ class _Text:
         return f"commas are read as decimal; use {use['.']} if they are not"
 
     def choose_names(self) -> str:
-        """Decide whether the first line holds column names; a wrong guess would lose a row or add one.
-
-        Return what to tell of it.
-        """
+        """Decide whether the first line has column names, or else is a row; return a note on it."""
         words, head = self._format.words, self.head()
         fields, last = head.column_names, head.num_columns - 1
         default = [f"x{j}" for j in range(last + 1)]
@@ -833,32 +829,32 @@ class _Text:
             self.names = default if self._format.header is False else self.names
             return ""
         pairs = zip(fields, like, head.columns, strict=True)
-        verdicts = {_is_name(field, column) for field, is_value, column in pairs if not is_value} - {None}
+        are_names = {_is_name(field, column) for field, is_value, column in pairs if not is_value} - {None}
         values = self._as_numbers(pa.array(numbers))[0].drop_null().to_pylist()
         are_measured = 2 * len(values) >= len(fields) and any(value % 1 for value in values)
-        if verdicts == {True} and not are_measured:
+        if are_names == {True} and not are_measured:
             return ""
         counts_up = _count_up(values)
-        shown = f"holds numbers ({quoted(numbers, _EXAMPLES)})"
+        shown = f"contains numbers ({quoted(numbers, _EXAMPLES)})"
         steps = {round(b - a, 9) for a, b in pairwise(values)}
         is_far = len(values) == len(fields) and len(steps) == 1 and _are_far(values, head)
-        if verdicts == {False} or (all(like) and not counts_up and not is_far):
+        if are_names == {False} or (all(like) and not counts_up and not is_far):
             self.names = default
             named = " to ".join(default[:: last or 1])
             return (
                 f"the first line {shown}, so it is read as a row and the columns are named {named}; use {words.named} "
-                "if it holds column names"
+                "if it contains column names"
             )
         alike = len(numbers) == len(fields) and all(map(pa.types.is_integer, head.schema.types))
-        if not verdicts and (2 * len(numbers) <= len(fields) or (counts_up and not alike)):
+        if not are_names and (2 * len(numbers) <= len(fields) or (counts_up and not alike)):
             return f"the first line is read as column names, although it {shown}; use {words.unnamed} if it is a row"
         raise ValueError(
-            f"{self._name}: the first line {shown} and could be column names or a row: use {words.named} if it holds "
-            f"column names, {words.unnamed} if it is a row"
+            f"{self._name}: the first line {shown} and could be column names or a row: use {words.named} if it "
+            f"contains column names, {words.unnamed} if it is a row"
         )
 
-    def leave_out_units(self) -> str:
-        """Leave out a row of units below the names, which has no number; return what to tell of it."""
+    def skip_units(self) -> str:
+        """Skip a row of units below the names, which has no number; return a note on it."""
         head = self.head().slice(0, _SHOWING_UNITS)
         names, units = head.column_names, list[str]()
         is_named = all(map(str.strip, names)) and len({*names}) == len(names)
@@ -880,7 +876,7 @@ class _Text:
         if not units:
             return ""
         self._skip, self.names = self._line_of(1 if self.names else 2), names
-        return f"line {self._skip} holds no numbers but units ({quoted(units, _EXAMPLES)}), so it is no row"
+        return f"line {self._skip} contains only units, no numbers ({quoted(units, _EXAMPLES)}), so it is skipped"
 
 
 def _are_far(values: Sequence[float], table: pa.Table) -> bool:
@@ -895,7 +891,7 @@ def _are_far(values: Sequence[float], table: pa.Table) -> bool:
 
 
 def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole: bool = False) -> Part:
-    """Open delimited text, in which a value that is no number is an error that tells its line.
+    """Open delimited text, in which a value that is not a number is an error with its line.
 
     Parameters
     ----------
@@ -904,9 +900,9 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
     source : str or bytes
         The path, or the content of a file that can be read only once.
     text_format : TextFormat
-        What the user says of the text.
+        The format of the text.
     whole : bool, default=False
-        Look at the whole text and keep its numbers in memory; by default the first block stands for the whole.
+        Read the whole text into memory, with types by all of it; by default they are those of the first block.
 
     Raises
     ------
@@ -914,7 +910,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         If the text is not a table, or may be read in several ways.
     """
     text = _Text(name, source, text_format)
-    notes = *text.said, text.choose_decimal(), text.choose_names(), *iter(text.leave_out_units, "")
+    notes = *text.remarks, text.choose_decimal(), text.choose_names(), *iter(text.skip_units, "")
     table = pa.Table.from_batches(text.blocks(whole=True)) if whole else text.head()
     table, obstacles, examples = text.numbers_in(table)
     not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != _UTF_8 else ""
@@ -922,7 +918,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         name,
         table.schema if whole else pa.schema([(name, pa.float64()) for name in table.column_names]),
         (lambda columns, _: iter(table.select(columns).to_batches())) if whole else text.batches,
-        said=tuple(filter(None, (not_utf_8, *notes))),
+        remarks=tuple(filter(None, (not_utf_8, *notes))),
         examples=tuple(examples),
         texts=partial(text.blocks, texts=True),
         guessed={field.name: Column(field.type, obstacles.get(field.name)) for field in table.schema},

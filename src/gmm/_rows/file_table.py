@@ -27,23 +27,23 @@ class FileTable:
     path : str or Path
         A file, a folder or a pattern.
     text_format : TextFormat
-        What the user says of delimited text.
+        How delimited text is read.
     whole : bool
-        Whether it is read into memory. Text is then judged by all of it, else by its first block.
+        Whether it is read into memory. Types of text are then those of the whole, else of its first block.
     content : bytes, optional
         The content of the file, if it was read before.
 
     Attributes
     ----------
     fields : dict of str to Column
-        What the columns hold, by their names.
+        The columns by their names.
     missing : tuple of str
         The usual texts that stand for a missing value.
 
     Raises
     ------
     ValueError
-        If a file is no table, or two of them do not belong together.
+        If a file is not a table, or two of them differ in columns.
     """
 
     missing = MISSING
@@ -64,26 +64,26 @@ class FileTable:
                     f"{part.name}: no column {absent[0]!r}, which {self._parts[0].name} has: {path} is read as one "
                     "table, so name one file, or move those of other tables elsewhere"
                 )
-        self.fields = {name: _together(name, self._parts, [of[name] for of in columns]) for name in columns[0]}
+        self.fields = {name: _merged(name, self._parts, [of[name] for of in columns]) for name in columns[0]}
         later = {name for present in columns for name in present} - self.fields.keys()
-        lacks = f"{self._parts[0].name} lacks columns that files after it have, and so they are left out: "
-        self._left_out = lacks + quoted(sorted(later)) if later else ""
+        lacks = f"{self._parts[0].name} lacks columns of later files, which are dropped: "
+        self._dropped = lacks + quoted(sorted(later)) if later else ""
 
     def labels(self) -> dict[str, str]:
-        """Return columns of numbers that the first file shows to be labels, and by what."""
+        """Return columns of numbers that are labels by the first file, with the reason."""
         return self._parts[0].labels()
 
     def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Tell how these columns are read, and which files and further columns of a folder are not."""
+        """Return notes on how these columns are read, and on unread files and columns of a folder."""
         notes = (note for part in self._parts for note in part.notes(columns))
-        return tuple(dict.fromkeys(filter(None, (self._others, self._left_out, *notes))))
+        return tuple(dict.fromkeys(filter(None, (self._others, self._dropped, *notes))))
 
     def numbers(self, columns: Sequence[str], weight: str | None = None) -> TableSource:
         """Return the rows of columns of numbers, with their weights."""
         return TableSource(self._parts, columns, weight, self._codes)
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
-        """Read columns block by block as they are, those of delimited text as texts."""
+        """Read columns block by block in their types, those of delimited text as texts."""
         types = {name: self.fields[name].type for name in names}
         plain = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in types.items()}
         schema = pa.schema(list(plain.items()))
@@ -108,8 +108,8 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
     def renamed(read: Callable[..., Batches], columns: Columns, *args: Any) -> Batches:
         for batch in read([given[name] for name in columns], *args):
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            there = {name: arrays[given[name]] for name in columns if given[name] in arrays}
-            yield pa.RecordBatch.from_arrays(list(there.values()), names=list(there))
+            found = {name: arrays[given[name]] for name in columns if given[name] in arrays}
+            yield pa.RecordBatch.from_arrays(list(found.values()), names=list(found))
 
     return part._replace(
         schema=pa.schema([field.with_name(field.name.strip()) for field in part.schema]),
@@ -121,12 +121,12 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
 
 
 def _content(file: PurePath) -> bytes | None:
-    """Return the content of a pipe, which can be read only once; None of a file."""
+    """Return the content of a pipe, which can be read only once; None for a file."""
     with open(file, "rb") as stream:  # raises OSError if missing or unreadable
         return None if stream.seekable() else stream.read()
 
 
-def _together(name: str, parts: Sequence[Part], columns: Sequence[Column]) -> Column:
+def _merged(name: str, parts: Sequence[Part], columns: Sequence[Column]) -> Column:
     """Return a column of several files as one."""
     texts = [is_text(column.type) for column in columns]
     if any(texts):
@@ -140,4 +140,4 @@ def _together(name: str, parts: Sequence[Part], columns: Sequence[Column]) -> Co
         schemas = [pa.schema([(name, column.type)]) for column in columns]
         return Column(pa.unify_schemas(schemas, promote_options="permissive").field(name).type)
     except pa.ArrowTypeError as error:
-        raise ValueError(f"{parts[0].name} and the files beside it have columns of other types: {error}") from error
+        raise ValueError(f"the files of the folder of {parts[0].name} have columns of other types: {error}") from error

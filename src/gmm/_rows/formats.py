@@ -1,4 +1,4 @@
-"""What is read: the files that a path stands for, their suffixes, and what a user says of delimited text."""
+"""Files to read: those of a path, their suffixes, and the format of delimited text."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _INSTEAD = {
 
 
 def suffix_of(path: PurePath) -> str:
-    """Return the suffix that tells the kind of a file: of compressed text, the one before the last."""
+    """Return the suffix that gives the kind of a file: for compressed text, the one before the last."""
     suffixes = ["", *(suffix.lower() for suffix in path.suffixes[-2:])]
     return suffixes[-2] if suffixes[-1] in COMPRESSED and suffixes[-2] in TEXT else suffixes[-1]
 
 
 def unknown_type(path: str, suffix: str) -> str:
-    """Word the error for a file that is not read, with how to convert those that spreadsheets and others write."""
+    """Return the message for a file of another kind, with how to convert files of spreadsheets and others."""
     types = ", ".join(SUFFIXES)
     instead = _INSTEAD.get(suffix, "")
     if reader := _PANDAS.get(suffix):
@@ -91,14 +91,14 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _tables_among(files: Sequence[Path], where: str) -> tuple[list[Path], str]:
-    """Return the tables or, where there are none, the texts; texts beside tables describe them."""
+    """Return the tables or, if there are none, the texts; texts in a folder of tables describe these."""
     suffixes = {suffix_of(file) for file in files}
     kinds = TEXT if suffixes.isdisjoint(_TABLES) else _TABLES
     tables = [file for file in files if suffix_of(file) in kinds]
     others = [file.name for file in files if suffix_of(file) not in kinds]
     if not tables:
         instead = f", but {quoted(others, _NAMED)}" if others else ""
-        raise ValueError(f"{where} holds no files of rows{instead}: expected {quoted((*_TABLES, *TEXT))}")
+        raise ValueError(f"{where} has no files of rows{instead}: expected {quoted((*_TABLES, *TEXT))}")
     return tables, f"{where}: files of another kind are not read: {quoted(others, _NAMED)}" if others else ""
 
 
@@ -113,10 +113,10 @@ class Words(NamedTuple):
     unnamed: str
     decimal: str
     missing: str
-    each: str  # of several texts in the place of ``{}`` in `missing`
+    each: str  # of several texts for ``{}`` in `missing`
     columns: str
-    above: str  # of how many lines in the place of ``{}``
-    line: str  # that begins with what is in the place of ``{}``
+    above: str  # ``{}`` is a number of lines
+    line: str  # ``{}`` is the start of the line
     delimiter: str
     all: str
 
@@ -128,15 +128,15 @@ PYTHON = Words(
     missing="na_values=[{}]",
     each="{!r}, ",
     columns="columns=[…]",
-    above="pandas.read_csv with skiprows={} reads what is below a title",
-    line="pandas.read_csv with comment={!r} leaves out lines that begin so",
+    above="pandas.read_csv with skiprows={} reads the lines below a title",
+    line="pandas.read_csv with comment={!r} skips lines that start with it",
     delimiter="pandas.read_csv with sep={!r}",
     all="header, decimal and na_values apply",
 )
 
 
 class TextFormat(NamedTuple):
-    """How delimited text is to be read; None leaves it to the text.
+    """How delimited text is read; None decides by the text.
 
     Attributes
     ----------
@@ -145,15 +145,15 @@ class TextFormat(NamedTuple):
     decimal : {".", ","} or None
         The decimal mark. The other one may then separate thousands, as blanks and apostrophes may.
     na_values : tuple of str
-        Texts that stand for a missing value, beside the usual ones.
+        Texts that mean a missing value, in addition to the usual ones.
     delimiter : str or None
-        What separates fields.
+        The separator of fields.
     skip : int
-        How many lines above the table are no part of it.
+        Number of lines above the table.
     comments : tuple of str
-        Lines that begin with one of these are none either.
+        Lines that start with one of these are skipped.
     words : Words
-        How messages advise to say this.
+        The names of these settings in messages.
     """
 
     header: bool | None = None
@@ -166,12 +166,12 @@ class TextFormat(NamedTuple):
 
     @classmethod
     def from_user(cls, header: bool | None, decimal: Any, na_values: object) -> Self:
-        """Check what a user says.
+        """Check the settings of a user.
 
         Raises
         ------
         ValueError, TypeError
-            If `header` is no truth value, `decimal` is neither mark, or `na_values` is not a list of texts.
+            If `header` is not a truth value, `decimal` is neither mark, or `na_values` is not a list of texts.
         """
         header = None if header is None else check_boolean(header, "header")
         if decimal is not None and not (isinstance(decimal, str) and decimal in DECIMALS):
@@ -180,15 +180,15 @@ class TextFormat(NamedTuple):
 
     @property
     def codes(self) -> tuple[float, ...]:
-        """Those of the texts that are numbers, however a table writes them."""
+        """The texts that are numbers, which tables may write in other ways."""
         return tuple(map(float, filter(_NUMBER.fullmatch, self.na_values)))
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is said."""
+        """Whether nothing is set."""
         return self == TextFormat(words=self.words)
 
     @property
     def is_for_tables(self) -> bool:
-        """Whether no more is said than numbers that stand for a missing value, which any table may have."""
+        """Whether only numbers that mean a missing value are set, which any table may have."""
         return self._replace(na_values=()).is_silent and len(self.codes) == len(self.na_values)

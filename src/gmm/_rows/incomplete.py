@@ -1,4 +1,4 @@
-"""`IncompleteSource`: rows of which some values are missing, taken by the columns that they have."""
+"""`IncompleteSource`: rows of which some values are missing, grouped by their observed columns."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gmm._values.layouts import Array, Layout
 from gmm._values.row_data import NO_ERRORS, RowErrors, weights_of
 
 WINDOW = 1 << 16  # consecutive rows that are taken pattern by pattern
-_AT_ONCE = 1 << 8  # rows that are filled together
-_DONORS = 500  # rows whose values stand in the gaps of others
+_AT_ONCE = 1 << 8  # rows that are imputed together
+_DONORS = 500  # rows whose values are imputed in others
 _FARTHEST = 1e290  # where rows have no column in common
 _FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "storage"
 
@@ -63,10 +63,10 @@ class Window(NamedTuple):
 
 
 class IncompleteSource(Source):
-    """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
+    """Rows with NaN where a value is missing. A row without a value has no weight.
 
-    Passes take windows of consecutive rows, which no chunk or block of the rows changes, pattern by pattern. What needs
-    whole rows gets those of `without_gaps`.
+    Passes read windows of consecutive rows, which do not depend on chunks or blocks, pattern by pattern. Uses of
+    complete rows get those of `without_gaps`.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ class IncompleteSource(Source):
         vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
 
     def __repr__(self) -> str:
-        """Show the rows as they are given."""
+        """Return the text of the rows."""
         return repr(self.base)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Begin a reading, with the gaps."""
+        """Start a reading, with the missing values."""
         is_same = self.sample_weight is self.base.sample_weight
         return self.base.chunks(lane_rows) if is_same else self._weighed(lane_rows)
 
@@ -97,12 +97,12 @@ class IncompleteSource(Source):
             yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, with their gaps."""
+        """Return the rows with these indices, with their missing values."""
         return self.base.take(indices)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
-        """Take the weight from rows without a value."""
+        """Return rows of which those without a value have weight 0."""
         source = cls(rows)
         empty = source.empty
         if empty.any():
@@ -111,7 +111,7 @@ class IncompleteSource(Source):
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
-        """Return rows, with gaps or not, whose errors are known."""
+        """Return rows with errors, with missing values or not."""
         base = rows.base if isinstance(rows, IncompleteSource) else rows
         return cls(base, errors, sample_weight=rows.sample_weight)
 
@@ -184,46 +184,46 @@ class IncompleteSource(Source):
 
     @property
     def without_gaps(self) -> Source:
-        """The rows with their gaps filled by the values of others that are like them in the other columns."""
+        """The rows with missing values imputed from others that are similar in the other columns."""
         filled = self._filled
         return filled if filled.known is self.known else filled.with_changes(known=self.known)
 
     @cached_property
-    def _given(self) -> Survey:
-        """Survey of the values that are there."""
+    def _observed(self) -> Survey:
+        """Survey of the observed values."""
         has_own_weights = self.sample_weight is not self.base.sample_weight
         return Survey(self.chunks(), self.n_features) if has_own_weights else self.base.survey
 
     @cached_property
     def survey(self) -> Survey:
-        """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
+        """Survey of the rows, with the means of the columns for missing values, so that it has those observed."""
         if self.base.survey.nonfinite is None:
-            return self._given
-        return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._given)
+            return self._observed
+        return Survey(self.chunks(), self.n_features, self.column_means.astype(np.float64), self._observed)
 
     def rows_filled(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return rows with the values of others that are like them in their gaps (hot deck)."""
+        """Return rows with missing values imputed from similar rows (hot deck)."""
         filled = rows.copy()
         gappy = np.flatnonzero(np.isnan(rows).any(axis=1))
         # Written again for all rows: new pages take several times as long as the products.
-        room = np.empty((2, min(_AT_ONCE, len(gappy)), len(self.donors[0])))
-        with blas_alone(3.0 * room.size * rows.shape[1]):
+        workspace = np.empty((2, min(_AT_ONCE, len(gappy)), len(self.donors[0])))
+        with blas_alone(3.0 * workspace.size * rows.shape[1]):
             for start in range(0, len(gappy), _AT_ONCE):
-                here = gappy[start : start + _AT_ONCE]
-                filled[here] = self._like_others(rows[here], *room[:, : len(here)])
+                some = gappy[start : start + _AT_ONCE]
+                filled[some] = self._imputed(rows[some], *workspace[:, : len(some)])
         return filled
 
-    def _like_others(self, rows: NDArray[Any], squares: Array, numbers: Array) -> Array:
-        """Fill rows (m, d) from the donors that are nearest in the columns which both have.
+    def _imputed(self, rows: NDArray[Any], squares: Array, numbers: Array) -> Array:
+        """Impute rows (m, d) from the donors that are nearest in the columns which both have.
 
-        A donor has all columns that a row lacks, which keeps what they have to do with each other; where there is none,
-        each column has its own, or its mean.
+        A donor has all columns that a row lacks, which preserves their dependence; if there is none, each column has
+        its own donor, or its mean.
         """
         donors, scales = self.donors
         means, missing, has = self.column_means.astype(np.float64), np.isnan(rows), ~np.isnan(donors)
-        ours, theirs = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
+        scaled, others = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
         with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
-            sides = [np.square(ours), ~missing, -2 * ours], [has, np.square(theirs), theirs]
+            sides = [np.square(scaled), ~missing, -2 * scaled], [has, np.square(others), others]
             np.matmul(np.hstack(sides[0]), np.hstack(sides[1]).T, out=squares)
         np.matmul((~missing).astype(np.float64), has.T.astype(np.float64), out=numbers)  # of columns in common
         squares[numbers == 0] = _FARTHEST
@@ -233,15 +233,15 @@ class IncompleteSource(Source):
         filled = np.where(missing, donors[nearest] + means, rows)
         for row in np.flatnonzero((missing & ~has[nearest]).any(axis=1)):
             for column in np.flatnonzero(missing[row]):
-                of_column = np.where(has[:, column], squares[row], np.inf).argmin()
-                filled[row, column] = means[column] + (donors[of_column, column] if has[:, column].any() else 0.0)
+                donor = np.where(has[:, column], squares[row], np.inf).argmin()
+                filled[row, column] = means[column] + (donors[donor, column] if has[:, column].any() else 0.0)
         return filled
 
     @cached_property
     def donors(self) -> tuple[Array, Array]:
         """Some rows of weight above 0, less the means of the columns, and the deviations of these."""
         used = np.flatnonzero(self.weights)
-        if len(used) > _DONORS:  # by chance, as gaps may come in turns
+        if len(used) > _DONORS:  # at random, as missing values may be periodic
             used = np.sort(np.random.default_rng(0).choice(used, _DONORS, replace=False))
         rows = self.take(used).astype(np.float64) - self.column_means
         scales = np.sqrt(np.nanmean(np.vstack([np.square(rows), np.zeros(rows.shape[1])]), axis=0))
@@ -272,25 +272,25 @@ class IncompleteSource(Source):
         if self.errors:
             kwargs["errors"], kwargs["kinds"] = self.errors.stored(layout), window.kinds[some]
             kwargs["error"] = self.errors.codes[numbers].astype(np.intc)
-        of_patterns = window.missing[some].view(np.uint8), window.n_rows[some]
-        return ObservedRows(rows[~np.isnan(rows)], *of_patterns, layout, origin, reach, **kwargs)
+        patterns = window.missing[some].view(np.uint8), window.n_rows[some]
+        return ObservedRows(rows[~np.isnan(rows)], *patterns, layout, origin, reach, **kwargs)
 
     @cached_property
     def column_means(self) -> NDArray[Any]:
         """The mean of each column over the rows that have it."""
         with np.errstate(over="ignore"):
-            return self._given.centre.astype(self.dtype)
+            return self._observed.centre.astype(self.dtype)
 
 
 class _Filled(Source):
-    """Rows with gaps that are filled as they are read."""
+    """Rows whose missing values are imputed as they are read."""
 
     def __init__(self, gappy: IncompleteSource) -> None:
         self._gappy = gappy
         vars(self).update({name: getattr(gappy, name) for name in _FACTS})
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Begin a reading, once others have told donors: a connection to a database has one open result."""
+        """Start a reading, after one for donors: a connection to a database has one open result."""
         _ = self._gappy.donors
         for chunk in self._gappy.chunks(lane_rows):
             yield chunk._replace(rows=self._gappy.rows_filled(chunk.rows))

@@ -68,23 +68,23 @@ def as_source(
     ----------
     X : Source, array-like, data frame or data set of shape (n, d)
         A source is used as it is, with its own weights. A large memory map is read in pieces, and so is a data set. A
-        Dask collection stays where it is.
+        Dask collection is not moved.
     sample_weight : array-like of shape (n,), number or None
     estimator : object
         The estimator or its name, for messages.
     n_features, feature_names
         Of the fit, if the rows are for a use of it.
     for_fit : bool
-        Whether a mixture is fitted to them, to which one row says nothing.
+        Whether a mixture is fitted to them, which needs at least two rows.
     missing : {"error", "em"}, optional
-        What NaN is; None where it is always an error.
+        How NaN is treated; None if it is always an error.
     error_covariance : array-like, optional
         Variances (d,) or (n, d), or covariances (d, d) or (n, d, d), of the rows' measurement errors.
 
     Raises
     ------
     TypeError, ValueError
-        If X or the weights are unusable; the message says where.
+        If X or the weights are invalid; the message gives the place.
     """
     source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
@@ -93,15 +93,15 @@ def as_source(
     if n_features is not None:
         check_names(source.feature_names, feature_names, estimator)
     check_shape((source.n_rows, source.n_features), estimator, n_features, 2 if for_fit else 1)
-    called = feature_names if source.feature_names is None else source.feature_names
+    names = feature_names if source.feature_names is None else source.feature_names
     if source.survey.nonfinite is not None:
-        imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
-        source = _with_gaps(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
+        imputes = n_features is not None and hasattr(estimator, "impute")  # it needs all columns
+        source = _with_gaps(source, estimator, names, missing, for_fit=for_fit, imputes=imputes)
     if error_covariance is not None:
         if source.errors:
-            raise ValueError("error_covariance: expected None for rows that have errors of their own")
+            raise ValueError("error_covariance: expected None for rows that already have errors")
         check_compatible("error_covariance", {"rows in partitions": source.storage == "remote"})
-        check_same_columns(error_covariance, called)
+        check_same_columns(error_covariance, names)
         gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.patterns else None
         errors = _errors_of(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
@@ -118,16 +118,16 @@ def _errors_of(values: Any, n_rows: int, n_features: int, missing: NDArray[np.bo
     Raises
     ------
     ValueError
-        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is no
-        covariance.
+        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is
+        not a covariance.
     TypeError
-        If the values are no numbers.
+        If the values are not numbers.
     """
     name, n, d = "error_covariance", n_rows, n_features
     array = np.asarray(floats_of(values, name), dtype=np.float64)
     if n == d > 1 and array.shape == (n, d):
         raise ValueError(
-            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
+            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: pass "
             f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
         )
     if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
@@ -150,8 +150,8 @@ def _errors_of(values: Any, n_rows: int, n_features: int, missing: NDArray[np.bo
     check_values(
         np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
     )
-    of_errors, squares = errors.variances, "; it takes squares of standard errors"
-    check_values(of_errors >= 0, of_errors, "variances of 0 or more", of_row, squares)
+    variances, squares = errors.variances, "; these are squares of standard errors"
+    check_values(variances >= 0, variances, "variances of 0 or more", of_row, squares)
     if matrices.ndim == 3:
         largest = np.abs(matrices).max(axis=(1, 2))
         uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
@@ -163,7 +163,7 @@ def _errors_of(values: Any, n_rows: int, n_features: int, missing: NDArray[np.bo
 
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
-    """Return the source of rows that are no array in memory; None of others."""
+    """Return the source of rows that are not an array in memory; None for others."""
     from gmm._rows.blocks import NpySource, is_from_file
     from gmm._rows.opening import open_rows, query_of
 
@@ -186,14 +186,14 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 def _with_gaps(
     source: Source, estimator: object, names: Names, missing: str | None, *, for_fit: bool, imputes: bool
 ) -> Source:
-    """Return rows of which a value is not finite as such with gaps, if it may be missing.
+    """Return rows of which a value is not finite as rows with missing values, if it may be missing.
 
-    `for_fit` says whether a mixture is fitted to them, and `imputes` whether its method `impute` takes such rows.
+    `for_fit` is whether a mixture is fitted to them, and `imputes` whether its method `impute` accepts such rows.
 
     Raises
     ------
     ValueError
-        If another value is not finite, or some are missing where the rows are elsewhere.
+        If another value is not finite, or some are missing in remote rows.
     """
     nonfinite = source.survey.nonfinite
     if missing == "em" and source.storage != "remote":
@@ -206,19 +206,19 @@ def _with_gaps(
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
         check_compatible("missing values", {"rows in partitions": missing == "em"})  # others are returned above
-        instead = "Fit the values that are there, with missing='em', fill the others with an imputer"
-        if missing is None:  # the caller could not say what NaN is
-            instead = "Fill the gaps, as the method impute of a mixture does"
+        instead = "fit the observed values, with missing='em', impute the others"
+        if missing is None:  # the caller has no such parameter
+            instead = "impute the missing values, as the method impute of a mixture does"
         elif not for_fit:
-            fill = ", fill the others by impute(X)" if imputes else ""
-            instead = f"Take the values that are there, by set_params(missing='em'){fill}"
+            impute = ", impute the others by impute(X)" if imputes else ""
+            instead = f"use the observed values, by set_params(missing='em'){impute}"
         raise ValueError(
-            f"Input X contains NaN.\n{name} expects a number everywhere, got NaN first at {place}. {instead}, or drop "
+            f"Input X contains NaN.\n{name} expects a number everywhere, got NaN first at {place}: {instead}, or drop "
             "the rows with missing values (X[~np.isnan(X).any(axis=1)])."
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
-        f"{name} expects finite numbers, got {value} at {place}. Drop the rows that are not finite "
+        f"{name} expects finite numbers, got {value} at {place}: drop the rows that are not finite "
         "(X[np.isfinite(X).all(axis=1)]), or correct them."
     )
 
@@ -256,14 +256,13 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
         value, row = _farthest(source, column, centre)
         if not small:
             raise ValueError(
-                f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
-                f"{row_and_column(row, column, names)}. Expected values within 1e150 of the column's centre "
-                f"({centre:.6g}), so that their squares are finite. Divide the column by its standard deviation, or "
-                "drop the row."
+                f"Input X contains a value too large for {name_of(estimator)}: expected values within 1e150 of the "
+                f"column's centre ({centre:.6g}), got {value!s} at {row_and_column(row, column, names)}. Divide the "
+                "column by its standard deviation, or drop the row."
             )
         raise ValueError(
             f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to "
-            f"{survey.weight:g}, and X holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by "
+            f"{survey.weight:g}, and X has {value!s} at {row_and_column(row, column, None)}. Divide the weights by "
             "their maximum, or the column by its standard deviation."
         )
     return source
@@ -275,19 +274,19 @@ def _check_gaps(source: Source, names: Names, n_components: int) -> None:
         empty &= pattern.missing if pattern.weight > 0 else True
     if empty.any():
         column = int(empty.argmax())
-        of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
+        scope = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
         without = "X[:, ~np.isnan(X).all(axis=0)]" if names is None else "X.dropna(axis=1, how='all')"
         raise ValueError(
-            f"All values of {column_text(column, names)} of X{of_rows} are missing, so there is nothing to learn from "
-            f"it: pass {'X without that column' if of_rows else without}."
+            f"All values of {column_text(column, names)} of X{scope} are missing: pass "
+            f"{'X without that column' if scope else without}."
         )
-    n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
+    n_rows, errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         seconds = _PATTERN_SECONDS + _MATRIX_SECONDS * n_components * source.n_features**3
         seconds = n * (seconds + _BEYOND_SECONDS * (source.storage != "memory"))
         warn(
             "many patterns",
-            f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
+            f"The {n_rows:,} rows have values in {n:,} different sets of columns{errors}; a pass handles one set "
             f"after the other, in about {seconds:.1g} s. Columns with few values cost most of it.",
         )
 
@@ -319,9 +318,9 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     """
     if source.patterns and not gaps:
         if not any(pattern.missing.any() for pattern in source.patterns):
-            raise ValueError(f"{caller} knows nothing of errors: expected rows without an error_covariance")
+            raise ValueError(f"{caller} does not support errors: expected rows without an error_covariance")
         raise ValueError(
-            f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
+            f"{caller} needs complete rows, and values are missing: drop such rows, or impute them by impute(X) of a "
             "mixture that was fitted with missing='em'"
         )
     array = source.one_array
@@ -334,7 +333,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
-    """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
+    """Return the value that is farthest from the centre and its row, None for remote rows."""
     if source.storage == "remote":
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
@@ -350,7 +349,7 @@ def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[A
 def rows_for(
     estimator: Any, X: Any, sample_weight: Any = None, *, missing: str | None = None, error_covariance: Any = None
 ) -> Source:
-    """Return rows for a use of a fitted estimator, checked as `as_source` does; `missing` is its own by default."""
+    """Return rows for a use of a fitted estimator, checked by `as_source`, with its `missing` by default."""
     return as_source(
         X,
         sample_weight,
@@ -378,21 +377,21 @@ def checked_rows(
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; a source has its own.
     estimator : estimator or str, default="checked_rows"
-        What the rows are for: a fitted mixture or classifier or, for a fit, what messages name in its place.
+        The fitted mixture or classifier that will use the rows or, for a fit, a name for messages.
     missing : {"error", "em"}, default="error"
-        What NaN is in rows for a fit; fits to the rows then need no parameter of their own. A fitted mixture has one.
+        How NaN is treated in a fit, whose own parameter is then ignored. A fitted mixture uses its parameter.
     error_covariance : array-like, default=None
-        Of the rows' measurement errors, as in `GaussianMixture.fit`.
+        Covariance of the rows' measurement errors, as in `GaussianMixture.fit`.
 
     Returns
     -------
     Source
-        The rows with their weights and errors, as estimators take them.
+        The rows with their weights and errors, for estimators.
 
     Raises
     ------
     TypeError, ValueError
-        If X, weights or errors are unusable; the message says where.
+        If X, weights or errors are invalid; the message gives the place.
 
     Examples
     --------
@@ -424,38 +423,38 @@ def open_table(
     content: bytes | None = None,
     words: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
-    """Open a table of files, to see what its columns hold before some are read as rows.
+    """Open a table of files, to inspect its columns before some are read as rows.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A file, a folder of files, or a pattern, as `gmm.open_rows` takes them.
+        A file, a folder of files, or a pattern, as in `gmm.open_rows`.
     header, decimal, na_values
-        Of delimited text, as in `gmm.open_rows`.
+        Format of delimited text, as in `gmm.open_rows`.
     delimiter : str, default=None
-        What separates fields; None decides from the first lines.
+        Separator of fields; None decides by the first lines.
     skip : int, default=0
         Number of lines above the table.
     comments : sequence of str, default=()
-        Lines that begin with one of these are left out.
+        Lines that start with one of these are skipped.
     whole : bool, default=True
-        Whether it is read into memory. Text is then judged by all of it, else by its first block.
+        Whether it is read into memory. Types of text are then those of the whole, else of its first block.
     content : bytes, default=None
         The content of the file, if it was read before.
     words : mapping of str to str, default={}
-        What programs around this function call what it takes, for messages.
+        Names of these settings for messages of programs that call this function.
 
     Returns
     -------
     FileTable
-        Its `fields` say what columns hold, by their names: their Arrow `type`, `is_numeric`, and of text the `obstacle`
-        to numbers. ``numbers(columns, weight)`` is a source of rows, ``columns(names)`` reads Arrow tables of columns
-        as they are, ``notes(columns)`` says how they are read, and ``labels()`` which look like labels.
+        Its `fields` describe columns by their names: their Arrow `type`, `is_numeric`, and for text the `obstacle` to
+        numbers. ``numbers(columns, weight)`` is a source of rows, ``columns(names)`` reads Arrow tables of columns in
+        their types, ``notes(columns)`` describes how they are read, and ``labels()`` returns those that are labels.
 
     Raises
     ------
     ValueError, TypeError
-        If a file is no table, or two of them do not belong together.
+        If a file is not a table, or two of them differ in columns.
     ModuleNotFoundError
         If pyarrow is not installed.
 
@@ -475,17 +474,18 @@ def open_table(
         raise TypeError(f"expected the path of a table, got {excerpt(path)}")
     if not isinstance(content, bytes | None):
         raise TypeError(f"expected the bytes of a file for content, got {excerpt(content)}")
-    said = TextFormat.from_user(header, decimal, na_values)
+    text_format = TextFormat.from_user(header, decimal, na_values)
     if delimiter is not None and not (len(check_text(delimiter, "delimiter")) == 1 and delimiter.isascii()):
         raise ValueError(f"expected one character for delimiter, got {delimiter!r:.60}")
-    called: Any = words
-    if not (isinstance(called, Mapping) and called.keys() <= {*said.words._fields}):
-        raise ValueError(f"expected words for {', '.join(said.words._fields)}, got {excerpt(words)}")
-    text_format = said._replace(
+    given: Any = words
+    defaults = text_format.words
+    if not (isinstance(given, Mapping) and given.keys() <= {*defaults._fields}):
+        raise ValueError(f"expected words for {', '.join(defaults._fields)}, got {excerpt(words)}")
+    text_format = text_format._replace(
         delimiter=delimiter,
         skip=check_whole(skip, "skip", 0, 2**31),
         comments=tuple(check_text(text, "comments") for text in as_list(comments)),
-        words=said.words._replace(**{name: check_text(text, name) for name, text in words.items()}),
+        words=defaults._replace(**{name: check_text(text, name) for name, text in words.items()}),
     )
     return FileTable(os.fspath(path), text_format, whole=check_boolean(whole, "whole"), content=content)
 

@@ -1,4 +1,4 @@
-"""`open_rows`: the source for a path, what another package holds, or a function; `column_notes` on what it holds."""
+"""`open_rows`: the source for a path, data of another package, or a function; `column_notes` on its columns."""
 
 from __future__ import annotations
 
@@ -39,38 +39,38 @@ def open_rows(
 ) -> Source:
     """Open rows, which need not fit into memory, for `fit`, `predict`, `score` and the criteria.
 
-    They are read anew for every pass, block by block, and give the same bits as an array of the same rows, but for
-    `score` of float32 rows, which of an array is a mean in float32.
+    They are read again for every pass, block by block, and give the same bits as an array of the same rows, except for
+    `score` of float32 rows, which is a mean in float32 for an array.
 
     Parameters
     ----------
     data : path, list of paths, data set, query, array of another package, or callable
         A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
-        text (possibly compressed) or .npy, which the suffix tells; without one, it is text. The files of a folder, and
-        of its folders, are read in the order of their paths; those whose names begin with a dot or an underscore are
-        not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow
+        text (possibly compressed) or .npy, by the suffix; without one, it is text. The files of a folder, and of its
+        folders, are read in the order of their paths; those whose names start with a dot or an underscore are not, and
+        a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow
         table, any object with `schema` and `to_batches` or with Arrow's C stream, a polars ``LazyFrame``, a DuckDB
         relation; an h5py data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of
         blocks, from the beginning each time it is called: arrays or data frames, or tuples of one and the weights of
-        its rows. With `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
+        its rows. With `scratch`, also an iterator of such blocks, or a stream of Arrow, which can be read once.
     columns : sequence of str, default=None
-        The features, by their names (x0, x1, … of .npy files); all columns but the weight's by default.
+        The features, by their names (x0, x1, … for .npy files); by default all columns but the weights.
     weight : str, default=None
         The column of the rows' weights, which are kept in memory: 8 bytes a row.
     header : bool, default=None
-        Whether the first line of delimited text holds column names. None decides from the text, with a warning if that
-        line holds numbers.
+        Whether the first line of delimited text has column names. None decides by the text, with a warning if that line
+        has numbers.
     decimal : {".", ","}, default=None
-        The decimal mark of delimited text; the other one may then separate thousands. None decides from the first
-        megabyte, with a warning if that says a comma.
+        The decimal mark of delimited text; the other one may then separate thousands. None decides by the first
+        megabyte, with a warning if it is a comma.
     na_values : list of str, default=()
-        Texts that stand for a missing value in delimited text, beside an empty field, NA, NaN, null and their like.
-        Numbers among them, such as "-999", do so in tables of all kinds, however they are written.
+        Texts that mean a missing value in delimited text, in addition to an empty field, NA, NaN, null and the like.
+        Numbers among them, such as "-999", do so in tables of all kinds, in any notation.
     scratch : bool, str or os.PathLike, default=False
         Decode the rows once, into a temporary file in this folder, or in the system's if True, and read that for every
-        later pass: worth it where decoding takes longer than a pass, as of text. It takes 8 bytes a number (4 of
-        float32), has no name, and is gone when the process ends, however it does. Without room for it, a warning says
-        so, and each pass reads the data. What can be read only once is copied at once, or an error says why not.
+        later pass: useful if decoding is slower than a pass, as for text. It has 8 bytes a number (4 for float32) and
+        no name, and is gone when the process ends, in any way. Without space for it, there is a warning, and each pass
+        reads the data. Data that can be read only once are copied at once, or an error states why not.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def open_rows(
     Raises
     ------
     ValueError, TypeError
-        If the data cannot be read as a table of numbers, the message says where; for a URL, and what can be read only
-        once.
+        If the data cannot be read as a table of numbers; the message gives the place. Also for a URL, and for data that
+        can be read only once, without `scratch`.
     FileNotFoundError
         If there is no file by this name, or none that matches.
     ModuleNotFoundError
@@ -104,7 +104,7 @@ def open_rows(
     if reads_once and not scratch:
         raise TypeError(
             f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
-            "which can be read only once: scratch=True keeps a copy of its rows"
+            "which can be read only once: scratch=True stores a copy of its rows"
         )
     source = _block_source(data, columns, weight, TextFormat.from_user(header, decimal, na_values))
     return ScratchSource(source, None if scratch is True else scratch) if scratch else source
@@ -136,7 +136,7 @@ def _block_source(data: Any, columns: Sequence[str] | None, weight: str | None, 
     instead = (
         f"pass one of its arrays: data[{next(iter(data), 'name')!r}]"
         if _is_a(data, "h5py.Group", "zarr.Group")
-        else "an array or a data frame is passed to fit and predict as it is"
+        else "pass an array or a data frame to fit and predict directly"
     )
     raise TypeError(
         f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; {instead}"
@@ -187,7 +187,7 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     Raises
     ------
     ValueError
-        If the suffix is unknown, the file is none of its kind, or it is no text although something is said of text.
+        If the suffix is unknown, the file is not of its kind, or the settings are for text, and it is not.
     """
     suffix, name = suffix_of(path), printable(str(path))
     source = str(path) if content is None else content
@@ -207,7 +207,7 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
 def column_notes(
     rows: Any, kinds: Sequence[str] | None = None, *, labels: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[ColumnNote, ...]:
-    """Look for columns that are no measurements, or that a mixture takes badly, before a fit.
+    """Find columns that are not measurements, or that are difficult for a mixture, before a fit.
 
     Parameters
     ----------
@@ -216,10 +216,10 @@ def column_notes(
         units.
     kinds : sequence of str, default=None
         What to look for, all by default: columns that are "numbers" of the rows or "labels", "constant" ones, "codes",
-        "copies" of others but for their unit; of rows in memory alone, those with a "long tail" or an "error value"
-        such as -999; and those with a "total", the sum or mean of the others, in the last row.
+        "copies" of others in other units; only for rows in memory, those with a "long tail" or an "error value" such
+        as -999; and those with a "total", the sum or mean of the others, in the last row.
     labels : mapping of str to str, default={}
-        Columns that are labels for other reasons, and these, as `labels` of an `open_table` returns them.
+        Columns that are labels, with the reasons, such as `labels` of an `open_table` returns.
 
     Returns
     -------
@@ -231,24 +231,24 @@ def column_notes(
     >>> import numpy as np, gmm
     >>> X = np.column_stack([np.arange(50), np.random.default_rng(0).normal(size=50)])
     >>> print(*gmm.sources.column_notes(gmm.sources.checked_rows(X)))
-    column 'x0' numbers the rows, like an identifier: leave it out
+    column 'x0' numbers the rows, like an identifier: drop it
     """
     if not isinstance(rows, Source) or rows.storage == "remote":
         raise TypeError(f"expected rows that checked_rows, open_rows or open_table returns, got {excerpt(rows)}")
     if not isinstance(labels, Mapping):
         raise TypeError(f"expected a mapping of columns to reasons for labels, got {excerpt(labels)}")
-    asked = {check_choice(kind, "kinds", on.KINDS) for kind in (on.KINDS if kinds is None else as_list(kinds))}
+    wanted = {check_choice(kind, "kinds", on.KINDS) for kind in (on.KINDS if kinds is None else as_list(kinds))}
     names = column_names(rows.feature_names, rows.n_features)
     notes, array = list[ColumnNote](), rows.one_array
-    if asked & {kind.name for kind in on.BLOCK_KINDS}:
+    if wanted & {kind.name for kind in on.BLOCK_KINDS}:
         blocks = (chunk.rows for chunk in rows.chunks())
         found = on.column_kinds(blocks, rows.n_rows, names) if array is None else array.look(on.kinds_in_memory, names)
-        said = {name: f"{name!r} ({why})" for name, why in labels.items() if name in names}
-        found = {kind: columns | (said if kind is on.LABELS else {}) for kind, columns in found.items()}
-        notes += on.notes_of({kind: columns for kind, columns in found.items() if kind.name in asked})
+        given = {name: f"{name!r} ({why})" for name, why in labels.items() if name in names}
+        found = {kind: columns | (given if kind is on.LABELS else {}) for kind, columns in found.items()}
+        notes += on.notes_of({kind: columns for kind, columns in found.items() if kind.name in wanted})
     if array is not None:
-        notes += (note for kind, look in on.ARRAY_KINDS.items() if kind in asked for note in array.look(look, names))
-    if "total" in asked:
+        notes += (note for kind, look in on.ARRAY_KINDS.items() if kind in wanted for note in array.look(look, names))
+    if "total" in wanted:
         notes += on.total((chunk.rows for chunk in rows.chunks()), names)
     return tuple(notes)
 

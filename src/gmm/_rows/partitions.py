@@ -1,4 +1,4 @@
-"""`PartitionedSource`: rows that lie in partitions elsewhere. Tasks go to them, and only sums come back."""
+"""`PartitionedSource`: rows in remote partitions, to which tasks are sent; only their sums are returned."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from gmm._values.statistics import SufficientStatistics
 
 
 class Look(NamedTuple):
-    """What the first look at a partition finds.
+    """The result of the first look at a partition.
 
     Parameters
     ----------
     number : int
-        Which partition.
+        Number of the partition.
     n_rows : int
-        Rows of a positive weight; if there are none, the rest means nothing.
+        Rows of a positive weight; without any, the other fields have no meaning.
     n_features : int
     dtype : dtype
     names : array of str, optional
@@ -57,7 +57,7 @@ class PartitionReader(NamedTuple):
     n_rows : tuple of int
         How many rows each partition had at the first look; empty until then.
     dtype : dtype, optional
-        The type of all rows, which the first look tells.
+        The type of all rows, by the first look.
     """
 
     n_rows: tuple[int, ...] = ()
@@ -137,9 +137,9 @@ _DRIFT = 1e-4  # of the reach: between the means of the rows at the first look a
 
 
 class PartitionedSource(Source):
-    """Rows that lie in partitions elsewhere, numbered from 0; a subclass says how tasks get there.
+    """Rows in remote partitions, numbered from 0; a subclass sends tasks to them.
 
-    Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
+    Rows of weight 0 are dropped. Neither rows nor weights are fetched, except for samples.
     """
 
     storage = "remote"
@@ -154,7 +154,7 @@ class PartitionedSource(Source):
         Raises
         ------
         ValueError
-            If a partition has not as many rows as before.
+            If the number of rows of a partition has changed.
         """
         sums = self.total(partial(pass_sums, plan, self.reader))
         if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
@@ -192,7 +192,7 @@ class PartitionedSource(Source):
         return hashlib.blake2b(repr(sorted(self._collected(partial(_digest, self.reader), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Refuse to bring the rows here.
+        """Raise TypeError, as the rows cannot be fetched.
 
         Raises
         ------
@@ -200,8 +200,8 @@ class PartitionedSource(Source):
             Always.
         """
         raise TypeError(
-            f"{self!r} stay where they are: expected an array for a result with a number for each row; give the "
-            "engine model.freeze() to apply it to each partition, or fetch a sample as an array"
+            f"{self!r} cannot be fetched: expected an array for a result with a number for each row; send "
+            "model.freeze() to the engine to apply it to each partition, or fetch a sample as an array"
         )
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
@@ -216,7 +216,7 @@ class PartitionedSource(Source):
         return ArraySource(np.concatenate(rows), joined(weight for _, _, weight in parts))
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
-        """Return what a task whose results are lists returns of all partitions."""
+        """Return the results for all partitions of a task that returns lists."""
         results = self.total(task)
         if not isinstance(results, list) or not all(isinstance(part, kind) for part in results):
             raise TypeError(self._no_total(results, f"a list of {kind.__name__}"))
@@ -239,7 +239,7 @@ class PartitionedSource(Source):
 
     @cached_property
     def _facts(self) -> Look:
-        """What the first look finds in all partitions together."""
+        """The result of the first look at all partitions together."""
         with_rows = [found for found in self._looks if found.n_rows]
         if not with_rows:
             raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
@@ -267,16 +267,16 @@ class EngineSource(PartitionedSource):
         self._total = total
 
     def __repr__(self) -> str:
-        """Show whose rows they are."""
+        """Return the origin of the rows."""
         return f"<rows of the engine {getattr(self._total, '__name__', type(self._total).__name__)}>"
 
     def total(self, task: Task) -> Any:
-        """Let the engine add up."""
+        """Return the sum of a task by the engine."""
         return self._total(task)
 
 
 def partitioned_rows(total: Callable[[Task], Any]) -> Source:
-    """Make rows that an engine holds in partitions ready for `fit`, `score` and the criteria.
+    """Use rows in the partitions of an engine for `fit`, `score` and the criteria.
 
     A fit needs only sums over the rows, so it sends tasks to the rows instead of reading them. Each task is picklable
     and small, O(K·d²) numbers, and so is its result.

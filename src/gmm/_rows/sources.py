@@ -30,7 +30,7 @@ _Found = TypeVar("_Found")
 # just before a wait is lost to it.
 LOOK_UP = 0.2
 _HASHED_AT_ONCE = 1 << 16  # rows
-_MEASURED = 100_000  # rows that tell the width of a column
+_MEASURED = 100_000  # rows that determine the width of a column
 _OF_NORMAL_VALUES = 2.6  # deviations: how many values there are times the median gap between them
 _ROUNDING = 8 * np.finfo(np.float64).eps  # relative: values that are nearer to each other are one
 _SAME = 1e-9  # of the range of the middle half: the same
@@ -66,18 +66,18 @@ class Chunk(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A set of columns, and what is known of the rows that have values in these alone.
+    """A set of columns, and facts of the rows that have values only in these.
 
     Parameters
     ----------
     observed : array of int
         Columns.
     missing : bool array of shape (d,)
-        Whether a column is another.
+        Whether a column is another one.
     n_rows : int
-        How many rows there are.
+        Number of the rows.
     weight : float
-        What they weigh; 0 where they have no value.
+        Their weight; 0 if they have no value.
     error : int
         Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
@@ -115,9 +115,9 @@ class Source(ABC):
     sample_weight : array of shape (n,), or None
         Weights of all rows.
     known : KnownClasses
-        Their classes, which passes keep to.
+        Known classes, which restrict the components of rows.
     errors : RowErrors
-        Their measurement errors, which passes take out.
+        Measurement errors, which passes account for.
     feature_names : array of str, shape (d,), or None
         Names of the features, if they have any.
     reads_ahead : bool
@@ -130,7 +130,7 @@ class Source(ABC):
     one_array : ArraySource or None
         The rows as one array if they can be addressed as one, NaN where a value is missing.
     patterns : sequence of Pattern
-        Of rows with missing values or errors: which columns they have; passes take them pattern by pattern.
+        Observed columns of rows with missing values or errors; passes read the rows pattern by pattern.
     """
 
     n_rows: int
@@ -148,7 +148,7 @@ class Source(ABC):
 
     @property
     def without_gaps(self) -> Source:
-        """The rows, with something in the place of missing values."""
+        """The rows, with missing values imputed."""
         return self
 
     @abstractmethod
@@ -184,9 +184,9 @@ class Source(ABC):
     def iter_patterns(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
         """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
         d = self.n_features
-        whole = Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey.weight)
+        complete = Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey.weight)
         for first, rows, weight in self.chunks():
-            yield whole, np.arange(first, first + len(rows)), ArraySource(rows, weight)
+            yield complete, np.arange(first, first + len(rows)), ArraySource(rows, weight)
 
     @property
     def weights(self) -> Array:
@@ -194,7 +194,7 @@ class Source(ABC):
         return in_full(self.sample_weight, self.n_rows)
 
     def with_changes(self, **changes: Any) -> Self:
-        """Return the source with other attributes; what was seen of the rows stays if only their classes are others."""
+        """Return the source with other attributes; cached facts of the rows are kept if only their classes change."""
         kind, facts = type(self), vars(self)
         if not changes or changes.keys() - {"known", "on_reading"}:
             found = {name for name in facts if isinstance(getattr(kind, name, None), cached_property)}
@@ -247,7 +247,7 @@ class ArraySource(Source):
     @cached_property
     def n_distinct(self) -> int:
         """Number of distinct rows with a positive weight."""
-        if "distinct" in vars(self) and self.survey.n_used == self.n_rows:  # as a start has them
+        if "distinct" in vars(self) and self.survey.n_used == self.n_rows:  # a start computes them
             return self.distinct.n_rows
         rows = self.rows if self.sample_weight is None else self.rows[self.sample_weight > 0]
         return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
@@ -257,12 +257,12 @@ class ArraySource(Source):
         return {}
 
     def look(self, function: Callable[..., _Found], *args: Any) -> _Found:
-        """Return what a function finds in the rows: for each `how` it looks once."""
+        """Return the result of a function of the rows, which is called once for the same arguments."""
         found = self._found
         if (function, *args) not in found:
             found[function, *args] = function(self.rows, *args)
-        answer: _Found = found[function, *args]
-        return answer
+        result: _Found = found[function, *args]
+        return result
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Return all rows as one chunk."""
@@ -289,7 +289,7 @@ def fingerprint(source: Any) -> str:
 
 
 def box_of(source: Source) -> NDArray[Any]:
-    """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
+    """Return the least and the largest number of each feature of rows of positive weight, (2, d), in float64."""
     if source.survey.n_used == source.n_rows:
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
@@ -301,10 +301,10 @@ def box_of(source: Source) -> NDArray[Any]:
 
 
 def column_widths(source: Source) -> Array:
-    """Return how wide the columns are, (d,), infinite where all values are one.
+    """Return the widths of the columns, (d,), infinite for a constant one.
 
-    It is the number of different values times the median gap between them, over 2.6, what makes it the deviation of
-    normal values. Far rows, or groups that are far apart, hardly change it; rows that repeat do not.
+    A width is the number of distinct values times the median gap between them, over 2.6, which is the deviation of
+    normal values. Far rows, or groups that are far apart, hardly change it; repeated rows do not.
     """
     widths = np.full(source.n_features, inf)
     for j, values in enumerate(some_rows(source)[0].T):
@@ -317,7 +317,7 @@ def column_widths(source: Source) -> Array:
 
 
 def some_rows(source: Source) -> tuple[Array, Array]:
-    """Return at most 100,000 rows that weigh something, evenly spread, in float64, and their weights."""
+    """Return at most 100,000 rows of positive weight, evenly spread, in float64, and their weights."""
     indices = np.arange(0, source.n_rows, ceil(source.n_rows / _MEASURED))
     weights = in_full(weights_of(source.sample_weight, indices), len(indices))
     used = weights > 0
@@ -350,12 +350,12 @@ relative_ridge.__module__ = "gmm.sources"
 
 
 def changed(what: str, difference: str, expected: str = "the same rows each time") -> ValueError:
-    """Return the error for rows of which another reading gives others."""
+    """Return the error for rows that differ between two readings."""
     return ValueError(f"{what} changed between two readings: {difference}; expected {expected}")
 
 
 def check_part(values: Any, shape: tuple[int, ...], where: str) -> None:
-    """Check that what a source gives is an array of numbers of this shape.
+    """Check that values of a source are an array of numbers of this shape.
 
     Raises
     ------

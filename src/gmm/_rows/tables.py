@@ -18,8 +18,8 @@ from gmm._validation.scalars import check_texts, excerpt
 
 _BATCH_BYTES = 1 << 20
 _EXAMPLES = 3  # numbers that a note shows
-_FIRST = 1000  # rows that show labels
-_LARGEST = 10**15  # integers beyond are no measurements, and float64 soon does not tell them apart
+_FIRST = 1000  # rows by which labels are recognised
+_LARGEST = 10**15  # integers beyond are no measurements, and soon not exact in float64
 _OF_LABEL = r"^\s*(0x[0-9a-fA-F]+|0\d{3,}|\+\d{7,}|[+-]?\d{16,})\s*$"
 
 
@@ -28,7 +28,7 @@ Batches = Iterator[pa.RecordBatch]
 
 
 class Obstacle(NamedTuple):
-    """Why a column of text is not one of numbers.
+    """The reason why a column of text is not one of numbers.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Obstacle(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What a column of a table holds."""
+    """The type of a column of a table, and why it is not numeric."""
 
     type: pa.DataType
     obstacle: Obstacle | None = None
@@ -69,39 +69,39 @@ class Part(NamedTuple):
     Parameters
     ----------
     name : str
-        What messages call the table.
+        The name of the table in messages.
     schema : pyarrow.Schema
         Names and types of all columns.
     batches : callable
-        Begins to read anew, from names of columns and how many rows to read at a time.
+        Starts a new reading, of named columns and so many rows at a time.
     once : bool
         Whether it can be read only once.
-    said : tuple of str
-        What to tell of how it is read.
+    remarks : tuple of str
+        Notes on how it is read.
     examples : tuple of (str, str)
         Names of columns whose numbers are read without marks in them, and how one is.
     texts : callable, optional
-        Begins to read columns of text as they are written.
+        Starts a reading of columns as texts.
     guessed : dict of str to Column, optional
-        The columns that a text suggests, where `schema` says that all hold numbers.
+        The columns as a text suggests; in `schema`, all have numbers.
     """
 
     name: str
     schema: pa.Schema
     batches: Callable[[Columns, int], Batches]
     once: bool = False
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
     texts: Callable[[Columns], Batches] | None = None
     guessed: dict[str, Column] | None = None
 
     @property
     def columns(self) -> dict[str, Column]:
-        """What the columns hold, by their names."""
+        """The columns by their names."""
         return self.guessed or {field.name: Column(field.type) for field in self.schema}
 
     def labels(self) -> dict[str, str]:
-        """Return columns of numbers that the first rows show to be labels, and how."""
+        """Return columns of numbers that are labels by the first rows, with the reason."""
         show, kinds = (_are_large, pa.types.is_integer) if self.texts is None else (_are_labels, is_numeric)
         names = [name for name, column in self.columns.items() if kinds(column.type)]
         if not names:
@@ -110,10 +110,10 @@ class Part(NamedTuple):
         return {name: "by its digits" for name in names if first is not None and show(first.column(name))}
 
     def notes(self, columns: Columns | None) -> tuple[str, ...]:
-        """Tell how these columns are read, or all of them, where that is a guess."""
+        """Return notes on how these columns are read, or all of them, where that is a guess."""
         examples = [text for name, text in self.examples if columns is None or name in columns]
         marks = f"numbers are read without the marks in them: {listed(examples, _EXAMPLES)}"
-        return (*self.said, marks) if examples else self.said
+        return (*self.remarks, marks) if examples else self.remarks
 
 
 def _are_large(integers: Any) -> bool:
@@ -151,7 +151,7 @@ class TableSource(BlockSource):
     parts : sequence of Part
         Their rows follow each other.
     columns : sequence of str, or None
-        The features; None for all columns but the weight's.
+        The features; None for all columns but the weights.
     weight : str or None
         The column of the rows' weights.
     codes : sequence of float
@@ -160,7 +160,7 @@ class TableSource(BlockSource):
     Raises
     ------
     TypeError, ValueError
-        If what names a column is no text, or the column is missing or does not hold numbers.
+        If a name of a column is not text, or the column is missing or does not contain numbers.
     """
 
     feature_major: ClassVar[bool] = True
@@ -182,14 +182,14 @@ class TableSource(BlockSource):
                     )
         self._columns = check_texts(columns, "columns")
         if not self._columns:
-            raise ValueError(f"expected at least one column of {first.name} beside the weight's, got none")
+            raise ValueError(f"expected at least one column of {first.name} in addition to the weights, got none")
         self._weights = [] if weight is None else [weight]
         self.weighted = bool(self._weights)
         n_more = len(self._parts) - 1
         self.name, self.n_features = first.name + (f" and {n_more:,} more" if n_more else ""), len(self._columns)
         self.once = any(part.once for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
-        self.dtype = np.dtype(np.float64)  # which holds numbers of any type
+        self.dtype = np.dtype(np.float64)  # represents numbers of any type
         for part in self._parts:
             self._check(part.schema, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
@@ -216,7 +216,7 @@ class TableSource(BlockSource):
         return np.where(missing, self.dtype.type(np.nan), column) if missing.any() else column
 
     def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Read all rows, NaN and infinite values among them, and their weights into memory."""
+        """Read all rows, including NaN and infinite values, and their weights into memory."""
         blocks = list(self.blocks(weighted=self.weighted))
         rows, first = np.empty((sum(map(len, blocks)), self.n_features), self.dtype), 0
         for block in blocks:
@@ -226,7 +226,7 @@ class TableSource(BlockSource):
         return rows, np.concatenate(weights) if weights else None
 
     def _check(self, schema: pa.Schema, columns: Sequence[str], where: str) -> None:
-        """Check that a table has these columns, each once, and that they hold numbers of the type of the source."""
+        """Check that a table has these columns, each once, with numbers of the type of the source."""
         names = Counter(schema.names)
         repeated = [name for name in columns if names[name] > 1]
         if repeated or len(set(columns)) < len(columns):
@@ -236,11 +236,11 @@ class TableSource(BlockSource):
             raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(schema.names)}")
         wanted = set(columns)
         for field in (field for field in schema if field.name in wanted):
-            holds = f"column {field.name!r} of {where} holds {field.type}, expected"
+            found = f"column {field.name!r} of {where} has type {field.type}, expected"
             if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
-                raise ValueError(f"{holds} numbers; columns=[…] names the columns to use")
+                raise ValueError(f"{found} numbers; columns=[…] names the columns to use")
             if self.dtype == np.float32 and field.name not in self._weights and not _is_single(field.type):
-                raise ValueError(f"{holds} float as before")
+                raise ValueError(f"{found} float as before")
 
 
 def _is_single(kind: pa.DataType) -> bool:

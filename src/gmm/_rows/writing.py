@@ -49,7 +49,7 @@ def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]
     Raises
     ------
     TypeError, ValueError
-        If there is no block, or one is no mapping of names to columns.
+        If there is no block, or one is not a mapping of names to columns.
     """
     try:
         every = iter(blocks)
@@ -79,7 +79,7 @@ def _table(block: Mapping[str, Any]) -> pa.Table:
 
 
 def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the rows of tables in tables of one length: what is written shall not depend on how the rows were read."""
+    """Yield the rows of tables in tables of one length, so that files do not depend on how the rows were read."""
     waiting: pa.Table | None = None
     for table in tables:
         waiting = table if waiting is None else pa.concat_tables([waiting, table])

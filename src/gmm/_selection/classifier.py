@@ -457,7 +457,7 @@ class MixtureClassifier(Estimator):
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
         checks.check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
-        headers, parts = archive.item(header, "mixtures", list), archive.parts_of(arrays)
+        headers, parts = archive.item(header, "mixtures", list), archive.unbundle(arrays)
         mixtures = [from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")

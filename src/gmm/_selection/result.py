@@ -23,7 +23,7 @@ from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.summary import summary_of
 from gmm._lazy import reduced_at_home
-from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
+from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_object, unbundle
 from gmm._selection.progress import MORE_THAN_ROWS, TOO_FEW_ROWS, Ending, Status
 from gmm._selection.request import kind_of
 from gmm._selection.solutions import Solution
@@ -602,7 +602,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         if name in _COUNTS and arrays[name].dtype.kind not in "iu":
             raise ValueError(f"expected whole numbers in {name!r}, got {arrays[name].dtype}")
         columns[name] = _frozen(arrays[name], np.int64 if name in _COUNTS else np.float64)
-    estimators, parts = list[GaussianMixture | None](), parts_of(arrays)
+    estimators, parts = list[GaussianMixture | None](), unbundle(arrays)
     for number, saved in enumerate(header["mixtures"]):
         if not (saved is None or isinstance(saved, dict)):
             raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")
@@ -760,7 +760,7 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
     def diagnosis(number: int) -> str:
         """Return which components are degenerate, and why; for a mixture of a file, which has no rows, its status."""
         mixture = selection.estimators[number]
-        return (mixture and summary_of(mixture).verdict) or selection.status[number]
+        return (mixture and summary_of(mixture).diagnosis) or selection.status[number]
 
     yield from filter(None, [overparametrised_note(int(selection.n_parameters[number]), record_of(best).weight)])
     yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.attributes import checked_for, fitted_parameters, source_of, with_mixture
+from gmm._estimators.attributes import checked_for, derived_estimator, fitted_parameters, source_of
 from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -100,7 +100,7 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _update(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    return with_mixture(model, GaussianMixture, adapted)
+    return derived_estimator(model, GaussianMixture, adapted)
 
 
 def fisher_vector(

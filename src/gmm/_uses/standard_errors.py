@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.attributes import fitted_parameters, record_of, rows_of_fit
-from gmm._estimators.classes import known_again
+from gmm._estimators.classes import restored_classes
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index, cross_table
 from gmm._estimators.mixture import GaussianMixture
@@ -279,7 +279,7 @@ def standard_errors(
     n_replicates = check_whole(n_replicates, "n_replicates", 2, MOST_REPLICATES)
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
-    labelled = source.with_changes(known=known_again(model, labels, source))
+    labelled = source.with_changes(known=restored_classes(model, labels, source))
     if method == "information":
         others = {"a prior": record_of(model).shrunk} | features_of(model)
         check_compatible(

@@ -28,13 +28,13 @@ SPREADS = frozenset({"covariances", "precisions", "precisions_cholesky"})
 _LARGEST = 1e150
 _LEAST = 1 / float_info.max  # of variances: the inverse of less is infinite
 _LEAST_SHARE = 1e-300
-_AGREEMENT = 1e-3  # relative, beside rounding
+_AGREEMENT = 1e-3  # relative, in addition to rounding
 _CONSTRAINED = 1e-5  # relative: covariances that were rounded to float32 still satisfy their model
 _ROUNDING = 16 * np.finfo(np.float64).eps  # relative error of the smallest eigenvalue of a well-conditioned matrix
 
 
 def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
-    """Check the targets of a regression, (n_rows,) or (n_rows, m); with `missing` "em", NaN is a missing one.
+    """Check the targets of a regression, (n_rows,) or (n_rows, m); with `missing` "em", NaN is a missing value.
 
     Raises
     ------
@@ -49,9 +49,7 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
     check_finite(np.where(np.isnan(targets), 0, targets) if missing == "em" else targets, "Input y", "y")
     columns = targets.reshape(n_rows, -1).astype(np.float64)
     if (empty := np.isnan(columns).all(axis=0)).any():
-        raise ValueError(
-            f"all values of target {empty.argmax()} in y are missing, so there is nothing to learn from it"
-        )
+        raise ValueError(f"all values of target {empty.argmax()} in y are missing")
     _check_magnitudes(columns, "y", ": divide the target by its standard deviation")
     return targets
 
@@ -86,11 +84,11 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
 
 
 def check_weights(value: Any, n_components: int, name: str = "weights") -> Floats:
-    """Check weights as `check_shares` does, and divide them by their sum unless it is 1 but for rounding."""
+    """Check weights as `check_shares` does, and divide them by their sum unless it is 1 up to rounding."""
     weights = check_shares(value, n_components, name)
     total = weights.sum()
-    rounded = n_components * np.finfo(np.float64).eps
-    return weights if abs(total - 1) <= rounded else np.asarray(weights / total)
+    rounding = n_components * np.finfo(np.float64).eps
+    return weights if abs(total - 1) <= rounding else np.asarray(weights / total)
 
 
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
@@ -137,9 +135,9 @@ def check_assigned(
     Parameters
     ----------
     changed : mapping of names to arrays
-        In the order of their assignment.
+        Assigned parameters, in the order of assignment.
     before : MixtureParameters or None
-        Has the others, and the tails.
+        The mixture with the other parameters, and the tails.
     model : CovarianceModel
 
     Raises
@@ -150,10 +148,10 @@ def check_assigned(
     spreads, parts = [name for name in changed if name in SPREADS], dict[str, FloatArray](changed)
     if before is not None:
         parts = {name: getattr(before, name) for name in PARTS[: 2 if spreads else 3]} | parts
-    of_each = [name for name in parts if not (model.layout.pooled and name in SPREADS)]
-    counts = [sum(parts[name].shape[:1]) for name in of_each]
+    per_component = [name for name in parts if not (model.layout.pooled and name in SPREADS)]
+    counts = [sum(parts[name].shape[:1]) for name in per_component]
     if len({*counts}) > 1:
-        names, got = " and ".join(f"{name}_" for name in of_each), " and ".join(map(str, counts))
+        names, got = " and ".join(f"{name}_" for name in per_component), " and ".join(map(str, counts))
         raise ValueError(f"expected as many components in {names}, got {got}: assign the others too")
     means = _centres(parts["means"])
     K, d = means.shape
@@ -164,29 +162,30 @@ def check_assigned(
     for name, other in zip(spreads, others, strict=False):  # the last of the spreads is the mixture's
         white, eps = mixture.whiteners, np.finfo(np.result_type(*(parts[each] for each in spreads))).eps
         if model.layout.axis_aligned:
-            apart = np.abs(model.layout.gram(white) * other - 1)
+            difference = np.abs(model.layout.gram(white) * other - 1)
         else:
-            apart = np.abs(white @ other @ white.swapaxes(-1, -2) - np.eye(d))
+            difference = np.abs(white @ other @ white.swapaxes(-1, -2) - np.eye(d))
         rounding = 16 * eps / np.finfo(np.float64).eps * mixture.rounding.max()
-        if not apart.max() <= _AGREEMENT + rounding:
-            of_which = "" if model.layout.pooled else f" of component {apart.reshape(K, -1).max(axis=1).argmax()}"
+        if not difference.max() <= _AGREEMENT + rounding:
+            k = difference.reshape(K, -1).max(axis=1).argmax()
+            owner = "" if model.layout.pooled else f" of component {k}"
             raise ValueError(
-                f"{name}_ and {spreads[-1]}_{of_which} contradict each other: expected those of the same covariances. "
+                f"{name}_ and {spreads[-1]}_{owner} contradict each other: expected those of the same covariances. "
                 "Assign one of them, and the other follows."
             )
     return mixture if before is None else mixture.with_other(tails=before.tails)
 
 
 def check_sorted_once(name: str, values: FloatArray, present: NDArray[Any], used: str) -> None:
-    """Check that assigned values of components do not sort those which follow from others that were `used`.
+    """Check that assigned values of components do not sort values that follow from others, which were `used`.
 
     Raises
     ------
     ValueError
-        If they are the present ones in another order.
+        If they are the `present` values in another order.
     """
-    ours, theirs = (np.unique(each.reshape(len(each), -1), axis=0) for each in (values, present))
-    if not np.array_equal(values, present) and np.array_equal(ours, theirs):
+    assigned, implied = (np.unique(each.reshape(len(each), -1), axis=0) for each in (values, present))
+    if not np.array_equal(values, present) and np.array_equal(assigned, implied):
         raise ValueError(
             f"{name}_ were sorted after {used}_ were, and the mixture was used in between, from when {name}_ had the "
             f"new order. Sort both before the mixture is used, or {used}_ alone."
@@ -194,7 +193,7 @@ def check_sorted_once(name: str, values: FloatArray, present: NDArray[Any], used
 
 
 def _covariances(name: str, values: FloatArray, K: int, d: int, model: CovarianceModel) -> Floats:
-    """Return the covariances that covariances, precisions or factors of precisions, which a name says, give."""
+    """Return the covariances by covariances, precisions or factors of precisions, according to the name."""
     if name == "covariances":
         return check_spread(values, "covariance", K, d, model)[0]
     if name == "precisions_cholesky":
@@ -315,20 +314,20 @@ def check_coordinates(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
 
 
 def _check_magnitudes(values: Floats, name: str, remedy: str = ", which is too large") -> None:
-    right = ~(np.abs(values) > _LARGEST)  # or NaN
-    check_values(right, values, f"magnitudes of up to {_LARGEST:g}, whose squares are finite", name, remedy)
+    is_valid = ~(np.abs(values) > _LARGEST)  # or NaN
+    check_values(is_valid, values, f"magnitudes of up to {_LARGEST:g}, whose squares are finite", name, remedy)
 
 
 def check_spread(
     value: Any, noun: str, n_components: int, n_features: int, model: CovarianceModel
 ) -> tuple[Floats, tuple[Floats, Floats] | None]:
-    """Check covariances or precisions, which a noun says, in the storage of a model.
+    """Check covariances or precisions, according to a noun, in the storage of a model.
 
     Returns
     -------
     matrices : ndarray of shape model.layout.shape(n_components, n_features)
     factors : tuple of whiteners and log determinants, or None
-        Of dense matrices: they show that all are definite.
+        Factors of dense matrices, which show that all are definite.
 
     Raises
     ------
@@ -338,7 +337,7 @@ def check_spread(
     """
     name = f"{model.type_name} {noun}"
     spread = check_numbers(value, name, model.layout.shape(n_components, n_features))
-    # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
+    # The layout's shape for K = 2 and d = 3 distinguishes matrices from variances, and pooled from other layouts.
     shape = model.layout.shape(2, 3)
     if model.stores_dense and shape[-2:] == (3, 3):
         components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
@@ -359,7 +358,7 @@ def check_constraint(mixture: MixtureParameters) -> None:
         If there are such covariances.
     """
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
-    if not (model.constraint and model.stores_dense):  # of factors stored as such nothing but ψ > 0 is asked
+    if not (model.constraint and model.stores_dense):  # stored factors need only ψ > 0
         return
     if model.n_parameters(*mixture.means.shape) == stored_as(FULL).n_parameters(*mixture.means.shape):
         return  # at the Ledermann bound and above it, factors have any covariance
@@ -428,7 +427,7 @@ def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], m
     Raises
     ------
     ValueError
-        If their shape or their second moments are others, or they are of no rows.
+        If their shape or their second moments differ, or they have no rows.
     """
     if statistics.first.shape != tuple(shape):
         raise ValueError(
@@ -445,7 +444,7 @@ def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], m
 
 
 def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
-    """Return which parameters a fit leaves as they are.
+    """Return which parameters a fit does not change.
 
     Parameters
     ----------
@@ -478,7 +477,7 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
 
 
 def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
-    """Return what a table of masks fixes; see `check_fixed`."""
+    """Return the fixed parameters of a table of masks; see `check_fixed`."""
     fixed = Fixed(table) if table.any() else NOTHING_FIXED
     if model.joint and fixed.covariances.any() and not fixed.covariances.all():
         raise ValueError(
@@ -489,14 +488,14 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
 
 
 def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "") -> None:
-    """Check that what is fixed is given, where a fit begins with these of weights, means and precisions.
+    """Check that fixed parameters are among the given `parts` of a start: weights, means and precisions.
 
-    `otherwise` says how else it might be.
+    `otherwise` is an alternative for the message.
 
     Raises
     ------
     ValueError
-        If a part that is fixed is not among them.
+        If a fixed parameter is not given.
     """
     for name in fixed.masks:
         part = "precisions" if name == "covariances" else name
@@ -505,7 +504,7 @@ def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "
 
 
 def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dict[str, Any]:
-    """Return what the options of an estimator limit, as arguments of an `Objective`; ∞ for None.
+    """Return the limits of an estimator's options, as arguments of an `Objective`; ∞ for None.
 
     Raises
     ------
@@ -518,16 +517,16 @@ def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dic
         alias = f" ({model.name})" if model.alias else ""
         raise CombinationError(
             f"max_ratio: expected a covariance_type among {', '.join(map(repr, LIMITED))}, whose update under the "
-            f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or leave max_ratio out"
+            f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or drop max_ratio"
         )
     return {"max_ratio": float(options.max_ratio)}
 
 
-_SHARE = 0.05  # of noise at the start, unless a share is given
+_SHARE = 0.05  # default of noise at the start
 
 
 def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[np.float64]]) -> Noise:
-    """Return the noise that a parameter asks for.
+    """Return the noise by the value of a parameter.
 
     Parameters
     ----------
@@ -541,7 +540,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     Raises
     ------
     ValueError
-        If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
+        If the box is invalid: a wrong shape, numbers that are not finite or too large, or no volume.
     """
     share = noise
     if not isinstance(noise, bool):
@@ -556,7 +555,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
 
 
 def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the low and the high corner, (d,), of the box that a parameter gives."""
+    """Return the low and the high corner, (d,), of the box by the value of a parameter."""
     return _with_volume(check_coordinates(box, name, (2, n_features)), name)
 
 
@@ -568,17 +567,17 @@ def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float6
 
 
 TAILS = NORMAL_TAILS.name, StudentTails.name
-_FIRST = 8.0  # degrees of freedom where a fit begins that estimates them
+_FIRST = 8.0  # degrees of freedom from which their estimation starts
 
 
 def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
-    """Return the tails that two parameters ask for.
+    """Return the tails by the values of two parameters.
 
     Parameters
     ----------
     tails : {"normal", "t"}
     degrees_of_freedom : float or "each", optional
-        Of "t"; None estimates those that components share, "each" those of each.
+        For "t"; None estimates one value for all components, "each" one for each.
 
     Raises
     ------
@@ -602,9 +601,9 @@ DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
 _FARTHEST = 1e150  # a prior's mean from the rows'
-_NOISE_DOF = 18.0  # of a variance beside factors: worth 20 rows, the best of five settings of embeddings
+_NOISE_DOF = 18.0  # of a variance of factor models: worth 20 rows, the best of five settings of embeddings
 _COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
-_LEAST_RIDGE = 1e-10  # of a variance: less is lost to rounding, if other columns tell this one
+_LEAST_RIDGE = 1e-10  # of a variance: less is lost to rounding, if other columns determine this one
 _MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
 
@@ -624,7 +623,7 @@ def check_prior(
         Mean of the rows.
     covariance : ndarray of shape (d, d)
         Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,), and for
-        noise beside factors the variances of the columns within clusters.
+        models of factors and noise the variances of the columns within clusters.
 
     Returns
     -------
@@ -658,7 +657,7 @@ def check_prior(
 def check_given_prior(
     prior: NormalInverseWishart | str | None, models: Iterable[CovarianceModel], centre: Floats
 ) -> None:
-    """Check what a prior sets, before there are fits of some models, for rows about `centre`, (d,).
+    """Check the set hyperparameters of a prior before fits of some models, for rows about `centre`, (d,).
 
     Raises
     ------
@@ -668,7 +667,7 @@ def check_given_prior(
     if prior is None:
         return
     for model in models:
-        # In the place of the rows' covariance, which a prior without a scale is completed by later.
+        # Instead of the rows' covariance, which later completes a prior without a scale.
         spread = np.ones(len(centre)) if has_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)
 
@@ -697,7 +696,7 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
     if not model.stores_dense:
         if not covariance.any():
             raise ValueError(
-                f"cannot estimate prior.scale from the rows: {n_components} clusters of them have no spread. Set "
+                f"cannot estimate prior.scale from the rows: {n_components} clusters of them have no variance. Set "
                 "prior.scale, or fit fewer components"
             )
         return n_prior * covariance
@@ -717,7 +716,7 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
 
 
 def are_collinear(covariance: Floats) -> bool:
-    """Tell whether columns, of which none is constant, follow from others but for rounding, whatever their units."""
+    """Return whether columns, none of them constant, follow from others up to rounding, in any units."""
     deviations = np.sqrt(np.diagonal(covariance))
     correlations = covariance / deviations[:, None] / deviations
     return bool(np.linalg.eigvalsh(correlations)[0] < _COLLINEAR)
@@ -734,7 +733,7 @@ def check_has_posterior(model: CovarianceModel, name: str) -> None:
     if model.alias not in CLASSIC:
         raise invalid(
             f"{name} has no posterior for covariance_type={model.name!r}: a Wishart prior is conjugate to "
-            f"{', '.join(map(repr, CLASSIC))} alone. Choose one of these, or fit {model.name} by GaussianMixture, with "
+            f"only {', '.join(map(repr, CLASSIC))}. Choose one of these, or fit {model.name} by GaussianMixture, with "
             "prior='conjugate' for the mode of its posterior."
         )
 
@@ -756,8 +755,8 @@ def check_variational_prior(
     covariance : ndarray of shape (d, d)
         Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
     ridge : float
-        Added to the diagonal of the covariance where a column is constant or, but for rounding, follows from others; in
-        large units, 1e-10 of the variances if these are more.
+        Added to the diagonal of the covariance if a column is constant or, up to rounding, follows from others; at
+        least 1e-10 of the variances.
 
     Raises
     ------
@@ -797,7 +796,7 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
         return covariance
     if ridge == 0:
         raise ValueError(
-            "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+            "cannot estimate covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
             "reg_covar, or drop columns that are constant or follow from others"
         )
     added = np.maximum(ridge, _LEAST_RIDGE * variances)

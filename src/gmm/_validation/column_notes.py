@@ -1,8 +1,8 @@
-"""What is noted of columns: that they number the rows, are constant, codes or copies, have long tails or error values.
+"""Notes on columns: row numbers, constants, codes, copies, long tails and error values.
 
-`column_kinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
-column, and later ones clear it. The other functions look at rows in memory, each at one thing. `ArraySource.look` asks
-them once.
+`column_kinds` reads rows block by block. Its results are true of all rows: the first rows make a column a candidate,
+and later ones may exclude it. The other functions read rows in memory, each for one kind of note. `ArraySource.look`
+calls them once.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gmm._validation.scalars import as_list
 LONG_TAIL = "positive with a long tail"
 _SHOWN = 4  # columns in a note
 _MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
-_FEW_ROWS = 10  # of fewer, little can be said of columns
+_FEW_ROWS = 10  # fewer rows give no evidence on columns
 _ROWS_PER_TIE = 5  # with which a component can follow one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
-_LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges beside it
+_LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges to the others
 _MOST_ERRORS = 3  # such values of a column
-_EXTREME, _TOO_FAR = 1e3, 1e8  # interquartile ranges from the median: of a value to tell, and to search no further
+_EXTREME, _TOO_FAR = 1e3, 1e8  # interquartile ranges from the median: of a value to report, and of an error
 _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
 # Share of a sum that rounding may take; values in it that are not 0; and how often it holds the largest of these, which
 # 1, 2, 4, … hold twice.
@@ -44,25 +44,25 @@ _LABEL = re.compile(
 _DAYS = {6: 100, 8: 1, 12: 1e-4, 14: 1e-6}  # to yyyymmdd, by the digits of yyyymm, yyyymmddhhmm and yyyymmddhhmmss
 _NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
 _RATIOS = (0.7548776662466927, 0.5698402909980532)  # whose multiples fill the unit square evenly
-_LOOKED_AT = 1000  # rows that tell correlations
-_TOGETHER = 256  # columns whose correlations with all others are held at once
+_SAMPLE = 1000  # rows for correlations
+_TOGETHER = 256  # columns whose correlations with all others are in memory at once
 _CORRELATED, _HALF_STEP = 1 - 4e-3, 0.04  # of columns that differ by rounding; its half step in interquartile ranges
 
 
-# --- Words ---------------------------------------------------------------------------------------
+# --- Texts ---------------------------------------------------------------------------------------
 
 
 class Kind(NamedTuple):
-    """What is said of one column and of several, and advice on "it" or "them": in Python, and on the command line.
+    """The text on one column and on several, and advice on "it" or "them": in Python, and on the command line.
 
-    There, `option` is for columns that are fitted, and `kept` for those that are left out.
+    On the command line, `option` is for columns that are fitted, and `kept` for those that are dropped.
     """
 
     name: str
     one: str
     several: str
     advice: str = ""
-    option: str = "; use --exclude to leave {} out"
+    option: str = "; use --exclude to drop {}"
     kept: str = ""
 
 
@@ -70,25 +70,25 @@ NUMBERS = Kind(
     "numbers",
     " numbers the rows, like an identifier",
     " number the rows, like identifiers",
-    ": leave {} out",
-    kept=", and --keep to write {} beside the labels",
+    ": drop {}",
+    kept=", and --keep to write {} with the labels",
 )
 LABELS = Kind(
-    "labels", " is a label, not a measurement", " are labels, not measurements", ": leave {} out", kept=NUMBERS.kept
+    "labels", " is a label, not a measurement", " are labels, not measurements", ": drop {}", kept=NUMBERS.kept
 )
 CONSTANT = Kind("constant", " is constant", " are constant")
 CODES = Kind("codes", " may be a code", " may be codes", ", which can drive the choice: try without {}")
 COPIES = Kind(
-    "copies", " is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out"
+    "copies", " is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: drop"
 )
 _BUT = " but for rounding"
-_ROUNDED = Kind("rounded copies", COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
+_ROUNDED = Kind("rounded copies", COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: drop")
 _FOLLOWED = (
-    ": components with less spread there than rounding leaves, and far less than all rows, are degenerate; "
-    "others may follow these values"
+    ": components with less variance there than rounding, and far less than all rows, are degenerate; "
+    "others may collapse on these values"
 )
 _TIES = Kind("ties", _FOLLOWED, _FOLLOWED, option="")
-_LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do"
+_LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then suffice"
 _TAILS = Kind(
     "long tail",
     f" is {LONG_TAIL}: {_LOGARITHMS.format('its logarithm')}",
@@ -98,7 +98,7 @@ _TAILS = Kind(
 
 
 class ColumnNote(str):
-    """A note on columns in the words of Python.
+    """A note on columns, as text for Python.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class ColumnNote(str):
         "numbers", "labels", "constant", "codes", "copies", "long tail", "error value" or "total"; in a `Selection` also
         "rounded copies" and "ties".
     columns : dict of str to str
-        Their names, and what is printed of each.
+        Their names, and the text on each.
     """
 
     kind: str
@@ -115,7 +115,7 @@ class ColumnNote(str):
 
     @classmethod
     def of(cls, kind: Kind, columns: Mapping[str, str], *, options: bool = False) -> ColumnNote:
-        """Word a note, also for the command line."""
+        """Make a note, for Python or with `options` of the command line."""
         noun, what, them = ("column", kind.one, "it") if len(columns) == 1 else ("columns", kind.several, "them")
         advice = kind.option if options else kind.advice
         note = cls(f"{noun} {listed(columns.values(), _SHOWN)}{what}{advice.format(them)}")
@@ -123,33 +123,33 @@ class ColumnNote(str):
         return note
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the text, as files hold it."""
+        """Pickle the text, as files store it."""
         return str, (str(self),)
 
     @property
     def in_options(self) -> ColumnNote:
-        """The same for the command line."""
+        """The note for the command line."""
         return ColumnNote.of(self._words, self.columns, options=True)
 
     @property
     def left_out(self) -> str:
-        """What the command line says of columns that it leaves out."""
+        """The note of the command line on columns that it drops."""
         kind = self._words
         what, them = (kind.one, "it") if len(self.columns) == 1 else (kind.several, "them")
         return (
-            f"left out: {listed(self.columns.values(), _SHOWN)}, which{what}; use --columns to name the columns to fit"
+            f"dropped: {listed(self.columns.values(), _SHOWN)}, which{what}; use --columns to name the columns to fit"
             f"{kind.kept.format(them)}"
         )
 
     def among(self, names: Collection[str]) -> ColumnNote | None:
-        """Return the note on those of its columns that have these names; None if none has.
+        """Return the note on its columns of these names; None if it has none of them.
 
         Parameters
         ----------
         names : collection of str
         """
-        there = {*map(str, as_list(names))}
-        columns = {name: text for name, text in self.columns.items() if name in there}
+        wanted = {*map(str, as_list(names))}
+        columns = {name: text for name, text in self.columns.items() if name in wanted}
         return ColumnNote.of(self._words, columns) if columns else None
 
 
@@ -157,9 +157,9 @@ class ColumnNote(str):
 
 
 def few_values(rows: NDArray[Any], names: Sequence[str], has_errors: bool = False) -> tuple[ColumnNote, ...]:
-    """Point out columns of few values, which may be codes; beside errors, ties are none.
+    """Note columns of few values, which may be codes; or ties, if rows have no errors.
 
-    As codes of categories they have no distances, and components follow single values. Fractions are among both.
+    Codes of categories have no distances, and components collapse on single values. Fractions count in both cases.
     """
     n, d = rows.shape
     most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
@@ -171,7 +171,7 @@ def few_values(rows: NDArray[Any], names: Sequence[str], has_errors: bool = Fals
 
 
 def copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
+    """Note columns that are others in other units, up to rounding; they make covariances singular."""
     if len(rows) < _FEW_ROWS:
         return ()
     floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
@@ -183,18 +183,18 @@ def copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
 
 
 def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out columns of rows (n, d) that need many components, and whose logarithms need few."""
+    """Note columns of rows (n, d) that need many components, and whose logarithms need few."""
     columns = zip(names, rows.T, strict=True)
     return notes_of({_TAILS: {name: repr(name) for name, column in columns if _is_long_tailed(column)}})
 
 
 def notes_of(found: Mapping[Kind, Mapping[str, str]]) -> tuple[ColumnNote, ...]:
-    """Return a note on the columns of each kind, where there are any."""
+    """Return a note on the columns of each kind that has some."""
     return tuple(ColumnNote.of(kind, columns) for kind, columns in found.items() if columns)
 
 
 def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out values, in their own units, that rows share far from all others, as codes are, and single ones."""
+    """Note values, in their own units, far from all others, that rows share, like codes, or single rows have."""
     found: dict[str, dict[str, int]] = {}
     for name, column in zip(names, rows.T, strict=True):
         for value, n in _end_values(column):
@@ -203,43 +203,43 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, 
                 found.setdefault(text, {})[name] = n
     notes: dict[Kind, dict[str, str]] = {}
     for value, counts in found.items():
-        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
-        kind = _error_value(holds, f" hold {value}, far from all others", "a code", value)
+        one = f" has {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
+        kind = _error_value(one, f" have {value}, far from all others", "a code", value)
         each = {name: f" ({counted(n, 'row')})" if len(counts) > 1 else "" for name, n in counts.items()}
-        notes[kind] = {name: f"{name!r}{of_rows}" for name, of_rows in each.items()}
-    told = {name for columns in notes.values() for name in columns}
+        notes[kind] = {name: f"{name!r}{n_rows}" for name, n_rows in each.items()}
+    noted = {name for columns in notes.values() for name in columns}
     for extreme in extremes(rows):
         name = names[extreme.column]
-        if name not in told and not _is_long_tailed(rows[:, extreme.column]):
+        if name not in noted and not _is_long_tailed(rows[:, extreme.column]):
             kind = _error_value(
-                f" holds {extreme.text}", f" hold {extreme.text}", "no measurement", f"{extreme.value:.17g}"
+                f" has {extreme.text}", f" have {extreme.text}", "no measurement", f"{extreme.value:.17g}"
             )
             notes.setdefault(kind, {})[name] = repr(name)
     return notes_of(notes)
 
 
 def _error_value(one: str, several: str, what: str, value: str) -> Kind:
-    """Return what is said of a value that may be `what`, and how to fit without it."""
-    advice = f"; if it is {what}, put numpy.nan in its place and fit with missing='em'"
+    """Return the kind of notes on a value that may be `what`, with advice to fit without it."""
+    advice = f"; if it is {what}, replace it by numpy.nan and fit with missing='em'"
     return Kind("error value", one, several, advice, f"; if it is {what}, use --na {value} --missing em")
 
 
 def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any] | None = None) -> None:
-    """Raise ValueError if a value is so far from the others that floating point leaves these no digits beside it."""
-    there = rows if weight is None else rows[weight > 0]
-    if found := [each for each in extremes(there) if each.distance > _TOO_FAR]:
+    """Raise ValueError if a value is so far from the others that floating point leaves these no digits."""
+    used = rows if weight is None else rows[weight > 0]
+    if found := [each for each in extremes(used) if each.distance > _TOO_FAR]:
         worst = max(found, key=lambda each: each.distance)
         if weight is not None:
             worst = worst._replace(row=int(np.flatnonzero(weight > 0)[worst.row]))
         raise ValueError(
             f"expected values up to {_TOO_FAR:g} interquartile ranges from the median of their column, got "
-            f"{names[worst.column]!r} with {worst.text}: a sum of squares with it has no digits left for the others. "
-            "Leave the row out or, if it is no measurement, put numpy.nan in its place and fit with missing='em'"
+            f"{names[worst.column]!r} with {worst.text}: it leaves a sum of squares no digits for the others. Drop the "
+            "row or, if it is no measurement, replace it by numpy.nan and fit with missing='em'"
         )
 
 
 class Extreme(NamedTuple):
-    """The farthest value of a column, a row that has it, and how many rows have a value to tell."""
+    """The farthest value of a column, a row that has it, and the number of rows with extreme values."""
 
     column: int
     value: float
@@ -249,7 +249,7 @@ class Extreme(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The value, its row and its distance in words."""
+        """The value, its row and its distance as text."""
         more = f", and one to check in {counted(self.n_rows - 1, 'more row')}" if self.n_rows > 1 else ""
         far = f"{self.distance:.2g} interquartile ranges from the median"
         return f"{self.value:g} in row {self.row} (of those fitted, from 0), {far}{more}"
@@ -258,11 +258,11 @@ class Extreme(NamedTuple):
 def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
     """Return the farthest values of columns of which few values are farther than `_EXTREME` interquartile ranges.
 
-    Many different ones are a group, or a tail. Where half of the rows have the median, the range is that of the others.
+    Many different ones are a group, or a tail. If half of the rows have the median, the range is that of the others.
     """
     found = []
     for j, column in enumerate(rows.T):
-        some = column[:: max(1, len(column) // _LOOKED_AT)].astype(np.float64)
+        some = column[:: max(1, len(column) // _SAMPLE)].astype(np.float64)
         some = some[~np.isnan(some)]
         middle = float(np.median(some)) if len(some) else 0.0
         others = some[some != middle]
@@ -271,18 +271,18 @@ def extremes(rows: NDArray[Any]) -> tuple[Extreme, ...]:
         )
         if high > low:
             with np.errstate(over="ignore", invalid="ignore"):
-                away = np.abs(column - middle) / (high - low)
-            far = np.flatnonzero(away > _EXTREME)
+                distances = np.abs(column - middle) / (high - low)
+            far = np.flatnonzero(distances > _EXTREME)
             if len(far) > 0 and len(np.unique(column[far])) <= max(_MOST_CODES, len(column) // 100):
-                row = int(far[away[far].argmax()])
-                found.append(Extreme(j, float(column[row]), row, len(far), float(away[row])))
+                row = int(far[distances[far].argmax()])
+                found.append(Extreme(j, float(column[row]), row, len(far), float(distances[row])))
     return tuple(found)
 
 
 def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
-    """Yield values at an end of a column, beside a gap of several interquartile ranges, and how many rows have each.
+    """Yield values at an end of a column, after a gap of several interquartile ranges, with the number of their rows.
 
-    The gap beside a single row, such as a total, is also wider than all others lie apart, which is quick to tell.
+    For a single row, such as a total, the gap is also wider than the range of all others, which is fast to compute.
     """
     values = column[~np.isnan(column)]
     for _ in range(_MOST_ERRORS):
@@ -309,17 +309,17 @@ def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
 
 
 def _n_values(column: NDArray[Any]) -> int:
-    """Count distinct values of a column, but NaN: exact up to `_MOST_CODES`, else a lower bound."""
-    there = column[~np.isnan(column)]
-    n = len(np.unique(there[:_BEGINNING]))
-    return len(np.unique(there)) if n <= _MOST_CODES < len(there) else n
+    """Count distinct values of a column without NaN: exactly up to `_MOST_CODES`, else a lower bound."""
+    present = column[~np.isnan(column)]
+    n = len(np.unique(present[:_BEGINNING]))
+    return len(np.unique(present)) if n <= _MOST_CODES < len(present) else n
 
 
 def _is_code(values: NDArray[Any]) -> bool:
     """Return whether a column of whole numbers with these few distinct values may be a code, or a year.
 
-    Codes are ten or fewer, years thirty or fewer from 1800 to 2100 of which at least every other is there; on each
-    come twenty rows or more.
+    Codes are ten or fewer; years are thirty or fewer from 1800 to 2100, at least half of those in their range. Each
+    has twenty rows or more.
     """
     n = len(values)
     if n <= _MOST_CODES:
@@ -329,7 +329,7 @@ def _is_code(values: NDArray[Any]) -> bool:
 
 
 def _is_long_tailed(column: NDArray[Any]) -> bool:
-    """Return whether values are positive, span orders of magnitude, and are skewed unless as logarithms."""
+    """Return whether values are positive, span orders of magnitude, and are skewed, but their logarithms are not."""
     values = column[~np.isnan(column)].astype(np.float64)
     if len(values) < _ENOUGH or not 0 < values.min() < values.max() < np.inf:
         return False
@@ -340,19 +340,19 @@ def _is_long_tailed(column: NDArray[Any]) -> bool:
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
-    away = values - values.mean()
-    return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
+    centred = values - values.mean()
+    return float(np.mean(centred**3) / np.mean(centred**2) ** 1.5)
 
 
 # --- Rows block by block -------------------------------------------------------------------------
 
 
 def total(blocks: Iterable[NDArray[Any]], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out that the last row with values is the sum, in half of its columns, or the mean of those above it."""
+    """Note that the last row with values is the sum, in half of its columns, or the mean of the rows above it."""
     d = len(names)
     n, sums, added, last = np.zeros(d, np.int64), np.zeros(d), np.zeros(d, np.int64), np.empty((0, d))
     low, high, step = np.full(d, np.inf), np.full(d, -np.inf), max(1, _AT_ONCE // d)
-    with np.errstate(all="ignore"):  # of infinite values
+    with np.errstate(all="ignore"):  # by infinite values
         for part in (block[i : i + step] for block in blocks for i in range(0, len(block), step)):
             rows = np.concatenate([last, part[~np.isnan(part).all(axis=1)]])
             above, last = rows[:-1], rows[-1:]
@@ -360,21 +360,19 @@ def total(blocks: Iterable[NDArray[Any]], names: Sequence[str]) -> tuple[ColumnN
             added += np.count_nonzero(np.nan_to_num(above), axis=0)
             low = np.fmin(low, np.fmin.reduce(above, initial=np.inf))
             high = np.fmax(high, np.fmax.reduce(above, initial=-np.inf))
-        values, there = last.ravel(), ~np.isnan(last).ravel()
+        values, is_present = last.ravel(), ~np.isnan(last).ravel()
         are_sums = (np.abs(values - sums) <= _OF_TOTAL * np.abs(sums)) & (added >= _LEAST_ADDED)
         are_sums &= np.abs(values) > _TIMES * np.fmax(np.abs(low), np.abs(high))
         are_means = (np.abs(values - sums / n) <= _OF_MEAN * (high - low)) & (n >= _FEW_ROWS) & (low < high)
-    if are_sums.any() and 2 * are_sums.sum() >= there.sum():
-        what, places = "sum", np.flatnonzero(are_sums)
-    elif are_means.sum() > 1 and (are_means == there).all():
-        what, places = "mean", np.flatnonzero(are_means)
+    if are_sums.any() and 2 * are_sums.sum() >= is_present.sum():
+        what, found = "sum", np.flatnonzero(are_sums)
+    elif are_means.sum() > 1 and (are_means == is_present).all():
+        what, found = "mean", np.flatnonzero(are_means)
     else:
         return ()
-    of = f"the {what} of those above in"
-    kind = Kind(
-        "total", f" has {of} its last row", f" have {of} their last row", ": leave it out", "; leave it out of the file"
-    )
-    return notes_of({kind: {names[j]: repr(names[j]) for j in places.tolist()}})
+    where = f"the {what} of those above in"
+    texts = f" has {where} its last row", f" have {where} their last row", ": drop it", "; remove it from the file"
+    return notes_of({Kind("total", *texts): {names[j]: repr(names[j]) for j in found.tolist()}})
 
 
 Kinds: TypeAlias = dict[Kind, dict[str, str]]
@@ -387,13 +385,13 @@ def kinds_in_memory(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
 
 
 def identifiers(found: Kinds, names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out columns, beside others, that number or label the rows; these have to be in their own units."""
+    """Note columns, unless all, that number or label the rows; these have to be in their own units."""
     columns = {kind: found[kind] for kind in (NUMBERS, LABELS)}
     return notes_of(columns) if sum(map(len, columns.values())) < len(names) else ()
 
 
 def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> Kinds:
-    """Return the columns of each kind, told from rows that are read block by block until nothing is open.
+    """Return the columns of each kind, by rows that are read block by block until all kinds are decided.
 
     Parameters
     ----------
@@ -402,14 +400,14 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     n_rows : int
         Their number in all.
     names : sequence of str
-        Those of the d columns.
+        Names of the d columns.
 
     Returns
     -------
     Kinds
-        The columns by their names, and what is printed of each. `NUMBERS` are whole numbers, of most rows, that
-        increase beside others, or are distinct and fill most of a range or have the name of an identifier; `LABELS` are
-        whole numbers that repeat below such a name, dates, and what has the name of a postcode or telephone number;
+        The columns by their names, with the text on each. `NUMBERS` are whole numbers, of most rows, that increase, if
+        there are other columns, or are distinct and fill most of a range or have the name of an identifier; `LABELS`
+        are whole numbers that repeat and have such a name, dates, postcodes and telephone numbers, by their names;
         `CONSTANT` are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
     """
     d, pairs = len(names), list[Rescaling]()
@@ -419,21 +417,21 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     with np.errstate(all="ignore"):  # of infinite values, which are an error later
         for block in blocks:
             rows = block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64)
-            there, constant = ~np.isnan(rows), ~(low < high)
+            present, constant = ~np.isnan(rows), ~(low < high)
             before = np.where(constant & np.isfinite(low), low, np.nan).astype(rows.dtype)
             low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
-            n_present += there.sum(axis=0)
+            n_present += present.sum(axis=0)
             pairs = [pair for pair in pairs if pair.holds(rows)]
-            fresh = np.flatnonzero(constant & (low < high)).tolist()
-            if len(fresh) > 1:
-                found = rescalings(np.concatenate([before[None, fresh], rows[:, fresh]]))
-                pairs += [pair._replace(copy=fresh[pair.copy], original=fresh[pair.original]) for pair in found]
+            new = np.flatnonzero(constant & (low < high)).tolist()  # constant before this block
+            if len(new) > 1:
+                found = rescalings(np.concatenate([before[None, new], rows[:, new]]))
+                pairs += [pair._replace(copy=new[pair.copy], original=new[pair.original]) for pair in found]
             are_exact = may_be_large | ((low > -_EXACT) & (high < _EXACT))
-            are_whole = ((rows == np.floor(rows)) | ~there).all(axis=0) & are_exact
+            are_whole = ((rows == np.floor(rows)) | ~present).all(axis=0) & are_exact
             whole = {j: column for j, column in whole.items() if are_whole[j]}
             for j, column in whole.items():
-                if column.is_open and there[:, j].any():
-                    column.look(rows[there[:, j], j].astype(np.float64), high[j] - low[j])
+                if column.is_open and present[:, j].any():
+                    column.look(rows[present[:, j], j].astype(np.float64), high[j] - low[j])
             if not (pairs or (low == high).any() or any(column.is_open for column in whole.values())):
                 break
     numbers = [j for j, column in whole.items() if column.numbers_rows(n_present[j], high[j] - low[j])]
@@ -452,9 +450,9 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
 
 
 class _WholeNumbers:
-    """A column of whole numbers, as far as it is read, which may number the rows or be a code.
+    """A column of whole numbers, as far as it was read, which may number the rows or be a code.
 
-    `values` are the distinct ones, while they may be codes.
+    `values` are the distinct ones, if they may be codes.
     """
 
     def __init__(self, n_rows: int, name: str, *, is_alone: bool) -> None:
@@ -469,18 +467,18 @@ class _WholeNumbers:
 
     @property
     def is_open(self) -> bool:
-        """Whether further rows may tell more."""
+        """Whether further rows may change the result."""
         return self._increases or self._is_distinct or self._may_be_code or self._are_dates
 
     @property
     def label(self) -> str:
-        """What label a column is whose numbers do not number the rows; empty if it is none."""
+        """The kind of label of a column that does not number the rows; empty if it is no label."""
         if self._n_rows < _FEW_ROWS or not (self._are_dates or self._is_label or self.is_identifier):
             return ""
         return "dates" if self._are_dates else "by its name"
 
     def look(self, column: NDArray[Any], width: float) -> None:
-        """Look at further numbers; all so far have a range of this width."""
+        """Add further numbers; all so far have a range of this width."""
         values = np.unique(column)
         self._increases &= not (column[0] <= self._last) and bool((np.diff(column) > 0).all())
         self._last = column[-1]
@@ -516,7 +514,7 @@ def _are_dates(values: NDArray[np.float64]) -> bool:
 
 
 class Rescaling(NamedTuple):
-    """A column that is another one, but for its unit and its origin.
+    """A column that is another one in another unit and with another origin.
 
     Attributes
     ----------
@@ -525,7 +523,7 @@ class Rescaling(NamedTuple):
     slope, intercept : float
         The copy is `slope` times the original plus `intercept`.
     tolerance : float
-        Difference beyond rounding that goes unnoticed.
+        Difference beyond rounding that is accepted.
     """
 
     copy: int
@@ -535,16 +533,16 @@ class Rescaling(NamedTuple):
     tolerance: float
 
     def named(self, names: Sequence[str]) -> tuple[str, str]:
-        """Return the name of the copy, and this with what it is of."""
+        """Return the name of the copy, and the text on it with the original."""
         return names[self.copy], f"{names[self.copy]!r} (of {names[self.original]!r})"
 
     def among(self, odd: Collection[int]) -> Rescaling:
-        """Return the pair with the odd column, a number of rows or a code, as the copy if one alone is odd."""
+        """Return the pair with the odd column, a number of rows or a code, as the copy if only one is odd."""
         copy, original = self.copy, self.original
         return self._replace(copy=original, original=copy) if copy in odd and original not in odd else self
 
     def holds(self, rows: NDArray[Any]) -> bool:
-        """Return whether it is true of rows (n, d), NaN in both columns or in none."""
+        """Return whether this is true of rows (n, d), with NaN in both columns or in none."""
         copy, scaled = rows[:, self.copy], self.slope * rows[:, self.original]
         rounding = _ROUNDING * np.finfo(rows.dtype).eps * (np.abs(copy) + np.abs(scaled) + abs(self.intercept))
         missing = np.isnan(copy)
@@ -552,11 +550,11 @@ class Rescaling(NamedTuple):
         return bool((np.isnan(scaled) == missing).all() and (near | missing).all())
 
 
-@np.errstate(all="ignore")  # of columns that are constant, empty or infinite
+@np.errstate(all="ignore")  # by columns that are constant, empty or infinite
 def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     """Return which columns of rows (n, d) are copies of earlier ones, or have only another unit and origin.
 
-    A column is compared with those alone that have nearly the same projections on two fixed directions.
+    A column is only compared with those that have nearly the same projections on two fixed directions.
     """
     directions = np.outer(_RATIOS, np.arange(1, len(rows) + 1)) % 1 - 0.5
     prints = np.abs(directions @ _deviations(rows))
@@ -573,10 +571,10 @@ def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
 
 @np.errstate(all="ignore")
 def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
-    """Return which columns of rows (n, d) are earlier ones in another unit but for some rounding, copies among them."""
-    some = rows[:: max(1, len(rows) // _LOOKED_AT)]
-    away, starts = _deviations(some), range(0, some.shape[1], _TOGETHER)
-    near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
+    """Return which columns of rows (n, d) are earlier ones in another unit up to some rounding, including copies."""
+    some = rows[:: max(1, len(rows) // _SAMPLE)]
+    unit, starts = _deviations(some), range(0, some.shape[1], _TOGETHER)
+    near = ((first, np.abs(unit[:, first : first + _TOGETHER].T @ unit) > _CORRELATED) for first in starts)
     likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
     pairs: dict[int, Rescaling] = {}
     for original, copy in likely[::-1]:
@@ -590,13 +588,13 @@ def _deviations(rows: NDArray[Any]) -> NDArray[np.float64]:
     """Return deviations from the means of columns, 0 for missing values, whose squares add up to 1, or NaN."""
     missing = np.isnan(rows)
     means = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (~missing).sum(axis=0)
-    away: NDArray[np.float64] = np.where(missing, 0.0, rows - means)
-    away /= np.sqrt(np.square(away).sum(axis=0))
-    return away
+    centred: NDArray[np.float64] = np.where(missing, 0.0, rows - means)
+    centred /= np.sqrt(np.square(centred).sum(axis=0))
+    return centred
 
 
 def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | None = None) -> Rescaling | None:
-    """Return how one column is another one, if it is, beyond rounding to some tolerance."""
+    """Return a column as a rescaling of another one, up to rounding and some tolerance; None if it is not."""
     x, y = rows[:, original].astype(np.float64), rows[:, copy].astype(np.float64)
     low, high = np.nanargmin(x), np.nanargmax(x)
     slope = (y[high] - y[low]) / (x[high] - x[low]) if x[high] > x[low] else 0.0
@@ -607,40 +605,40 @@ def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | 
     return pair if pair.holds(rows) else None
 
 
-# --- Columns in which rows lie on a plane or a point ---------------------------------------------
+# --- Columns in which rows are on a plane or a point ---------------------------------------------
 
-_READ = 100_000  # rows; `_LOOKED_AT` of them tell which columns may be meant
+_READ = 100_000  # rows; `_SAMPLE` of them select candidates
 _NAMED = 6  # columns in a note
 _ROWS_PER_COLUMN = 3  # with fewer, columns may depend on each other by chance
-_LIKELY, _SURE = 0.1, 2e-6  # deviations from the others, of a column's own, that may be rounding, and that are
+_LIKELY, _SURE = 0.1, 2e-6  # residual deviation, as a share of a column's, that may be rounding, and that is
 _UNIT = 0.05  # how far a coefficient may be from one
-_MOSTLY, _FEW = 0.3, 10  # share of the rows; distinct values that other notes are about
+_MOSTLY, _FEW = 0.3, 10  # share of the rows; distinct values, which have other notes
 
 
 def singular_columns(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
-    """Point out columns of rows (n, d) that are mostly one value, and three or more that add up, in their own units."""
+    """Note columns of rows (n, d) that are mostly one value, and three or more that add up, in their own units."""
     some = rows[:: max(1, len(rows) // _READ)]
-    return (*_of_one_value(some, names), *_sums(some, names))
+    return (*_frequent_values(some, names), *_sums(some, names))
 
 
-def _of_one_value(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
-    """Point out columns of many values that are one and the same in many rows."""
+def _frequent_values(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
+    """Note columns of many values that have one of them in many rows."""
     found = []
     for name, column in zip(names, rows.T, strict=True):
-        there = column[~np.isnan(column)]
-        values, counts = np.unique(there[:: max(1, len(there) // _LOOKED_AT)], return_counts=True)
+        present = column[~np.isnan(column)]
+        values, counts = np.unique(present[:: max(1, len(present) // _SAMPLE)], return_counts=True)
         if len(values) > _FEW and counts.max() >= _MOSTLY * counts.sum():
             value = values[counts.argmax()]
-            found.append(f"{name!r} ({value:g} in {percent(np.mean(there == value), 0)})")
+            found.append(f"{name!r} ({value:g} in {percent(np.mean(present == value), 0)})")
     if found:
         what = f"column {found[0]} is" if len(found) == 1 else f"columns {listed(found, _NAMED)} are"
-        yield f"{what} one value in many rows, on which a component may settle: fit the other rows by themselves"
+        yield f"{what} one value in many rows, on which a component may collapse: fit the other rows separately"
 
 
 def _sums(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
-    """Point out three and more columns of which one follows from the others, also but for rounding."""
-    some = rows[:: max(1, len(rows) // _LOOKED_AT)].astype(np.float64)
-    with np.errstate(all="ignore"):  # of values without squares
+    """Note three and more columns of which one follows from the others, up to rounding."""
+    some = rows[:: max(1, len(rows) // _SAMPLE)].astype(np.float64)
+    with np.errstate(all="ignore"):  # by values without squares
         some = some[~np.isnan(some).any(axis=1)]
         scales = np.sqrt(np.square(some - some.mean(axis=0)).mean(axis=0)) if len(some) else some.sum(axis=0)
     varied = np.flatnonzero((scales > 0) & np.isfinite(scales))
@@ -654,7 +652,7 @@ def _sums(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
     slopes = solve_triangular(upper[:rank, :rank], upper[:rank, rank : len(order)])
     for column, slope in zip(varied[order[rank:]], slopes.T, strict=True):
         weights = slope * scales[column] / scales[varied[order[:rank]]]
-        adds = (np.abs(slope) > _UNIT) | (np.abs(np.abs(weights) - 1) < _UNIT)  # in its own units, a rare part, too
+        adds = (np.abs(slope) > _UNIT) | (np.abs(np.abs(weights) - 1) < _UNIT)  # in its own units, also a rare part
         others, weights = varied[order[:rank]][adds], weights[adds]
         if len(others) > 1:
             yield from _note_on_sum(rows, names, np.append(others, column), np.append(-weights, 1.0))
@@ -663,7 +661,7 @@ def _sums(rows: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
 def _note_on_sum(
     rows: NDArray[Any], names: Sequence[str], columns: NDArray[np.intp], weights: NDArray[np.float64]
 ) -> Iterator[str]:
-    """Say how columns (m,) depend on each other, if they add up to a constant, each times its weight, the last 1."""
+    """Note how columns (m,) depend on each other, if their sum is constant with these weights, the last 1."""
     units = np.sign(weights)
     are_units = bool((np.abs(weights - units) < _UNIT).all())
     values = rows[:, columns].astype(np.float64)
@@ -680,7 +678,7 @@ def _note_on_sum(
     else:
         what = f"columns {listed((repr(names[j]) for j in sorted(columns)), _NAMED)} depend on each other"
     effect = "which makes covariances singular" if exact else "but for rounding, which can drive the choice"
-    yield f"{what}{', ' if exact else ' '}{effect}: leave one of them out"
+    yield f"{what}{', ' if exact else ' '}{effect}: drop one of them"
 
 
 BLOCK_KINDS = (NUMBERS, LABELS, CONSTANT, CODES, COPIES)

@@ -1,4 +1,4 @@
-"""Validation of an estimator's parameters and state, with scikit-learn's messages, and of columns that are named.
+"""Validation of an estimator's parameters and state, with scikit-learn's messages, and of names of columns.
 
 `given` checks parameters whose shape depends on the data.
 """
@@ -97,17 +97,17 @@ class Option(NamedTuple):
     Attributes
     ----------
     values : tuple of Values
-        What it may be, kind by kind.
+        The values that it may have, kind by kind.
     roles : tuple of str
-        "objective": it says what a fit maximises, beside model and ridge. "posterior": of `BayesianGaussianMixture`
-        alone. "columns": it has a value for each column. "single": of one fit, not of those of a search. "start": where
-        a fit begins. "components": a search takes it for its first components. "whole": it needs whole covariances.
-        "lasting": of a fitted mixture too. "classes": of each class of a classifier. "feature": it does not go with
-        everything.
+        "objective": part of the objective, as model and ridge are. "posterior": only of `BayesianGaussianMixture`.
+        "columns": it has a value for each column. "single": of one fit, not of those of a search. "start": where a fit
+        starts. "components": a search uses it for its first components. "dense": it needs dense covariances.
+        "persistent": also of a fitted mixture. "classes": of each class of a classifier. "feature": some combinations
+        exclude it.
     steps : str
-        Why fits in steps have its default alone, and what to do instead; empty if they take it.
+        Why fits in steps accept only its default, and what to do instead; empty if they accept others.
     feature : str
-        What `combinations` calls it, unless it has its default.
+        Its name in `combinations`, unless it has its default.
     """
 
     values: Alternatives
@@ -119,29 +119,29 @@ class Option(NamedTuple):
 STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
 _MANY_FITS = "a refinement runs many fits; use GaussianMixture instead"
 _FROM_A_MIXTURE = "to continue from a mixture, pass it as weights_init, means_init and precisions_init"
-_INSTEAD = {"contaminated": ": for single far rows use tails='t' or noise=True"}  # of a value of R's packages
+_INSTEAD = {"contaminated": ": for single far rows use tails='t' or noise=True"}  # by values of R's packages
 _STEPS_ARE_RECORDS = "print the fields of each step instead"
 OPTIONS: Mapping[str, Option] = {
     "n_components": Option(_an_int(1)),
     "covariance_type": Option(_a_str_among(COVARIANCE_CHOICES, names_factors)),
     "n_factors": Option(_an_int(1, MOST_FACTORS) + _NONE),
     "tol": Option(_FLOAT, ("classes",)),
-    "reg_covar": Option(_FLOAT, ("lasting", "classes")),
+    "reg_covar": Option(_FLOAT, ("persistent", "classes")),
     "max_iter": Option(_an_int(0), ("classes",)),
     "n_init": Option(
         _an_int(1, MOST_STARTS), ("classes",), "the steps are those of a single start; call it once per random_state"
     ),
     "weights_init": Option(_ARRAY + _NONE, ("single", "start")),
     "means_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns")),
-    "precisions_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns", "whole")),
-    "fixed": Option(_MAPPING + _NONE, ("single", "components", "whole", "feature"), feature="fixed parameters"),
+    "precisions_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns", "dense")),
+    "fixed": Option(_MAPPING + _NONE, ("single", "components", "dense", "feature"), feature="fixed parameters"),
     "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY, ("start",)),
-    "random_state": Option(_SEED, ("lasting", "classes")),
-    "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole", "feature"), _MANY_FITS, "refine"),
+    "random_state": Option(_SEED, ("persistent", "classes")),
+    "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("dense", "feature"), _MANY_FITS, "refine"),
     "warm_start": Option(_BOOLEAN, ("single",), _FROM_A_MIXTURE),
     "verbose": Option(_an_int(0) + _BOOLEAN, ("single",), _STEPS_ARE_RECORDS),
     "verbose_interval": Option(_an_int(1), ("single",), _STEPS_ARE_RECORDS),
-    "n_threads": Option(_an_int(1) + _NONE, ("lasting", "classes")),
+    "n_threads": Option(_an_int(1) + _NONE, ("persistent", "classes")),
     "acceleration": Option(_a_str_among(("auto",)) + _NONE),
     "prior": Option(
         _a_str_among(("conjugate",)) + _PRIOR + _NONE, ("objective", "classes", "feature"), feature="a prior"
@@ -154,9 +154,9 @@ OPTIONS: Mapping[str, Option] = {
     "degrees_of_freedom_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
     "covariance_prior": Option(_ARRAY + _POSITIVE + _NONE, ("objective", "posterior", "columns")),
     "noise": Option(_BOOLEAN + _ARRAY + _SHARE, ("objective", "columns", "feature"), feature="noise"),
-    "tails": Option(_a_str_among(TAILS), ("objective", "whole", "feature"), feature="heavy tails"),
+    "tails": Option(_a_str_among(TAILS), ("objective", "dense", "feature"), feature="heavy tails"),
     "degrees_of_freedom": Option(_DEGREES + _a_str_among((OF_EACH,)) + _NONE, ("objective",)),
-    "missing": Option(_a_str_among(("error", "em")), ("lasting", "classes")),
+    "missing": Option(_a_str_among(("error", "em")), ("persistent", "classes")),
 }
 
 
@@ -174,7 +174,7 @@ def _options_of(cls: Any, role: str = "") -> tuple[tuple[str, Any, Option], ...]
 
 
 def is_default(value: object, default: object) -> bool:
-    """Return whether an option has its default; an array never has it, even if it equals it element by element."""
+    """Return whether an option has its default; an array never has, even if it equals it element by element."""
     return value is default or (isinstance(value, Number | np.bool_ | str) and bool(value == default))
 
 
@@ -228,7 +228,7 @@ def check_labels_of_columns(estimator: object, names: NDArray[np.object_]) -> No
 
 
 def check_callback(callback: Any) -> Callable[..., bool] | None:
-    """Check that a callback is None or callable; return it as one whose answers are checked too.
+    """Check that a callback is None or callable; return it with a check of its results.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def check_callback(callback: Any) -> Callable[..., bool] | None:
         raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
 
     def checked(*arguments: Any) -> bool:
-        answer = answer_of(callback, *arguments, name="callback", hint="let it return True to stop")
+        answer = answer_of(callback, *arguments, name="callback", hint="return True to stop")
         try:
             return bool(answer)
         except (TypeError, ValueError) as error:
@@ -375,7 +375,7 @@ def check_known_columns(known: Any, target: Any, names: Sequence[str]) -> tuple[
         As `check_columns`; also if both are None, there are no others, or a target is known.
     """
     if known is None and target is None:
-        raise ValueError("X has no column names: expected `known`, the columns that X holds, or `target`")
+        raise ValueError("X has no column names: expected `known`, the columns of X, or `target`")
     every = np.arange(len(names), dtype=np.intp)
     targets = every[:0] if target is None else check_columns(target, names)
     columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names)
@@ -386,7 +386,7 @@ def check_known_columns(known: Any, target: Any, names: Sequence[str]) -> tuple[
     both = np.intersect1d(columns, others)
     if len(both):
         name = repr(names[both[0]])
-        raise ValueError(f"expected targets that are not known, but column {name} is both: leave it out of X")
+        raise ValueError(f"expected targets that are not known, but column {name} is both: drop it from X")
     return columns, others
 
 

@@ -27,7 +27,7 @@ _LEAST_WEIGHT = 1e-280  # and the inverse of the largest
 
 
 def place(index: Sequence[int], name: str, *, is_column: bool = False) -> str:
-    """Word an index of an array: "row 1, column 2 of X" of a matrix, also if `name` is "column 2 of X"."""
+    """Return an index of an array as text: "row 1, column 2 of X" for a matrix, or if `name` is "column 2 of X"."""
     position = tuple(map(int, index))
     if is_column:
         return f"row {position[0]}, {name}"
@@ -99,9 +99,8 @@ def as_array(values: object, name: str) -> NDArray[Any]:
         masked = np.ma.getmaskarray(values)
         if masked.dtype.names is None and (index := first_index(masked)) is not None:
             raise ValueError(
-                f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
-                f"{place(index, name)}; expected no masked values. "
-                "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
+                f"expected {name} without masked values, got {int(masked.sum())}, the first at {place(index, name)}. "
+                "Drop those rows (np.ma.compress_rows) or replace them (.filled(...))."
             )
         return np.asarray(values.data)
     try:
@@ -154,7 +153,7 @@ def as_floats(array: NDArray[Any], name: str, *, is_column: bool = False) -> Flo
 
 
 def to_kernel_floats(array: NDArray[Any]) -> FloatArray:
-    """Convert real numbers to what the kernel reads: float32 or float64, native byte order, aligned."""
+    """Convert real numbers for the kernel: float32 or float64, native byte order, aligned."""
     if array.dtype in (_SINGLE, _DOUBLE) and array.flags.aligned:  # dtypes of different byte order are not equal
         return array
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which is reported later
@@ -187,7 +186,7 @@ def _refuse_containers(values: object, name: str) -> None:
         kind = "a path" if isinstance(values, PathLike) else "text"
         raise ValueError(
             f"Expected an array-like of numbers for {name}, got {kind}: {excerpt(values)}. "
-            "To take the rows of a file, open it by gmm.open_rows(path)."
+            "To read the rows of a file, use gmm.open_rows(path)."
         )
     if hasattr(values, "nnz"):
         refuse_sparse(name)
@@ -208,7 +207,7 @@ def _refuse_kind(array: NDArray[Any], name: str, is_column: bool) -> NoReturn:
     if kind in "UST":
         _converted(array.astype(object), float, name, is_column)
         convert = f"Convert it first, e.g. with {name}.astype(float)."
-        raise ValueError(f"{name} holds text (dtype {array.dtype}); expected numbers. {convert}")
+        raise ValueError(f"{name} contains text (dtype {array.dtype}); expected numbers. {convert}")
     if array.dtype.names is not None:
         raise TypeError(
             f"{name} is a structured array with the fields {array.dtype.names}; expected an array of "
@@ -216,13 +215,13 @@ def _refuse_kind(array: NDArray[Any], name: str, is_column: bool) -> NoReturn:
         )
     word = {"M": "dates (datetime)", "m": "durations (timedelta)"}.get(kind, "values that are not numbers")
     raise TypeError(
-        f"{name} holds {word}: expected real numbers, got dtype {array.dtype}, starting at "
-        f"{place((0,) * array.ndim, name, is_column=is_column)}. Convert the values first, or leave them out."
+        f"{name} contains {word}: expected real numbers, got dtype {array.dtype}, starting at "
+        f"{place((0,) * array.ndim, name, is_column=is_column)}. Convert the values first, or drop them."
     )
 
 
 def _converted(array: NDArray[Any], convert: Callable[[Any], float], name: str, is_column: bool) -> NDArray[np.float64]:
-    """Convert values one by one; an error names the first that is no number."""
+    """Convert values one by one; an error names the first that is not a number."""
     floats = np.empty(array.shape)
     for index in np.ndindex(array.shape):
         try:
@@ -230,8 +229,8 @@ def _converted(array: NDArray[Any], convert: Callable[[Any], float], name: str, 
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
-                f"{error} (at {place(index, name, is_column=is_column)}). Expected a number, got "
-                f"{type(value).__qualname__} {excerpt(value)}. Convert it first, or leave out its row or column."
+                f"{error} (at {place(index, name, is_column=is_column)}): expected a number, got "
+                f"{type(value).__qualname__} {excerpt(value)}. Convert it first, or drop its row or column."
             ) from None
     return floats
 
@@ -327,7 +326,7 @@ _PAGE = 4096  # bytes
 
 
 def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
-    """Return columns as a matrix without a copy, if they lie at equal distances in one piece of memory; else None.
+    """Return columns as a matrix without a copy, if they are at equal distances in one piece of memory; else None.
 
     Any two columns are at equal distances: numpy crashes where these are larger than what it takes for a stride.
     """
@@ -577,7 +576,7 @@ def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument:
     Raises
     ------
     ValueError
-        If it has others; the message says which come first.
+        If it has others; the message names the first.
     """
     if names is None:
         return

@@ -1,4 +1,4 @@
-"""Validation of single numbers, and names of estimators and positions as messages word them."""
+"""Validation of single values, and names of estimators and positions in messages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from gmm._exceptions import invalid
 from gmm._text.words import quoted, suggestion
 
-MOST_REPLICATES = 10**9  # whose seeds are drawn at once
+MOST_REPLICATES = 10**9  # their seeds are drawn at once
 
 
 def excerpt(value: Any) -> str:
-    """Return a value as messages show it: in short, and of an array its shape."""
+    """Return the text of a value in messages: shortened, and the shape of an array."""
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) and shape else f"{value!r:.80}"
 
@@ -29,7 +29,7 @@ def is_whole(value: Any, least: float = -inf, most: float = inf) -> TypeGuard[in
 
 
 def as_real(value: Any) -> float:
-    """Return a real number as a float; NaN for what is none, as a boolean, and for one beyond all floats."""
+    """Return a real number as a float; NaN for other values, such as booleans, and for numbers beyond all floats."""
     is_real = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
     try:
         return float(value) if is_real else nan
@@ -38,7 +38,7 @@ def as_real(value: Any) -> float:
 
 
 def as_list(values: Any) -> list[Any]:
-    """Return several values as a list, and one as a list of it: a text, or what only says that it can be iterated."""
+    """Return several values as a list, and a single one, such as text or a 0-dimensional array, as a list of it."""
     one = isinstance(values, str | bytes | bytearray | memoryview) or getattr(values, "ndim", 1) == 0
     return [values] if one or not isinstance(values, Iterable) else list(values)
 
