@@ -1,5 +1,6 @@
 """What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
 
+import inspect
 import itertools
 import pickle
 import subprocess
@@ -144,6 +145,16 @@ def pairwise(**axes):
     return pytest.mark.parametrize(
         ",".join(axes), [[axis[n] for axis, n in zip(values, c, strict=True)] for c in chosen]
     )
+
+
+def cases(*rows, ids=None):
+    """Parametrize a test by a table: each row has a value for each of the test's first parameters."""
+
+    def parametrized(test):
+        width = len(rows[0]) if isinstance(rows[0], tuple) else 1
+        return pytest.mark.parametrize(",".join([*inspect.signature(test).parameters][:width]), rows, ids=ids)(test)
+
+    return parametrized
 
 
 def noted(monkeypatch, owner, name, note):

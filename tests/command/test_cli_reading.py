@@ -20,7 +20,7 @@ import pytest
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
 from inside import WORDS, blocks, delimited
-from tables import PACKAGE, warned
+from tables import PACKAGE, cases, warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = PACKAGE / "data" / "faithful.csv"
@@ -368,14 +368,11 @@ def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
     np.testing.assert_array_equal(next(iter(source.chunks())).rows, [[1077, 1263336], [950, 12001]])
 
 
-@pytest.mark.parametrize(
-    ("says", "told"),
-    [
-        ({"decimal": ","}, r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"),
-        ({"na_values": None}, "list of texts for na_values"),
-        ({"header": 0}, "header to be True or False"),
-        ({"header": "no"}, "header to be True or False"),
-    ],
+@cases(
+    ({"decimal": ","}, r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"),
+    ({"na_values": None}, "list of texts for na_values"),
+    ({"header": 0}, "header to be True or False"),
+    ({"header": "no"}, "header to be True or False"),
 )
 def test_what_is_said_of_a_text_is_refused_where_it_is_wrong(says, told, tmp_path):
     path = written(tmp_path / "table.csv", "a;b", ["1.25;2.5"])
@@ -388,9 +385,7 @@ PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
 
 
 @blocks_too
-@pytest.mark.parametrize(
-    ("sign", "other", "remedy"), [("$", "12", "$"), ("$", "€12", "$"), ("", "12%", "the same sign")]
-)
+@cases(("$", "12", "$"), ("$", "€12", "$"), ("", "12%", "the same sign"))
 def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
     written(tmp_path / "a.csv", "price,share", [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"])
     told = f"column 'price' holds numbers, and text {other!r} in row 41; write {remedy} with every number"
@@ -415,15 +410,12 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
 
 @blocks_too
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize(
-    ("above", "words"),
-    [
-        (["# made by x, 2020", "#", ""], ("--comment", "#")),
-        (["\N{ZERO WIDTH NO-BREAK SPACE}# made by x, 2020", "", "#"], ("--comment", "#")),
-        (["made by x; 2020", "", "(c)"], ("--skip", 3)),
-        (["%%", "made", "%% by"], ("--skip", 2, "--comment", "%%")),
-        (["# made by x, 2020", "! on a Monday"], ("--comment", "!", "--comment", "#")),
-    ],
+@cases(
+    (["# made by x, 2020", "#", ""], ("--comment", "#")),
+    (["\N{ZERO WIDTH NO-BREAK SPACE}# made by x, 2020", "", "#"], ("--comment", "#")),
+    (["made by x; 2020", "", "(c)"], ("--skip", 3)),
+    (["%%", "made", "%% by"], ("--skip", 2, "--comment", "%%")),
+    (["# made by x, 2020", "! on a Monday"], ("--comment", "!", "--comment", "#")),
 )
 def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, tmp_path):
     lines = [*above, "a:b", *(f"{a}:{b}" for a, b in PRICES), "#%% the end"[words[-1] == "%%" :]]
@@ -921,9 +913,7 @@ def test_missing_values_in_blocks_are_told_what_helps(tmp_path):
         assert ("gmm fit --missing em" in told) == (command[0] == "predict")
 
 
-@pytest.mark.parametrize(
-    ("d", "K", "n_tables", "by_name"), [(2, 2, 1, False), (24, 2, 1, True), (24, 6, 2, True), (3, 9, 2, False)]
-)
+@cases((2, 2, 1, False), (24, 2, 1, True), (24, 6, 2, True), (3, 9, 2, False))
 def test_wide_tables_are_printed_in_the_direction_that_needs_fewer(d, K, n_tables, by_name, tmp_path):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(9 * k, 1, (40, d)) for k in range(K)]).round(2)

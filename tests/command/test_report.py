@@ -26,7 +26,7 @@ from command import fails, labels_in, ok, process, result_in, run, text_in, writ
 from gmm import plotting
 from gmm.plotting import plot_clusters
 from inside import Html, column_statistics, encoded, figures, inline_svg, title, wording
-from tables import DATA, IRIS, PACKAGE
+from tables import DATA, IRIS, PACKAGE, cases
 
 FAITHFUL = PACKAGE / "data" / "faithful.csv"
 NASTY = '<script>alert("&amp;")</script>'
@@ -648,28 +648,25 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("sentence", "of", "told"),
-    [
-        ("summary", (3, (1, 2, 3, 4), 272, ("a", "b")), ["3 groups describe", "272 rows", "a and b"]),
-        ("summary", (1, (1,), 1, tuple("abcd")), ["1 group, as requested,", "1 row of", "4 columns"]),
-        ("empty", (3, 0, 0.0, "rows"), ["3 components and left none"]),
-        ("empty", (9, 7, 1e-9, "rows"), ["less than 0.001 expected rows"]),
-        ("runner_up", ("bic", RIVALS), ["2 groups with VEV, is 0.80 behind.", "2 mixtures are within 2 of the best"]),
-        ("runner_up", ("bic", []), ""),
-        ("rival", ("bic", 3, RIVALS), ["2 groups fit almost as well"]),
-        ("rival", ("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]), ""),
-        ("rival", ("nec", 3, RIVALS), ""),
-        *(("separation", (outcome(1000, n),), f"They {told}.") for n, told in SEPARATION.items()),
-        ("separation", (outcome(1000, 500, n_clusters=3),), ["they make 3 clusters"]),
-        ("certainty", (outcome(99_999, 1),), ["For 1 of 99,999 rows (0.001\u00a0%)"]),
-        ("certainty", (outcome(9, 0),), ["Every row"]),
-        *(("compared", (3, 3, tried, 1), [told]) for tried, told in TRIED.items()),
-        *(("covariance", (inside.covariance_model(name), *sizes), told) for (name, *sizes), told in LOOKS.items()),
-        ("shared", (["a", "b"], [(0, 1, 0.8), (0, 1, 0.6)]), ""),
-        ("shared", (["a", "b"], [None, None]), ""),
-        ("shared", (["a", "b"], [(0, 1, 0.801), (0, 1, 0.799)]), ["In every group, a and b rise together", "+0.80"]),
-    ],
+@cases(
+    ("summary", (3, (1, 2, 3, 4), 272, ("a", "b")), ["3 groups describe", "272 rows", "a and b"]),
+    ("summary", (1, (1,), 1, tuple("abcd")), ["1 group, as requested,", "1 row of", "4 columns"]),
+    ("empty", (3, 0, 0.0, "rows"), ["3 components and left none"]),
+    ("empty", (9, 7, 1e-9, "rows"), ["less than 0.001 expected rows"]),
+    ("runner_up", ("bic", RIVALS), ["2 groups with VEV, is 0.80 behind.", "2 mixtures are within 2 of the best"]),
+    ("runner_up", ("bic", []), ""),
+    ("rival", ("bic", 3, RIVALS), ["2 groups fit almost as well"]),
+    ("rival", ("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]), ""),
+    ("rival", ("nec", 3, RIVALS), ""),
+    *(("separation", (outcome(1000, n),), f"They {told}.") for n, told in SEPARATION.items()),
+    ("separation", (outcome(1000, 500, n_clusters=3),), ["they make 3 clusters"]),
+    ("certainty", (outcome(99_999, 1),), ["For 1 of 99,999 rows (0.001\u00a0%)"]),
+    ("certainty", (outcome(9, 0),), ["Every row"]),
+    *(("compared", (3, 3, tried, 1), [told]) for tried, told in TRIED.items()),
+    *(("covariance", (inside.covariance_model(name), *sizes), told) for (name, *sizes), told in LOOKS.items()),
+    ("shared", (["a", "b"], [(0, 1, 0.8), (0, 1, 0.6)]), ""),
+    ("shared", (["a", "b"], [None, None]), ""),
+    ("shared", (["a", "b"], [(0, 1, 0.801), (0, 1, 0.799)]), ["In every group, a and b rise together", "+0.80"]),
 )
 def test_what_is_found_is_one_sentence(sentence, of, told):
     said = getattr(wording, f"{sentence}_sentence")(*of)

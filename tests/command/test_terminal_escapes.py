@@ -16,6 +16,7 @@ import gmm
 from command import ok, result_in, run
 from gmm import GaussianMixture, MixtureClassifier, open_rows, select
 from inside import main
+from tables import cases
 
 HOSTILE = "\x1b]0;x\x07\u202e\x9b31m\r\u2028"
 RNG = np.random.default_rng(0)
@@ -81,24 +82,21 @@ def test_no_text_of_a_saved_file_is_obeyed():
     assert n_loaded > 20
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        lambda: GaussianMixture(4, covariance_type="diag", reg_covar=1e-9, random_state=0).fit(FRAME.round(0)),
-        lambda: GaussianMixture(2).fit(FRAME * 1e200),
-        lambda: GaussianMixture(2).fit(FRAME.assign(**{"t" + HOSTILE: LABELS})),
-        lambda: GaussianMixture(2, covariance_type="x" + HOSTILE).fit(FRAME),
-        lambda: GaussianMixture(2).set_params(**{"x" + HOSTILE: 1}),
-        lambda: GaussianMixture(1).fit(FRAME, labels=LABELS),
-        lambda: GaussianMixture(1).fit(FRAME).predict(FRAME.rename(columns=str.upper)),
-        lambda: GaussianMixture(1).fit(FRAME).marginal("x" + HOSTILE),
-        lambda: GaussianMixture(1).fit(FRAME).predict_from(FRAME.iloc[:, :1], level=0.9),
-        lambda: gmm.analysis.directions(GaussianMixture(2, random_state=0).fit(FRAME)),
-        lambda: gmm.inference.standard_errors(GaussianMixture(1).fit(FRAME), FRAME),
-        lambda: MixtureClassifier(1).fit(FRAME, LABELS),
-        lambda: MixtureClassifier(1).fit(FRAME, [LABELS[0], *LABELS[60:], *LABELS[61:]]),
-        lambda: select(FRAME.assign(**{"id" + HOSTILE: range(120), "d" + HOSTILE: 2 * TWO}), [1, 2], ["EEI", "VVV"]),
-    ],
+@cases(
+    lambda: GaussianMixture(4, covariance_type="diag", reg_covar=1e-9, random_state=0).fit(FRAME.round(0)),
+    lambda: GaussianMixture(2).fit(FRAME * 1e200),
+    lambda: GaussianMixture(2).fit(FRAME.assign(**{"t" + HOSTILE: LABELS})),
+    lambda: GaussianMixture(2, covariance_type="x" + HOSTILE).fit(FRAME),
+    lambda: GaussianMixture(2).set_params(**{"x" + HOSTILE: 1}),
+    lambda: GaussianMixture(1).fit(FRAME, labels=LABELS),
+    lambda: GaussianMixture(1).fit(FRAME).predict(FRAME.rename(columns=str.upper)),
+    lambda: GaussianMixture(1).fit(FRAME).marginal("x" + HOSTILE),
+    lambda: GaussianMixture(1).fit(FRAME).predict_from(FRAME.iloc[:, :1], level=0.9),
+    lambda: gmm.analysis.directions(GaussianMixture(2, random_state=0).fit(FRAME)),
+    lambda: gmm.inference.standard_errors(GaussianMixture(1).fit(FRAME), FRAME),
+    lambda: MixtureClassifier(1).fit(FRAME, LABELS),
+    lambda: MixtureClassifier(1).fit(FRAME, [LABELS[0], *LABELS[60:], *LABELS[61:]]),
+    lambda: select(FRAME.assign(**{"id" + HOSTILE: range(120), "d" + HOSTILE: 2 * TWO}), [1, 2], ["EEI", "VVV"]),
 )
 def test_no_name_or_label_is_obeyed(action):
     text = told(action)
@@ -110,22 +108,19 @@ NAMES = '"a\x1b]0;\u202e","b\u202e\x1b"\n'
 BODY = "".join(f"{a:.3f},{b:.3f}\n" for a, b in FRAME.iloc[:, :2].to_numpy())
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("t.csv", NAMES + BODY),
-        ("t.csv", NAMES + BODY + "x\x1b,2\n"),
-        ("t.csv", NAMES + BODY + "1,2,\x1b3\n"),
-        ("t.csv", NAMES + BODY + '"1\x1b,2\n'),
-        ("t.csv", "1\x1b,2\n" * 30),
-        ("t.csv", "a\x1b,a\x1b\n" + BODY),
-        ("t.csv", NAMES + '"1,000.5",2\n' + BODY),
-        ("\x1b/t\x1b.csv", "a,b\nx,y\n" + BODY),
-        ("t\x1b.parquet", "PAR1\x1b"),
-        ("t\x1b.npy", "\x1b"),
-        ("t.\x1b", "\x1b"),
-        ("t\x1b.gmm", "\x1b"),
-    ],
+@cases(
+    ("t.csv", NAMES + BODY),
+    ("t.csv", NAMES + BODY + "x\x1b,2\n"),
+    ("t.csv", NAMES + BODY + "1,2,\x1b3\n"),
+    ("t.csv", NAMES + BODY + '"1\x1b,2\n'),
+    ("t.csv", "1\x1b,2\n" * 30),
+    ("t.csv", "a\x1b,a\x1b\n" + BODY),
+    ("t.csv", NAMES + '"1,000.5",2\n' + BODY),
+    ("\x1b/t\x1b.csv", "a,b\nx,y\n" + BODY),
+    ("t\x1b.parquet", "PAR1\x1b"),
+    ("t\x1b.npy", "\x1b"),
+    ("t.\x1b", "\x1b"),
+    ("t\x1b.gmm", "\x1b"),
 )
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no control characters in names of files")
 def test_no_text_of_a_table_and_no_name_of_a_file_is_obeyed(name, text, tmp_path):

@@ -17,7 +17,7 @@ from fuzz_files import other_header
 from gmm import GaussianMixture, NotFittedError, open_rows
 from gmm.exchange.mclust import from_json, to_json
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
-from tables import DATA, ROOT, assert_same, refused
+from tables import DATA, ROOT, assert_same, cases, refused
 
 IRIS = tables.IRIS[:, :3]
 FROM_R = json.loads((DATA / "mclust_files.json").read_text(encoding="utf-8"))
@@ -148,23 +148,20 @@ def test_what_is_no_such_file_is_refused():
         refused(message, from_json, content)
 
 
-@pytest.mark.parametrize(
-    ("where", "value", "message"),
-    [
-        (("modelName",), "EVX", "expected a covariance type among"),
-        (("parameters", "pro"), [0.5, 0.6, 0.1], "normalized"),
-        (("parameters", "pro"), [0.5, 0.5], r"expected 'mean' of shape \(d, G\) with G = 2"),
-        (("parameters", "mean"), [[1, 2, 3], [1, 2]], "not a valid mixture"),
-        (("parameters", "mean"), [[10**400] * 3] * 3, "expected numbers in 'mean'"),
-        (("parameters", "variance", "sigma"), [[1.0]], r"expected 'sigma' of shape \(d, d, G\) = \(3, 3, 3\)"),
-        (("parameters", "variance", "sigma"), np.ones((3, 3, 3)).tolist(), "positive-definite|do not satisfy"),
-        (("feature_names",), ["a"], "feature"),
-        (("d",), 2, "expected d = 3 and G = 3 as in 'mean', got d = 2 and G = 3"),
-        (("parameters", "variance", "G"), "3", "got d = 3 and G = '3'"),
-    ],
+@cases(
+    (("modelName",), "EVX", "expected a covariance type among"),
+    (("parameters", "pro"), [0.5, 0.6, 0.1], "normalized"),
+    (("parameters", "pro"), [0.5, 0.5], r"expected 'mean' of shape \(d, G\) with G = 2"),
+    (("parameters", "mean"), [[1, 2, 3], [1, 2]], "not a valid mixture"),
+    (("parameters", "mean"), [[10**400] * 3] * 3, "expected numbers in 'mean'"),
+    (("parameters", "variance", "sigma"), [[1.0]], r"expected 'sigma' of shape \(d, d, G\) = \(3, 3, 3\)"),
+    (("parameters", "variance", "sigma"), np.ones((3, 3, 3)).tolist(), "positive-definite|do not satisfy"),
+    (("feature_names",), ["a"], "feature"),
+    (("d",), 2, "expected d = 3 and G = 3 as in 'mean', got d = 2 and G = 3"),
+    (("parameters", "variance", "G"), "3", "got d = 3 and G = '3'"),
 )
 @pytest.mark.parametrize("name", ["VVV", "EII"])
-def test_a_damaged_mixture_is_refused(name, where, value, message):
+def test_a_damaged_mixture_is_refused(where, value, message, name):
     document = copy.deepcopy(FROM_R["fits"][name]["file"])
     *way, last = where
     reduce(getitem, way, document)[last] = value

@@ -11,7 +11,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.onnx import to_onnx
 from inside import CLASSIC, PARSIMONIOUS
 from reference import OF_FACTORS
-from tables import a_mixture, refused
+from tables import a_mixture, cases, refused
 
 onnx = pytest.importorskip("onnx")
 evaluator = pytest.importorskip("onnx.reference")
@@ -75,10 +75,7 @@ def test_results_are_the_estimators(run, covariance_type, shift, dtype):
     assert not onnx.load_from_string(frozen).metadata_props
 
 
-@pytest.mark.parametrize(
-    ("cls", "name"),
-    [*((GaussianMixture, name) for name in (*PARSIMONIOUS, *OF_FACTORS)), (BayesianGaussianMixture, "full")],
-)
+@cases(*((GaussianMixture, name) for name in (*PARSIMONIOUS, *OF_FACTORS)), (BayesianGaussianMixture, "full"))
 def test_every_covariance_model_and_a_posterior(cls, name):
     X = mixture().sample(400, random_state=1)[0]
     fitted = cls(n_components=3, covariance_type=name, random_state=0, max_iter=500).fit(X)
@@ -130,14 +127,11 @@ def test_the_file_is_valid_and_says_what_it_is(tmp_path):
     assert sizes == {"X": ["n", 5], "label": ["n"], "probabilities": ["n", 2], "log_likelihood": ["n"]}
 
 
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ({"dtype": "float16"}, "expected dtype among 'float32', 'float64', got 'float16'"),
-        ({"arithmetic": float}, "expected arithmetic among .*got <class 'float'>"),
-        ({"dtype": "float64", "arithmetic": "float32"}, "expected arithmetic 'float64' for dtype 'float64'"),
-        ({"arithmetic": "float32"}, "exceed float32: expected arithmetic='float64'"),
-    ],
+@cases(
+    ({"dtype": "float16"}, "expected dtype among 'float32', 'float64', got 'float16'"),
+    ({"arithmetic": float}, "expected arithmetic among .*got <class 'float'>"),
+    ({"dtype": "float64", "arithmetic": "float32"}, "expected arithmetic 'float64' for dtype 'float64'"),
+    ({"arithmetic": "float32"}, "exceed float32: expected arithmetic='float64'"),
 )
 def test_other_types_are_refused_in_words(how, message):
     tiny = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1e-90]]])

@@ -9,7 +9,7 @@ import pytest
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.sklearn import from_sklearn, to_sklearn
 from inside import CLASSIC, PARSIMONIOUS, covariance_model
-from tables import refused, reloaded
+from tables import cases, refused, reloaded
 
 peers, preprocessing = pytest.importorskip("sklearn.mixture"), pytest.importorskip("sklearn.preprocessing")
 RNG = np.random.default_rng(0)
@@ -125,13 +125,10 @@ def test_other_classes_are_refused_in_words(cls):
     refused("not fitted yet", to_sklearn, cls(), error=NotFittedError)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"weights_": np.ones(2)}, "normalized"),
-        ({"covariance_type": "round"}, "expected a covariance type"),
-        ({"tol": -1.0}, "'tol' parameter"),
-    ],
+@cases(
+    ({"weights_": np.ones(2)}, "normalized"),
+    ({"covariance_type": "round"}, "expected a covariance type"),
+    ({"tol": -1.0}, "'tol' parameter"),
 )
 def test_what_is_no_mixture_is_refused(changed, message):
     theirs = peers.GaussianMixture(2, random_state=0).fit(X)
@@ -140,10 +137,8 @@ def test_what_is_no_mixture_is_refused(changed, message):
 
 
 @pytest.mark.parametrize("covariance_type", CLASSIC)
-@pytest.mark.parametrize(
-    "how", [{}, *({"weight_concentration_prior_type": f"dirichlet_{each}"} for each in ("process", "distribution"))]
-)
-def test_scikit_learns_extension_interface_is_read_alike(covariance_type, how):
+@cases({}, *({"weight_concentration_prior_type": f"dirichlet_{each}"} for each in ("process", "distribution")))
+def test_scikit_learns_extension_interface_is_read_alike(how, covariance_type):
     kind = BayesianGaussianMixture if how else GaussianMixture
     ours = kind(n_components=4, covariance_type=covariance_type, random_state=0, **how).fit(X)
     theirs = to_sklearn(ours)
@@ -156,10 +151,7 @@ def test_scikit_learns_extension_interface_is_read_alike(covariance_type, how):
         assert ours._n_parameters() == theirs._n_parameters()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["_initialize_parameters", "_initialize", "_e_step", "_m_step", "_estimate_log_prob", "_estimate_log_weights"],
-)
+@cases("_initialize_parameters", "_initialize", "_e_step", "_m_step", "_estimate_log_prob", "_estimate_log_weights")
 def test_a_subclass_that_overrides_a_step_of_scikit_learns_fit_is_refused_at_the_fit(name):
     for kind in (GaussianMixture, BayesianGaussianMixture):
         other = type("Mine", (kind,), {name: lambda self, *_: None})(n_components=2)

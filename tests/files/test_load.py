@@ -12,7 +12,7 @@ import gmm
 from fuzz_files import array_of, members, npy, packed, saved
 from gmm import BayesianGaussianMixture, GaussianMixture, Selection
 from inside import FORMAT_VERSION, PARSIMONIOUS
-from tables import refused, warned
+from tables import cases, refused, warned
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(size=(40, 3)), RNG.normal(5, 0.5, size=(40, 3))])
@@ -206,12 +206,9 @@ ARRAY_HEADERS = ["(" * 400, "-" * 9000, "{'descr': '<f8'", "\x00", "{1: 2, 'shap
 HEADERS = [b"[" * 10**5, b"3", b"null", b"{}", b'{"format": "gmm-em model"}', b"\xff", b"1" * 5000]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(with_member("means", headed(text.encode())) for text in ARRAY_HEADERS),
-        *(with_member("header", npy(np.frombuffer(text, "u1"))) for text in HEADERS),
-    ],
+@cases(
+    *(with_member("means", headed(text.encode())) for text in ARRAY_HEADERS),
+    *(with_member("header", npy(np.frombuffer(text, "u1"))) for text in HEADERS),
     ids=lambda _: "",
 )
 def test_no_header_breaks_its_reader(content):

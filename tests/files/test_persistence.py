@@ -16,7 +16,7 @@ import gmm
 from fuzz_files import saved as content
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, MixtureRegressor
 from inside import load_state, save_state
-from tables import DATA, copies, refused, reloaded
+from tables import DATA, cases, copies, refused, reloaded
 
 HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
 ARRAYS = {"weights": np.array([0.25, 0.75]), "means": np.arange(6.0).reshape(2, 3)}
@@ -65,17 +65,14 @@ def test_a_write_that_is_interrupted_leaves_the_old_file(owner, name, saved, mon
     assert list(saved.parent.iterdir()) == [saved]
 
 
-@pytest.mark.parametrize(
-    ("header", "state", "error", "match"),
-    [
-        ({"rng": np.random.RandomState(0)}, {}, TypeError, "expected a JSON value for 'rng'"),
-        ({"format": "mine"}, {}, ValueError, "may not set"),
-        ({}, {"header": np.zeros(1)}, ValueError, "no array may be named 'header'"),
-        ({}, {"a": np.array(["text"])}, TypeError, "got dtype <U4"),
-        ({}, {"bad": np.array([None])}, TypeError, "expected numbers in array 'bad', got dtype object"),
-    ],
+@cases(
+    ({"rng": np.random.RandomState(0)}, {}, TypeError, "expected a JSON value for 'rng'"),
+    ({"format": "mine"}, {}, ValueError, "may not set"),
+    ({}, {"header": np.zeros(1)}, ValueError, "no array may be named 'header'"),
+    ({}, {"a": np.array(["text"])}, TypeError, "got dtype <U4"),
+    ({}, {"bad": np.array([None])}, TypeError, "expected numbers in array 'bad', got dtype object"),
 )
-def test_values_without_a_form_are_refused(tmp_path, header, state, error, match):
+def test_values_without_a_form_are_refused(header, state, error, match, tmp_path):
     refused(match, save_state, tmp_path / "model", header, state, error=error)
     assert not list(tmp_path.iterdir())
 
@@ -92,14 +89,11 @@ class Trap:
         return (pytest.fail, ("a pickle was loaded",))
 
 
-@pytest.mark.parametrize(
-    ("save", "header", "told"),
-    [
-        (np.savez, np.array([Trap()], dtype=object), "foreign"),
-        (np.savez_compressed, np.zeros(10**6), "is compressed"),
-        (lambda path, header: path.write_bytes(fuzz_files.packed({"hello": b"world"})), None, "foreign.*saved model"),
-        (lambda path, header: np.savez(path, a=np.zeros(3)), None, "foreign.*saved model"),
-    ],
+@cases(
+    (np.savez, np.array([Trap()], dtype=object), "foreign"),
+    (np.savez_compressed, np.zeros(10**6), "is compressed"),
+    (lambda path, header: path.write_bytes(fuzz_files.packed({"hello": b"world"})), None, "foreign.*saved model"),
+    (lambda path, header: np.savez(path, a=np.zeros(3)), None, "foreign.*saved model"),
     ids=["pickle", "compressed", "archive", "arrays"],
 )
 def test_foreign_files_are_refused(save, header, told, tmp_path):
@@ -183,21 +177,18 @@ ENDLESS = {}
 ENDLESS["a"] = [ENDLESS]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error", "message"),
-    [
-        (ENDLESS, ValueError, "at most 20 levels"),
-        ([1], TypeError, "expected metadata to be a dict of JSON values, got list"),
-        ({"a": {2: 3}}, TypeError, r"keys of metadata\['a'\], got 2"),
-        ({"a": [0, np.zeros(2)]}, TypeError, r"metadata\['a'\]\[1\].*got ndarray: pass its tolist\(\)"),
-        ({"a": datetime.date(2026, 5, 4)}, TypeError, r"got date: pass its isoformat\(\)"),
-        ({"a": (1, 2)}, TypeError, "got tuple: pass a list"),
-        ({"a": object()}, TypeError, r"at metadata\['a'\] .*got object"),
-        ({"a": [np.nan]}, ValueError, r"expected finite numbers in metadata, got nan at metadata\['a'\]\[0\]"),
-    ],
+@cases(
+    (ENDLESS, ValueError, "at most 20 levels"),
+    ([1], TypeError, "expected metadata to be a dict of JSON values, got list"),
+    ({"a": {2: 3}}, TypeError, r"keys of metadata\['a'\], got 2"),
+    ({"a": [0, np.zeros(2)]}, TypeError, r"metadata\['a'\]\[1\].*got ndarray: pass its tolist\(\)"),
+    ({"a": datetime.date(2026, 5, 4)}, TypeError, r"got date: pass its isoformat\(\)"),
+    ({"a": (1, 2)}, TypeError, "got tuple: pass a list"),
+    ({"a": object()}, TypeError, r"at metadata\['a'\] .*got object"),
+    ({"a": [np.nan]}, ValueError, r"expected finite numbers in metadata, got nan at metadata\['a'\]\[0\]"),
 )
 @pytest.mark.parametrize("name", ["mixture", "selection"])
-def test_what_json_cannot_hold_is_refused_in_words(name, wrong, error, message):
+def test_what_json_cannot_hold_is_refused_in_words(wrong, error, message, name):
     refused(message, content, OBJECTS[name], error=error, metadata=wrong)
 
 

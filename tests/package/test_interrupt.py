@@ -23,7 +23,7 @@ from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
 from inside import ArraySource, Scorer, read_ahead, single_threaded_blas, starts, usable_threads
 from inside import _blas as blas
-from tables import blobs, interrupt, noted, python, refused
+from tables import blobs, cases, interrupt, noted, python, refused
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -205,24 +205,21 @@ OF_POOL = {"begin": "Pool.submit", "where": "beginner._thread_name_prefix"}
 OF_THREAD = {"begin": "Thread.start", "where": "beginner.name", "name": "gmm_0"}
 
 
-@pytest.mark.parametrize(
-    ("begin", "n", "d", "what"),
-    [
-        ({**OF_POOL, "name": "gmm"}, *long_fit("one long pass", 2)),
-        (OF_THREAD, *long_fit("one long pass", 2)),
-        (
-            {**OF_POOL, "name": "gmm"},
-            20_000,
-            4,
-            "import gmm; gmm.GaussianMixture(3, tol=0, max_iter=10**6, means_init=X[:3], n_threads=2).fit(X)",
-        ),
-        (
-            {**OF_POOL, "name": "gmm-cell"},
-            200_000,
-            4,
-            "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)",
-        ),
-    ],
+@cases(
+    ({**OF_POOL, "name": "gmm"}, *long_fit("one long pass", 2)),
+    (OF_THREAD, *long_fit("one long pass", 2)),
+    (
+        {**OF_POOL, "name": "gmm"},
+        20_000,
+        4,
+        "import gmm; gmm.GaussianMixture(3, tol=0, max_iter=10**6, means_init=X[:3], n_threads=2).fit(X)",
+    ),
+    (
+        {**OF_POOL, "name": "gmm-cell"},
+        200_000,
+        4,
+        "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)",
+    ),
     ids=["pass", "pass of a thread", "climb", "search"],
 )
 def test_ctrl_c_while_a_thread_starts_ends_its_work_too(begin, n, d, what):

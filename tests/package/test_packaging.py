@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 import gmm
 from inside import EXTRAS
-from tables import PACKAGE, ROOT, python, refused
+from tables import PACKAGE, ROOT, cases, python, refused
 
 
 def text_of(path):
@@ -108,10 +108,7 @@ def test_import_costs_numpy_and_scipy_alone_and_leaves_fits_and_the_search_until
     assert not [name for name in ("a.b", "data", "include", "_text.words") if hasattr(gmm, name)]
 
 
-@pytest.mark.parametrize(
-    ("name", "of", "public"),
-    [("EMStep", "gmm._estimators.steps", "gmm.em"), ("Selection", "gmm._selection.result", "gmm")],
-)
+@cases(("EMStep", "gmm._estimators.steps", "gmm.em"), ("Selection", "gmm._selection.result", "gmm"))
 def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, public):
     told = python("-c", f"import {of} as m, pickle; print(b'{of}' in pickle.dumps(m.{name}), m.{name}.__module__)")
     assert told.split() == ["False", public]
@@ -203,12 +200,9 @@ def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
     assert not done.stdout
 
 
-@pytest.mark.parametrize(
-    ("file", "pattern", "other", "named"),
-    [
-        ("pyproject.toml", r"github\.com/[^/]+/", "github.com/others/", {"README.md", "RELEASING.md", "CITATION.cff"}),
-        ("CHANGELOG.md", r"(?<=\d\] - ).*", "1999-12-24", {"README.md", "CITATION.cff"}),
-    ],
+@cases(
+    ("pyproject.toml", r"github\.com/[^/]+/", "github.com/others/", {"README.md", "RELEASING.md", "CITATION.cff"}),
+    ("CHANGELOG.md", r"(?<=\d\] - ).*", "1999-12-24", {"README.md", "CITATION.cff"}),
 )
 def test_words_and_names_that_differ_are_no_release(file, pattern, other, named, tmp_path):
     of_root = ("README.md", "RELEASING.md", "CITATION.cff", "CHANGELOG.md", "pyproject.toml")

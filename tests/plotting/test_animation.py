@@ -17,7 +17,7 @@ from gmm import GaussianMixture, em
 from gmm.plotting import FitAnimation, animate_fit
 from inside import animation, colours
 from pictures import assert_ellipse_holds
-from tables import refused
+from tables import cases, refused
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -49,9 +49,7 @@ def gif(film, tmp_path, **how):
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize(
-    "asked", [{"tol": 1e-2, **MEANS}, {"max_iter": 3, **GIVEN}, {"acceleration": "auto", "max_iter": 4}]
-)
+@cases({"tol": 1e-2, **MEANS}, {"max_iter": 3, **GIVEN}, {"acceleration": "auto", "max_iter": 4})
 def test_there_is_a_frame_for_the_start_and_for_each_pass(asked, tmp_path):
     film = animate_fit(PLANE, 2, **asked)
     assert isinstance(film, FitAnimation)
@@ -261,16 +259,13 @@ def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_pa
     shown(film, 1)
 
 
-@pytest.mark.parametrize(
-    ("asked", "error", "match"),
-    [
-        ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
-        ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
-        ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
-        ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
-        ({"n_init": 2}, ValueError, "animate_fit has no parameter n_init"),
-        ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
-    ],
+@cases(
+    ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
+    ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
+    ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
+    ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
+    ({"n_init": 2}, ValueError, "animate_fit has no parameter n_init"),
+    ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
 )
 def test_what_cannot_be_shown_is_refused(asked, error, match):
     refused(match, animate_fit, **{"X": PLANE, "n_components": 2} | asked, error=error)

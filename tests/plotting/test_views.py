@@ -7,7 +7,7 @@ from scipy import stats
 import inside
 from gmm import GaussianMixture
 from inside import InvalidParameterError, check_contents, discriminating, fitted_parameters, view_of
-from tables import refused
+from tables import cases, refused
 
 MODELS = [name for name in inside.COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")
@@ -102,15 +102,12 @@ def test_one_component_is_seen_in_its_principal_plane():
     np.testing.assert_allclose(np.abs(along), 1, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "labels"),
-    [
-        ("height", ("height",)),
-        (np.int64(1), ("width",)),
-        (("depth", 0), ("depth", "length")),
-        ((3, 0, 2), ("depth", "length", "height")),
-        ("pairs", NAMES),
-    ],
+@cases(
+    ("height", ("height",)),
+    (np.int64(1), ("width",)),
+    (("depth", 0), ("depth", "length")),
+    ((3, 0, 2), ("depth", "length", "height")),
+    ("pairs", NAMES),
 )
 def test_features_come_by_number_and_name(wanted, labels):
     seen = view(ROUND, wanted)

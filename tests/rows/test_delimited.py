@@ -11,7 +11,7 @@ import pytest
 
 import gmm
 from inside import QuotedText, TextFormat, delimited, text_part
-from tables import refused
+from tables import cases, refused
 
 MANY = 2000  # lines, more than a block of the parser
 
@@ -39,19 +39,16 @@ def n_rows(part):
 BEGIN, MIDDLE = b"a,note,b\n", b"1,x,2\n" * MANY
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "column", "field"),
-    [
-        (BEGIN + b'1,x,"4"5\n2,y,3\n', 2, "b", '"4"5'),
-        (BEGIN + b'1,"x,2\n2,y,3\n', 2, "note", '"x,2'),
-        (BEGIN + b'1,"x,2\n2,"y",3\n', 2, "note", '"x,2'),
-        (BEGIN + b'"1"," ""x"" ",2\r\n1,"x"",2\r\n2,"y",3\r\n', 3, "note", '"x"",2'),
-        (BEGIN + b'1,"x\ny","2\n', 3, "b", '"2'),
-        (BEGIN + MIDDLE + b'1,"x,2\n', MANY + 2, "note", '"x,2'),
-        (BEGIN + b'1,"x,2\n' + MIDDLE, 2, "note", '"x,2'),
-        (b'1,2\n"3,4\n', 2, "x0", '"3,4'),
-        (b'"a","b\n1,2\n3,4\n', 1, "b", '"b'),
-    ],
+@cases(
+    (BEGIN + b'1,x,"4"5\n2,y,3\n', 2, "b", '"4"5'),
+    (BEGIN + b'1,"x,2\n2,y,3\n', 2, "note", '"x,2'),
+    (BEGIN + b'1,"x,2\n2,"y",3\n', 2, "note", '"x,2'),
+    (BEGIN + b'"1"," ""x"" ",2\r\n1,"x"",2\r\n2,"y",3\r\n', 3, "note", '"x"",2'),
+    (BEGIN + b'1,"x\ny","2\n', 3, "b", '"2'),
+    (BEGIN + MIDDLE + b'1,"x,2\n', MANY + 2, "note", '"x,2'),
+    (BEGIN + b'1,"x,2\n' + MIDDLE, 2, "note", '"x,2'),
+    (b'1,2\n"3,4\n', 2, "x0", '"3,4'),
+    (b'"a","b\n1,2\n3,4\n', 1, "b", '"b'),
     ids=["digit behind", "to the end", "to the next quote", "doubled", "record", "far", "long", "no names", "names"],
 )
 def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column, field, tmp_path):
@@ -63,9 +60,7 @@ def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column,
 
 
 @pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize(
-    "record", [b'1,"x",2\n', b'1,x"y,2\n', b'1,"x" ,2\n', b'"1","""x"", y","2"\r\n', b'1,"line\n3,4,5\n",2\n']
-)
+@cases(b'1,"x",2\n', b'1,x"y,2\n', b'1,"x" ,2\n', b'"1","""x"", y","2"\r\n', b'1,"line\n3,4,5\n",2\n')
 def test_other_quotes_are_read(record, whole, tmp_path):
     assert n_rows(part(tmp_path, BEGIN + record, whole=whole)) == 1
     table = part(tmp_path, b'a,"of\n""b"""\n1,2\n3,4\n', whole=whole)  # names, one of which has two lines

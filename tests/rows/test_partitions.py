@@ -16,7 +16,7 @@ from gmm.sources import partitioned_rows
 from inside import CLASSIC
 from origins import ROWS, D, K, N, assert_near, engine, fitted, partitions
 from origins import WEIGHTS as POSITIVE
-from tables import ROOT, refused
+from tables import ROOT, cases, refused
 
 PAGE = ROOT / "docs" / "clusters.md"
 WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
@@ -93,13 +93,10 @@ def test_what_is_wrong_with_a_partition_is_said():
         refused(r"rows of the engine total.*freeze", getattr(fitted(ROWS), name), partitions(), error=TypeError)
 
 
-@pytest.mark.parametrize(
-    ("rows", "told"),
-    [
-        (ROWS[1:], r"partition 0.*9000.*8999"),
-        (ROWS + 0.1, "changed between two passes"),
-        ((ROWS, np.full(N, 2.0)), "weight was 9000 and is 18000"),
-    ],
+@cases(
+    (ROWS[1:], r"partition 0.*9000.*8999"),
+    (ROWS + 0.1, "changed between two passes"),
+    ((ROWS, np.full(N, 2.0)), "weight was 9000 and is 18000"),
 )
 def test_rows_that_change_between_passes_are_noticed(rows, told):
     tasks = []

@@ -31,7 +31,7 @@ from inside import CLASSIC, ArraySource, FileTable, NpySource, TextFormat, as_so
 from inside import delimited as delimited_module
 from inside import npy as npy_module
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stream
-from tables import refused, with_gaps
+from tables import cases, refused, with_gaps
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
@@ -226,18 +226,15 @@ def test_there_are_two_looks_before_the_first_pass_of_a_default_fit_and_one_of_a
 FIRST = ROWS[:50], WEIGHTS[:50]
 
 
-@pytest.mark.parametrize(
-    ("blocks", "kind", "message"),
-    [
-        ([], ValueError, "one block of rows"),
-        ([ROWS[:0]], ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
-        ([ROWS[:50], ROWS[:5, :2]], ValueError, "block 1 of the factory <lambda>: X has 2 features, .* is expecting 3"),
-        ([ROWS[:50], ROWS[:5].astype("f4")], ValueError, "block 1 .*: expected float64, as in the first .*float32"),
-        ([ROWS[:50], ROWS[:5].astype("M8[s]")], TypeError, "block 1 .* dates"),
-        ([ROWS[:50], FIRST], ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
-        ([ROWS[:50], np.full((5, D), np.nan)], ValueError, r"NaN[^$]*row 50, column 0"),
-        ([(ROWS[:50], -WEIGHTS[:50])], ValueError, "Negative values"),
-    ],
+@cases(
+    ([], ValueError, "one block of rows"),
+    ([ROWS[:0]], ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
+    ([ROWS[:50], ROWS[:5, :2]], ValueError, "block 1 of the factory <lambda>: X has 2 features, .* is expecting 3"),
+    ([ROWS[:50], ROWS[:5].astype("f4")], ValueError, "block 1 .*: expected float64, as in the first .*float32"),
+    ([ROWS[:50], ROWS[:5].astype("M8[s]")], TypeError, "block 1 .* dates"),
+    ([ROWS[:50], FIRST], ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
+    ([ROWS[:50], np.full((5, D), np.nan)], ValueError, r"NaN[^$]*row 50, column 0"),
+    ([(ROWS[:50], -WEIGHTS[:50])], ValueError, "Negative values"),
 )
 def test_blocks_that_cannot_be_are_refused(blocks, kind, message):
     refused(message, lambda: GaussianMixture(K).fit(gmm.open_rows(lambda: blocks)), error=kind)
@@ -251,15 +248,12 @@ def test_what_gives_its_rows_once_is_refused():
     refused("frame to fit and predict directly", gmm.open_rows, ROWS, error=TypeError)
 
 
-@pytest.mark.parametrize(
-    ("later", "message"),
-    [
-        (ROWS[:-1], "9000 rows the first time, 8999 now"),
-        (np.vstack([ROWS, ROWS[:1]]), "9000 rows the first time, and more than that now"),
-        (np.vstack([ROWS[:-1], ROWS[-1:] * (1 + 1e-15)]), "9000 rows each time, but other values"),
-        (np.roll(ROWS, 700, axis=0), "9000 rows each time, but other values, or in another order"),
-        (ROWS[:, [1, 0, 2]], "9000 rows each time, .* in another order of rows or columns"),
-    ],
+@cases(
+    (ROWS[:-1], "9000 rows the first time, 8999 now"),
+    (np.vstack([ROWS, ROWS[:1]]), "9000 rows the first time, and more than that now"),
+    (np.vstack([ROWS[:-1], ROWS[-1:] * (1 + 1e-15)]), "9000 rows each time, but other values"),
+    (np.roll(ROWS, 700, axis=0), "9000 rows each time, but other values, or in another order"),
+    (ROWS[:, [1, 0, 2]], "9000 rows each time, .* in another order of rows or columns"),
 )
 def test_a_source_that_changes_between_passes_is_noticed(later, message):
     turns = itertools.chain([ROWS, ROWS, ROWS, ROWS], itertools.repeat(later))
@@ -342,12 +336,9 @@ def test_what_a_data_set_says_of_its_files_is_kept(filtered, tmp_path):
 
 
 @pytest.mark.parametrize("number", [2, 8002, 70_000])
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("1.5;seven;2.5", r"a\.csv: line {}, column 'b': expected a number, got 'seven'"),
-        ("1.5;2.5", r"a\.csv.*: line {} has 2 fields, expected 3"),
-    ],
+@cases(
+    ("1.5;seven;2.5", r"a\.csv: line {}, column 'b': expected a number, got 'seven'"),
+    ("1.5;2.5", r"a\.csv.*: line {} has 2 fields, expected 3"),
 )
 def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
     lines = ["a;b;c", *["1.25;-3.125;4.0625"] * 80_000]
@@ -376,13 +367,10 @@ def test_npy_files_are_tables_like_others_and_a_truncated_one_is_named(tmp_path)
 @posix
 @pytest.mark.parametrize("columns", [None, ["x1", "x0"]])
 @pytest.mark.parametrize("looked", [False, True])
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda path: np.save(path, np.vstack([ROWS, ROWS[:5]])),
-        lambda path: np.save(path, np.asfortranarray(ROWS)),
-        lambda path: path.write_bytes(path.read_bytes() + bytes(8 * D)),
-    ],
+@cases(
+    lambda path: np.save(path, np.vstack([ROWS, ROWS[:5]])),
+    lambda path: np.save(path, np.asfortranarray(ROWS)),
+    lambda path: path.write_bytes(path.read_bytes() + bytes(8 * D)),
     ids=["more rows", "order", "longer"],
 )
 def test_an_npy_file_that_changed_is_noticed(change, looked, columns, tmp_path):
@@ -466,10 +454,7 @@ def test_numbers_of_any_type_in_a_file_and_one_array_only_where_none_is_converte
             next(gmm.em.steps(gmm.open_rows(path), 2))
 
 
-@pytest.mark.parametrize(
-    ("text", "said", "lines"),
-    [("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 3), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2)],
-)
+@cases(("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 3), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2))
 def test_a_guess_about_the_first_line_is_a_warning(text, said, lines, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(text)
@@ -599,17 +584,14 @@ def test_columns_that_lie_elsewhere_are_one_table_and_kept_alive():
         assert not np.shares_memory(rows, room)
 
 
-@pytest.mark.parametrize(
-    ("files", "how", "error", "message"),
-    [
-        ({"a.csv": "a,a,b\n1,2,3\n"}, {}, ValueError, "expected distinct columns of .*a.csv, got 'a', 'a'"),
-        ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b,c\n1,2,3\n"}, {}, ValueError, "b.csv has 'c', which .*a.csv lacks"),
-        ({"a.csv": "ab,a,b\n1,2,3\n"}, {"columns": "ab"}, TypeError, r"got 'ab': columns=\['ab'\]"),
-        ({"a.csv": "a,w\n1,2\n"}, {"columns": []}, ValueError, "at least one column"),
-        ({"a.csv": "w\n1\n"}, {"weight": "w"}, ValueError, "at least one column"),
-        ({"a.csv": "a,w\n1,2\n"}, {"columns": ["a", "d"]}, ValueError, "no column 'd' in .*csv, which has 'a', 'w'"),
-        ({"a.csv": "a,w\n1,2\n"}, {"columns": ["a", "w"], "weight": "w"}, ValueError, "expected distinct columns"),
-    ],
+@cases(
+    ({"a.csv": "a,a,b\n1,2,3\n"}, {}, ValueError, "expected distinct columns of .*a.csv, got 'a', 'a'"),
+    ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b,c\n1,2,3\n"}, {}, ValueError, "b.csv has 'c', which .*a.csv lacks"),
+    ({"a.csv": "ab,a,b\n1,2,3\n"}, {"columns": "ab"}, TypeError, r"got 'ab': columns=\['ab'\]"),
+    ({"a.csv": "a,w\n1,2\n"}, {"columns": []}, ValueError, "at least one column"),
+    ({"a.csv": "w\n1\n"}, {"weight": "w"}, ValueError, "at least one column"),
+    ({"a.csv": "a,w\n1,2\n"}, {"columns": ["a", "d"]}, ValueError, "no column 'd' in .*csv, which has 'a', 'w'"),
+    ({"a.csv": "a,w\n1,2\n"}, {"columns": ["a", "w"], "weight": "w"}, ValueError, "expected distinct columns"),
 )
 def test_no_column_is_lost_in_silence(files, how, error, message, tmp_path):
     for name, text in files.items():

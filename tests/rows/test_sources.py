@@ -9,7 +9,7 @@ import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, sources
 from inside import STARTS, ArraySource, Chunk, Source
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted
-from tables import refused
+from tables import cases, refused
 
 METHODS = ("predict", "predict_proba", "score_samples")
 
@@ -114,16 +114,13 @@ def test_what_is_wrong_with_a_piece_is_said():
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "criteria", "fit"])
-@pytest.mark.parametrize(
-    ("arranged", "message"),
-    [
-        (lambda chunks: chunks[:-1], f"chunks of all {N} rows of the source, got the first"),
-        (lambda chunks: [], f"chunks of all {N} rows of the source, got the first 0"),
-        (lambda chunks: chunks[::-1], "row 0 next, got one from row"),
-        (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
-    ],
+@cases(
+    (lambda chunks: chunks[:-1], f"chunks of all {N} rows of the source, got the first"),
+    (lambda chunks: [], f"chunks of all {N} rows of the source, got the first 0"),
+    (lambda chunks: chunks[::-1], "row 0 next, got one from row"),
+    (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
 )
-def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, message):
+def test_chunks_that_are_not_all_rows_in_order_are_refused(arranged, message, method):
     mixture = fitted(ROWS, means_init=ROWS[:K])
     refused(message, getattr(mixture, method), Pieces(ROWS, arranged=arranged))
 
@@ -142,19 +139,16 @@ class Given(sources.BlockSource):
 OF_TWO = np.random.default_rng(0).normal(size=(50, 2))
 
 
-@pytest.mark.parametrize(
-    ("rows", "weights", "told"),
-    [
-        ((OF_TWO[:, 0],), None, "expected 2 columns in block 1 of the blocks, got 1"),
-        ((OF_TWO[:, 0], OF_TWO[:9, 0]), None, "shape (50,) in block 1 of the blocks, got float64 of shape (9,)"),
-        (OF_TWO[:, :1], None, "shape (50, 2) in block 1 of the blocks, got float64 of shape (50, 1)"),
-        (OF_TWO, None, "shape (50,) in block 1 of the blocks, got a NoneType"),
-        (OF_TWO, np.ones(1), "shape (50,) in block 1 of the blocks, got float64 of shape (1,)"),
-        (np.ma.masked_array(OF_TWO, OF_TWO > 1), np.ones(50), "got a MaskedArray"),
-        (OF_TWO + 1j, np.ones(50), "got complex128 of shape"),
-        (OF_TWO.astype("M8[s]"), np.ones(50), "got datetime64[s] of shape"),
-        (OF_TWO.tolist(), np.ones(50), "got a list"),
-    ],
+@cases(
+    ((OF_TWO[:, 0],), None, "expected 2 columns in block 1 of the blocks, got 1"),
+    ((OF_TWO[:, 0], OF_TWO[:9, 0]), None, "shape (50,) in block 1 of the blocks, got float64 of shape (9,)"),
+    (OF_TWO[:, :1], None, "shape (50, 2) in block 1 of the blocks, got float64 of shape (50, 1)"),
+    (OF_TWO, None, "shape (50,) in block 1 of the blocks, got a NoneType"),
+    (OF_TWO, np.ones(1), "shape (50,) in block 1 of the blocks, got float64 of shape (1,)"),
+    (np.ma.masked_array(OF_TWO, OF_TWO > 1), np.ones(50), "got a MaskedArray"),
+    (OF_TWO + 1j, np.ones(50), "got complex128 of shape"),
+    (OF_TWO.astype("M8[s]"), np.ones(50), "got datetime64[s] of shape"),
+    (OF_TWO.tolist(), np.ones(50), "got a list"),
 )
 def test_a_block_that_is_not_as_declared_is_refused(rows, weights, told):
     assert GaussianMixture(1).fit(Given(OF_TWO, np.ones(50), weighted=True)).means_.shape == (1, 2)
@@ -175,17 +169,14 @@ def test_what_a_source_gives_in_place_of_its_rows_is_named():
     refused("expected a Chunk of the source, got ndarray", fit, given, error=TypeError)
 
 
-@pytest.mark.parametrize(
-    ("rows", "weights", "told"),
-    [
-        (ROWS.tolist(), None, "array (n, d) of float32 or float64, got [["),
-        (ROWS.astype(int), None, "of float32 or float64, got ndarray of shape (9000, 3): gmm.sources.checked_rows"),
-        (ROWS[:, 0], None, "array (n, d) of float32 or float64, got ndarray of shape (9000,)"),
-        (np.ma.array(ROWS), None, "got MaskedArray of shape"),
-        (ROWS, [1.0] * N, "weights of shape (9000,) in an array of float64, got [1.0"),
-        (ROWS, np.ones(N, int), "weights of shape (9000,) in an array of float64, got ndarray"),
-        (ROWS, np.ones(5), "weights of shape (9000,) in an array of float64, got ndarray of shape (5,)"),
-    ],
+@cases(
+    (ROWS.tolist(), None, "array (n, d) of float32 or float64, got [["),
+    (ROWS.astype(int), None, "of float32 or float64, got ndarray of shape (9000, 3): gmm.sources.checked_rows"),
+    (ROWS[:, 0], None, "array (n, d) of float32 or float64, got ndarray of shape (9000,)"),
+    (np.ma.array(ROWS), None, "got MaskedArray of shape"),
+    (ROWS, [1.0] * N, "weights of shape (9000,) in an array of float64, got [1.0"),
+    (ROWS, np.ones(N, int), "weights of shape (9000,) in an array of float64, got ndarray"),
+    (ROWS, np.ones(5), "weights of shape (9000,) in an array of float64, got ndarray of shape (5,)"),
 )
 def test_an_array_source_of_anything_but_arrays_is_refused(rows, weights, told):
     refused(re.escape(told), ArraySource, rows, weights, error=TypeError)
@@ -239,14 +230,11 @@ def test_other_buffers_than_numpys_and_rows_that_are_a_list(mixture):
     np.testing.assert_array_equal(out, mixture.predict_proba([[4, 0, 4], [-4, 0, 4]]))
 
 
-@pytest.mark.parametrize(
-    "out",
-    [
-        *([[0.0] * 2] * 4, np.zeros((4, 3)), np.zeros(8), np.frombuffer(bytes(64)).reshape(4, 2)),
-        *(np.zeros((4, 2), **kind) for kind in ({"dtype": np.float32}, {"dtype": ">f8"}, {"order": "F"})),
-    ],
+@cases(
+    *([[0.0] * 2] * 4, np.zeros((4, 3)), np.zeros(8), np.frombuffer(bytes(64)).reshape(4, 2)),
+    *(np.zeros((4, 2), **kind) for kind in ({"dtype": np.float32}, {"dtype": ">f8"}, {"order": "F"})),
 )
-def test_a_wrong_place_is_refused_as_the_frozen_mixture_refuses_it(mixture, out):
+def test_a_wrong_place_is_refused_as_the_frozen_mixture_refuses_it(out, mixture):
     theirs = refused(None, mixture.freeze().predict_proba, MANY[:4], out=out, error=(TypeError, ValueError))
     assert str(refused(None, mixture.predict_proba, MANY[:4], out=out, error=type(theirs))) == str(theirs)
 

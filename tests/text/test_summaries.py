@@ -15,7 +15,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, sel
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import CRITERIA, PARSIMONIOUS, StudentTails, choice
-from tables import FAITHFUL, refused, reloaded
+from tables import FAITHFUL, cases, refused, reloaded
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -48,12 +48,9 @@ def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture):
         assert "n = " not in str(fit)  # where no likelihood is known
 
 
-@pytest.mark.parametrize(
-    ("covariance_type", "d", "both"),
-    [
-        *(("full", 2, "VVV (full)"), ("tied", 2, "EEE (tied)"), ("VVI", 2, "VVI (diag)"), ("VEI", 2, "VEI")),
-        *(("full", 1, "V (full)"), ("diag", 1, "V (diag)"), ("spherical", 1, "V"), ("V", 1, "V"), ("EII", 1, "E")),
-    ],
+@cases(
+    *(("full", 2, "VVV (full)"), ("tied", 2, "EEE (tied)"), ("VVI", 2, "VVI (diag)"), ("VEI", 2, "VEI")),
+    *(("full", 1, "V (full)"), ("diag", 1, "V (diag)"), ("spherical", 1, "V"), ("V", 1, "V"), ("EII", 1, "E")),
 )
 def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(covariance_type, d, both):
     """Of one column only the letter of the volume is left."""
@@ -402,25 +399,22 @@ NO_COUNTS = [[1, 2], [3]], [[np.inf, 1], [1, 1]], [[np.nan, 1], [1, 1]], [1, 2],
 BLOCK_KINDS = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.1])
 
 
-@pytest.mark.parametrize(
-    ("told", "call"),
-    [
-        *(("counts of rows", partial(gmm.inference.adjusted_rand_index, counts)) for counts in NO_COUNTS),
-        *(("rows of", partial(gmm.analysis.Table.of, ["a", "b"], [row])) for row in ([1], [1, 2, 3])),
-        *(("number of components and covariance", partial(FOUND.__getitem__, of)) for of in (2, None, (), (2,), "VVV")),
-        ("its rows as X", lambda: FIT.summary(sample_weight=np.ones(3))),
-        ("its rows as X", lambda: FIT.summary(error_covariance=1.0)),
-        ("already have errors", lambda: GaussianMixture(2).fit(BLOCK_KINDS, error_covariance=np.ones(2))),
-        ("n_features to be a whole number", lambda: OPTIONS.covariance_model("VVV", "a")),
-        ("limited", lambda: OPTIONS.covariance_types("all", limited="no")),
-        ("n to be a whole number", lambda: gmm.plotting.colours(2.5)),
-        ("what a plotting function returns", lambda: gmm.plotting.encoded(None, "png")),
-        ("what a plotting function returns", lambda: gmm.plotting.inline_svg([], "a", "b")),
-        ("expected kind among", lambda: gmm.plotting.encoded(None, "jpg")),
-        ("is not fitted yet", lambda: GaussianMixture().freeze()),
-        (r"names, got \[1, '1'\]", lambda: gmm.sources.prediction_columns([1], [1], [[0.25, 0.75]], [1, "1"])),
-        ("^'': expected a name ending in one of .csv", lambda: gmm.sources.check_target("")),
-    ],
+@cases(
+    *(("counts of rows", partial(gmm.inference.adjusted_rand_index, counts)) for counts in NO_COUNTS),
+    *(("rows of", partial(gmm.analysis.Table.of, ["a", "b"], [row])) for row in ([1], [1, 2, 3])),
+    *(("number of components and covariance", partial(FOUND.__getitem__, of)) for of in (2, None, (), (2,), "VVV")),
+    ("its rows as X", lambda: FIT.summary(sample_weight=np.ones(3))),
+    ("its rows as X", lambda: FIT.summary(error_covariance=1.0)),
+    ("already have errors", lambda: GaussianMixture(2).fit(BLOCK_KINDS, error_covariance=np.ones(2))),
+    ("n_features to be a whole number", lambda: OPTIONS.covariance_model("VVV", "a")),
+    ("limited", lambda: OPTIONS.covariance_types("all", limited="no")),
+    ("n to be a whole number", lambda: gmm.plotting.colours(2.5)),
+    ("what a plotting function returns", lambda: gmm.plotting.encoded(None, "png")),
+    ("what a plotting function returns", lambda: gmm.plotting.inline_svg([], "a", "b")),
+    ("expected kind among", lambda: gmm.plotting.encoded(None, "jpg")),
+    ("is not fitted yet", lambda: GaussianMixture().freeze()),
+    (r"names, got \[1, '1'\]", lambda: gmm.sources.prediction_columns([1], [1], [[0.25, 0.75]], [1, "1"])),
+    ("^'': expected a name ending in one of .csv", lambda: gmm.sources.check_target("")),
 )
 def test_what_is_no_argument_is_refused_in_words(told, call):
     refused(told, call, error=(TypeError, ValueError, KeyError))

@@ -8,7 +8,7 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import COVARIANCE_TYPES, OPTIONS, TableSource, amount, counted, percent, plus_minus, suggestion, template_of
-from tables import refused
+from tables import cases, refused
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 NAMES = {option: [name for values in row.values for name in values.names] for option, row in OPTIONS.items()}
@@ -59,18 +59,15 @@ def test_a_source_of_several_tables_says_how_many_more(tmp_path):
     assert source.name.endswith("0.csv and 9 more")
 
 
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (counted(1, "row"), "1 row"),
-        (counted(12345, "row"), "12,345 rows"),
-        (amount(1234.56), "1,234.6"),
-        (percent(0.00351), "0.35\N{NO-BREAK SPACE}%"),
-        (plus_minus([2.2, 107.25], [0.388, 0.4]), ["2.200 ± 0.388", "107.250 ± 0.400"]),
-        (plus_minus([1.0, 2.0, 3.0], [30.0, 40.0, 0.001]), ["1.0 ± 30.0", "2.0 ± 40.0", "3.0 ± 0.001"]),
-        (plus_minus([1e12], [2.5e11]), ["1e+12 ± 2.5e+11"]),
-        (plus_minus([1.5], [float("inf")], 2), ["1.5 ± inf"]),
-    ],
+@cases(
+    (counted(1, "row"), "1 row"),
+    (counted(12345, "row"), "12,345 rows"),
+    (amount(1234.56), "1,234.6"),
+    (percent(0.00351), "0.35\N{NO-BREAK SPACE}%"),
+    (plus_minus([2.2, 107.25], [0.388, 0.4]), ["2.200 ± 0.388", "107.250 ± 0.400"]),
+    (plus_minus([1.0, 2.0, 3.0], [30.0, 40.0, 0.001]), ["1.0 ± 30.0", "2.0 ± 40.0", "3.0 ± 0.001"]),
+    (plus_minus([1e12], [2.5e11]), ["1e+12 ± 2.5e+11"]),
+    (plus_minus([1.5], [float("inf")], 2), ["1.5 ± inf"]),
 )
 def test_amounts(told, expected):
     assert told == expected

@@ -11,19 +11,16 @@ from sklearn.metrics import adjusted_rand_score
 
 from gmm import Selection, select
 from inside import copies
-from tables import DATA, PACKAGE, refused, reloaded
+from tables import DATA, PACKAGE, cases, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
 
 
-@pytest.mark.parametrize(
-    ("columns", "told"),
-    [
-        ({"x0": X[:, 0], "x1": 3.0}, r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"),
-        ({"a": X[:, 0], "b": 0.1, "c": 0.11}, r"^Column\(s\) 'b', 'c' are constant"),
-        ({"x0": np.ones(20), "x1": 1.0}, r"^All columns are constant"),
-    ],
+@cases(
+    ({"x0": X[:, 0], "x1": 3.0}, r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"),
+    ({"a": X[:, 0], "b": 0.1, "c": 0.11}, r"^Column\(s\) 'b', 'c' are constant"),
+    ({"x0": np.ones(20), "x1": 1.0}, r"^All columns are constant"),
     ids=["one", "two with names", "all"],
 )
 def test_columns_that_do_not_vary_are_told(columns, told):
@@ -119,17 +116,14 @@ SINGULAR, ROUNDED = ", which makes covariances singular: drop", " but for roundi
 
 
 @pytest.mark.parametrize("standardize", [False, True])
-@pytest.mark.parametrize(
-    ("columns", "note"),
-    [
-        (100 * SHARES, f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
-        (RARE / RARE.sum(axis=1, keepdims=True), f"columns 'a', 'b', 'c' add up to 1{SINGULAR}"),
-        (np.where(np.arange(300)[:, None] % 9 == [1, 2, 3], np.nan, SHARES), f"'a', 'b', 'c' add up to 1{SINGULAR}"),
-        ((100 * SHARES).round(), f"columns 'a', 'b', 'c' add up to 100{ROUNDED}"),
-        (SHARES @ [[1, 0, 1], [0, 1, 1], [0, 0, 0]], f"column 'c' is the sum of columns 'a', 'b'{SINGULAR}"),
-        (SHARES @ [[1, 0, 2], [0, 1, 3], [0, 0, 0]], f"columns 'a', 'b', 'c' depend on each other{SINGULAR}"),
-        (SHARES + np.random.default_rng(2).normal(0, 0.1, (300, 3)), ""),
-    ],
+@cases(
+    (100 * SHARES, f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
+    (RARE / RARE.sum(axis=1, keepdims=True), f"columns 'a', 'b', 'c' add up to 1{SINGULAR}"),
+    (np.where(np.arange(300)[:, None] % 9 == [1, 2, 3], np.nan, SHARES), f"'a', 'b', 'c' add up to 1{SINGULAR}"),
+    ((100 * SHARES).round(), f"columns 'a', 'b', 'c' add up to 100{ROUNDED}"),
+    (SHARES @ [[1, 0, 1], [0, 1, 1], [0, 0, 0]], f"column 'c' is the sum of columns 'a', 'b'{SINGULAR}"),
+    (SHARES @ [[1, 0, 2], [0, 1, 3], [0, 0, 0]], f"columns 'a', 'b', 'c' depend on each other{SINGULAR}"),
+    (SHARES + np.random.default_rng(2).normal(0, 0.1, (300, 3)), ""),
     ids=["shares", "a rare part", "gaps", "rounded", "total", "combination", "noisy"],
 )
 def test_columns_that_add_up_are_noted(columns, note, standardize):

@@ -18,7 +18,7 @@ import gmm
 from fuzz_files import are_shares, scores, use_mixture
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import CLASSIC, COVARIANCE_TYPES, CRITERIA
-from tables import copies, refused, reloaded
+from tables import cases, copies, refused, reloaded
 
 EACH = 3  # times the examples of hypothesis' profile
 often = settings(max_examples=EACH * settings.default.max_examples)
@@ -639,15 +639,12 @@ def test_following(data):
                 is_mixture(tracker.mixture, X)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda mixture, X: mixture.fit(X, callback=lambda iteration: iteration.parameters.means),
-        lambda mixture, X: gmm.select(X, 1, "full", callback=lambda progress: np.ones(2)),
-        lambda mixture, X: GaussianMixture(noise=[[0, 0], [1e200, 1e200]]).fit(X),
-        lambda mixture, X: gmm.inference.standard_errors(mixture, X, n_replicates=10**19),
-        lambda mixture, X: gmm.inference.bootstrap_lrt(X, 1, n_replicates=10**19),
-    ],
+@cases(
+    lambda mixture, X: mixture.fit(X, callback=lambda iteration: iteration.parameters.means),
+    lambda mixture, X: gmm.select(X, 1, "full", callback=lambda progress: np.ones(2)),
+    lambda mixture, X: GaussianMixture(noise=[[0, 0], [1e200, 1e200]]).fit(X),
+    lambda mixture, X: gmm.inference.standard_errors(mixture, X, n_replicates=10**19),
+    lambda mixture, X: gmm.inference.bootstrap_lrt(X, 1, n_replicates=10**19),
 )
 def test_what_numpy_once_refused(call):
     X = np.random.default_rng(0).normal(size=(10, 2))
@@ -655,11 +652,10 @@ def test_what_numpy_once_refused(call):
 
 
 @each_class
-@pytest.mark.parametrize(
-    "asked",
-    [{}, {"covariance_type": "diag", "prior": "conjugate"}, {"means_init": np.eye(2)}, {"max_iter": 2**63, "tol": 0.1}],
+@cases(
+    {}, {"covariance_type": "diag", "prior": "conjugate"}, {"means_init": np.eye(2)}, {"max_iter": 2**63, "tol": 0.1}
 )
-def test_numbers_of_a_narrow_type_or_of_any_size_are_numbers(cls, asked):
+def test_numbers_of_a_narrow_type_or_of_any_size_are_numbers(asked, cls):
     """A product of narrow ones would overflow."""
     X, common = np.random.default_rng(0).normal(size=(300, 2)), {"max_iter": 100, "tol": 1e-2} | asked
     how = {name: value for name, value in common.items() if hasattr(cls, name)} | {"random_state": 0}
