@@ -19,21 +19,15 @@ import pytest
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
-from inside import WORDS, blocks, delimited
+from inside import WORDS, delimited
 from tables import PACKAGE, cases, warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = PACKAGE / "data" / "faithful.csv"
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSIX")
-
-
+pytestmark = pytest.mark.usefixtures("_small_chunks")
 blocks_too = pytest.mark.parametrize("how", [(), ("--blocks",)], ids=["memory", "blocks"])
 ONE = ("--components", 1, "--covariance", "EEE")
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
 
 
 def read(path, **says):
@@ -451,7 +445,6 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
 
 # --- What spreadsheets, R and people write ---------------------------------------------------------
 
-
 A, B = np.random.default_rng(0).normal([5, 40], 3, (40, 2)).round(2).T
 NAMED, PLAIN = {"a": A, "b": B}, [f"{a},{b}" for a, b in zip(A, B, strict=True)]
 
@@ -594,12 +587,9 @@ def test_words_of_totals_may_be_names(tmp_path):
 
 
 def test_words_of_totals_among_numbers_are_asked_about(tmp_path):
+    numbered = [row[1:] for row in ROWS]
     for word in ("SD", "Total"):
-        path = written(
-            tmp_path / "t.csv",
-            "who,a,b",
-            [*(row[1:] for row in ROWS[:20]), f"{word},5,40", *(row[1:] for row in ROWS[20:])],
-        )
+        path = written(tmp_path / "t.csv", "who,a,b", [*numbered[:20], f"{word},5,40", *numbered[20:]])
         refused(path, tells=[f"column 'who', got text '{word}' in row 21; use --na '{word}' if"])
 
 
@@ -727,7 +717,6 @@ def test_no_advice_ends_in_a_wrong_table(kind, tmp_path):
 
 # --- The same in memory and block by block --------------------------------------------------------
 
-
 N = 600
 
 
@@ -800,15 +789,6 @@ def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path, monkey
     assert "n_left_out" not in document
     if "--prior" not in more:
         assert document["best"]["bic"] == pytest.approx(again.bic(rows), rel=1e-9)
-
-
-def test_what_does_not_go_with_blocks_is_said(tmp_path):
-    broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0], w=[1.0, 1.0, None])
-    for code, words, told in (
-        (2, ("-",), "expected a file"),
-        (1, (broken, "--weight-column", "w"), "weights in column 'w', got nan in row 3"),
-    ):
-        assert told in fails(code, "fit", *words, *ONE, "--blocks", stdin="a\n1\n2\n")
 
 
 def test_kept_columns_are_those_of_the_rows_that_are_left(tmp_path):
@@ -893,11 +873,13 @@ def test_constants_and_weights_that_are_none_are_named(how, tmp_path):
     path = parquet(tmp_path / "t.parquet", a=np.full(50, 2.5), b=np.full(50, 3))
     weighed = write(tmp_path / "t.csv", "aw", [1, 2, 4, 5], [1, 1, -2, 1])
     numbered = parquet(tmp_path / "n.parquet", id=np.arange(1, 51), b=np.full(50, 3))
+    broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0], w=[1.0, 1.0, None])
     for words, parts in (
         ((path,), ("constant", "'a'", "'b'")),
         ((path, "--columns", "a,b"), ("constant", "'a'", "'b'")),
         ((numbered,), ("constant: 'b', besides those left out: 'id'",)),
         ((weighed, "--weight-column", "w"), ("'w'", "-2", "row 3")),
+        ((broken, "--weight-column", "w", "--blocks"), ("weights in column 'w', got nan in row 3",)),
     ):
         refused(*words, *how, tells=parts)
 
