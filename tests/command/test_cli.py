@@ -212,7 +212,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
         return data["columns"], data["notes"]
 
     what = "dropped: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"
-    told = f"{what}, and --keep to write it beside the labels"
+    told = f"{what}, and --keep to write it with the labels"
     assert fitted(id=number, x=x) == (["x"], [told])
     ids = {"id": np.arange(30) ** 2, "old id": rng.permutation(30), "new id": np.arange(30.0)}
     others = {"x": x, "half ID": rng.permutation(1000)[:30] / 8, "nr": np.arange(30) // 2, "t": x.cumsum()}

@@ -161,7 +161,7 @@ def _columns_to_read(
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
     omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
-    notes = (f"left out: {omissions}",) if omissions else ()
+    notes = (f"dropped: {omissions}",) if omissions else ()
     if not numeric:
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")

@@ -271,8 +271,8 @@ def undo_steps(
         gaps = False
     if gaps:
         raise ValueError(
-            "a picture needs whole rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] with "
-            "the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
+            "a picture needs complete rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] "
+            "with the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
         )
     for (name, step), rows, transformed in reversed(list(zip(steps, tables, tables[1:], strict=False))):
         coordinates = _coordinates(name, step, rows, transformed)
