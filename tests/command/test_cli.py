@@ -653,7 +653,7 @@ PANDAS = "python -c \"import pandas; pandas.read_{}.to_parquet('a.parquet')\""
         ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "2 of 3 columns have no name: --skip 1"),
         ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that means a missing value; rows are counted"),
         ("words.csv", b"a,b,c\n1,2,5\nk,3,6\n4,-,7\n", "", "--exclude 'a,b' leaves them out, and --columns names"),
-        ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; left out: 'a'"),
+        ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; dropped: 'a'"),
         ("inf.csv", b"a,b\n1,2\n3,inf\n", "", "an infinite value in row 2, column 'b'"),
         ("a.csv", b"a,b\n1,2\n", "--columns a,c", "no column 'c'; the table has 'a', 'b'"),
         ("a.csv", b"width,b\n1,2\n", "--columns widht", "the table has 'width', 'b'; did you mean 'width'?"),
