@@ -288,7 +288,7 @@ def following(page):
         assert switches < others[2] / 5
         assert mota > others[3]
     assert page.scores["as above", "tracker"][3] > 0.98
-    assert page.scores["8 points", "tracker"][0] > 30  # the page says that few points are missed
+    assert page.scores["8 points", "tracker"][0] > 30  # few points are missed
     assert page.limits[3.0] > page.limits[1.0] + 0.1
 
 

@@ -159,10 +159,10 @@ def _histogram(panel: Panel, film: Film) -> Callable[[int], None]:
 def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
     bounds: Sequence[float] = [each.lower_bound for each in film.passes]
     low, high, n = min(bounds), max(bounds), len(bounds)
-    room = 0.06 * (high - low) or 0.5
+    margin = 0.06 * (high - low) or 0.5
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
-    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room), xlabel="pass", ylabel=film.label)
+    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - margin, high + margin), xlabel="pass", ylabel=film.label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 
@@ -198,7 +198,7 @@ def animate_fit(
 
     The first frame shows the rows in grey and the ellipses of the start. Each of the others shows a pass: rows
     coloured by responsibility, ellipses of the mixture before the update (they hold 50 % and 95 % of each component),
-    the paths of the means, and beside them the mean log-likelihood so far. With one feature, densities over a
+    the paths of the means, and next to them the mean log-likelihood so far. With one feature, densities over a
     histogram take the place of ellipses.
 
     Unless you give a start, the fit begins from a poor one, so that there is something to see: its means are rows

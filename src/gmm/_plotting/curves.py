@@ -99,8 +99,8 @@ def finish_lines(ax: Axes, lines: Sequence[Line], counts: Iterable[int]) -> None
     style: Any = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center", "annotation_clip": False}
     for line, (x, y), height in zip(curves, ends, heights, strict=True):
         text = line.label + " ↑" if y > high else line.label
-        beside = x == last and abs(height - y) < 0.01 * (high - low)
-        arrow = None if beside or y > high else leader
+        is_near = x == last and abs(height - y) < 0.01 * (high - low)
+        arrow = None if is_near or y > high else leader
         ax.annotate(text, (x, y), (1.02, height), color=line.colour, arrowprops=arrow, **style)
 
 
@@ -136,7 +136,7 @@ def plot_selection(
     dots mark cells near it, which were fitted from many starts (``found.pursued``); more starts may lower the others.
     An open dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component,
     whose criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may
-    continue above the axes, where grey triangles say so.
+    continue above the axes, where grey triangles mark it.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def plot_criteria(
     Returns
     -------
     Axes
-        Smaller is better. Lines may continue above the axes, where grey triangles say so. Cells with a degenerate
+        Smaller is better. Lines may continue above the axes, where grey triangles mark it. Cells with a degenerate
         component are left out, since their criteria are meaningless.
 
     Raises
@@ -521,8 +521,8 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
         target.invert_yaxis()
         target.set_xlabel("standard errors\n← shrank or fell        grew or rose →\ndashed: limits of chance")
-        verdict = "drift: alarm" if drift.alarm else "drift: none"
-        target.set_title(f"{verdict} at level {drift.level:g}, p = {drift.p_value:.2g}")
+        result = "drift: alarm" if drift.alarm else "drift: none"
+        target.set_title(f"{result} at level {drift.level:g}, p = {drift.p_value:.2g}")
     return target
 
 
@@ -539,7 +539,7 @@ def plot_eigenvalues(directions: Directions, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Directions behind a steep fall add little to what tells components apart.
+        Directions behind a steep fall add little to what separates components.
 
     Raises
     ------
@@ -671,7 +671,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     Returns
     -------
     ndarray of Axes
-        One for the weights, and one for each of the first eleven columns; the title says where there are more.
+        One for the weights, and one for each of the first eleven columns; the title mentions others.
 
     Raises
     ------
@@ -732,7 +732,7 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         Passes from 1 on the horizontal axis, the objective in nats per row on the vertical one. The objective is the
         mean log-likelihood, plus the log density of a prior if there is one, and minus the ridge's penalty if the fit
         was accelerated; the label mentions the ridge if its penalty is visible. A filled dot ends a start that
-        converged, an open dot one that did not. The title says why the best one ended, and whether its start was the
+        converged, an open dot one that did not. The title reports why the best one ended, and whether its start was the
         end. Crosses mark rejected steps.
 
     Raises
@@ -838,7 +838,7 @@ def plot_hierarchy(
         for the tree from which ``init_params="hierarchical"`` takes its clusters: Ward's, in units of the covariance of
         all rows, of at most 1000 rows. Its last 30 clusters are drawn, at the heights of scipy's ``ward``.
     n_clusters : int, default=None
-        How many clusters to tell apart by colour; None takes the suggested number of combined components, and 1 of
+        How many clusters get colours of their own; None takes the suggested number of combined components, and 1 of
         rows.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the choice among many rows.

@@ -265,7 +265,7 @@ def heading(scene: Scene) -> str:
 
 
 def marginal_note(what: str, panel: Panel) -> Entries:
-    """Say in the legend that a panel ignores the features outside the view, if there are any."""
+    """Note in the legend that a panel ignores the features outside the view, if there are any."""
     return [] if panel.view.shows_all else [note(f"{what} {'each' if panel.small else 'this'} view only")]
 
 
@@ -301,8 +301,8 @@ def limits(scene: Scene, view: View) -> Array:
     heavier = np.cumsum(mixture.weights[order]) - mixture.weights[order]
     core = order[heavier < _CORE - 1e-9]
     core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
-    room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
-    least, most = core_low - room, core_high + room
+    beyond, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
+    least, most = core_low - beyond, core_high + beyond
     points = np.concatenate([points, low[scene.present], high[scene.present]])
     # Points outside do not stretch the axes at all: the limits are those of the points inside.
     near = (points >= least) & (points <= most)
@@ -445,7 +445,7 @@ def plot_clusters(
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows. Heavier rows are drawn larger; rows of weight 0 are not drawn.
     max_points : int, default=5000
-        Maximum number of rows drawn. Larger tables are subsampled at random, and the legend says so. Histograms and
+        Maximum number of rows drawn. Larger tables are subsampled at random, and the legend mentions it. Histograms and
         counts always use all rows.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the subsample.
@@ -805,7 +805,7 @@ def _ink(uncertainty: Array, panel: Panel) -> Array:
 _THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
 _COVERED = 6.0  # standard deviations of each component that the surface covers
 _LABEL = 8  # font size in points
-_BADGE, _ROOM = 2.5, 2.5  # label heights needed by the number in the middle, and by each line around it
+_BADGE, _LINE = 2.5, 2.5  # label heights needed by the number in the middle, and by each line around it
 _SAMPLE = 50_000  # rows sampled from a mixture: enough for the content of a region to some tenths of a per cent
 _SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
 _SHADES = ("#f4f7fb", "#9db9dc", "#486ca6")
@@ -937,7 +937,7 @@ def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
     small: list[Array] = []
     for number, segments in enumerate(reversed(lines.allsegs), 1):  # from the innermost level
         outlines = [ax.transData.transform(segment) for segment in segments if len(segment)]
-        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * label_height]
+        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _LINE) * label_height]
     for text in ax.clabel(lines, fmt=labels, fontsize=_LABEL, inline=False):
         text.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": inks_of(ax).paper, "edgecolor": "none"})
         at = ax.transData.transform(text.get_position())

@@ -182,7 +182,7 @@ class BlockSource(Source):
         return vars(self.with_changes())
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
+        """Read all rows, in chunks of whole lanes; each is valid until the next is requested.
 
         Raises
         ------
@@ -252,7 +252,7 @@ class BlockSource(Source):
 
     def _filled(self, lane_rows: int, weighted: bool) -> Generator[Chunk, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"
-        # A pass, which asks for lanes, finds in the cache what the checksum has read.
+        # A pass, which requests lanes, finds in the cache what the checksum has read.
         at_once = _CHUNK_BYTES if lane_rows == 1 else _CHUNK_BYTES // 4
         fewest = min(_FEWEST_LANES, -(-_FEWEST_ROWS // lane_rows))
         lanes = max(fewest, at_once // (lane_rows * max(d, 1) * self.dtype.itemsize))
@@ -543,7 +543,7 @@ class NpySource(BlockSource):
         return (Block(to_kernel_floats(raw)) for raw in self.raw_blocks())
 
     def raw_blocks(self) -> Iterator[NDArray[Any]]:
-        """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
+        """Read the file from the beginning, in its own type; each block is valid until the next is requested."""
         n, d, by_column = self.n_rows, self.n_features, self._order == "F"
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
         raw = np.empty((step, d), self._of_file, order=self._order)

@@ -126,7 +126,7 @@ def _plain(texts: Any) -> Any:
     return pc.replace_substring_regex(with_minus, _SIGN.pattern, r"\1")
 
 
-def _can_be_said(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     """Return whether a text is the same in quotes, as messages show it."""
     return text.isprintable() and "\\" not in text
 
@@ -668,7 +668,7 @@ class _Text:
         with self._stream() as stream:
             text = next(islice(io.TextIOWrapper(stream, _UTF_8, newline=""), line - 1, None), "")
         mark = "#" if text.startswith("#") else text.split(self._delimiter)[0].strip()
-        is_other = mark and _can_be_said(mark) and not any(map(_like_number, [mark, *mark.split()[:1]]))
+        is_other = mark and _is_printable(mark) and not any(map(_like_number, [mark, *mark.split()[:1]]))
         return words.line.format(mark) if is_other else "correct it"
 
     def _line_of(self, number: int) -> int:
@@ -701,7 +701,7 @@ class _Text:
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"
-        if not all(map(_can_be_said, texts)):
+        if not all(map(_is_printable, texts)):
             return "replace it by a number, or by nothing"
         more = " and more" if len(plain) > _NAMED else ""
         meaning = "these mean missing values" if len(texts) > 1 else "that means a missing value"

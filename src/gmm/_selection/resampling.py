@@ -511,7 +511,7 @@ def _best_fit(
         starts.append(({f"{name}_init": values for name, values in parts.items()}, StartSettings("", parts), None))
     elif mixture is not None:  # with noise or factors, weights and covariances are no starting values
         starts.append(({}, start, Continuation(mixture.with_other(noise=objective.noise))))
-    n_asked = len(starts) + n_init
+    n_requested = len(starts) + n_init
     for number, each in enumerate(start_seeds(seed, n_init + _MORE_STARTS)):
         options: dict[str, Any] = {"random_state": each}
         initial = start
@@ -522,7 +522,7 @@ def _best_fit(
         starts.append((options, initial, None))
     best: tuple[SolverResult, dict[str, Any]] | None = None
     for number, (options, initial, continuation) in enumerate(starts):
-        if best is not None and number >= n_asked:
+        if best is not None and number >= n_requested:
             break
         seeds = start_seeds(options.get("random_state", 0), 1)
         with suppress(SingularMatrixError):
