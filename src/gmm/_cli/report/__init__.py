@@ -663,7 +663,7 @@ class Report:
         ]
 
     def _trust(self) -> list[object]:
-        """Write how far weights and means may be off, and which groups are alike; empty where it would take too long."""
+        """Write how far weights and means may be off, and which groups are alike; empty if that takes too long."""
         model, d = self.model, self.rows.values.shape[1]
         if not isinstance(model, GaussianMixture):
             return []
