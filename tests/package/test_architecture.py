@@ -18,7 +18,7 @@ LAYERS = {
     "__main__": "",
     "_cli": "_cli | fit | report | apply outcome | output | rows | show | arguments",
     **dict.fromkeys(("gmm", "em", "plotting"), ""),
-    "_plotting": "animation | curves planes | scene | _plotting style",
+    "_plotting": "boundaries passes | curves planes | scene | _plotting style",
     **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
     "_selection": """
         _selection | classifier options | resampling search | loop standard | result | progress solutions | request
