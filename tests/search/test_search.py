@@ -16,7 +16,7 @@ import gmm
 import inside
 from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, Selection, select
-from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, loop
+from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, column_notes, loop
 from tables import BLOBS, IRIS, IRIS_BIC, copies, noted, python, refused, warned
 
 ROUNDING = 1e-6  # nats in all
@@ -216,6 +216,14 @@ def test_time_ends_between_fits(monkeypatch):
     few, more = (select(ROWS, range(1, 5), CLASSIC, random_state=0, time_limit=limit) for limit in (40, 120))
     assert 0 < few.status.count("ok") < more.status.count("ok")
     assert not few.complete
+
+
+def test_the_notes_on_columns_count_towards_the_time_limit(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(column_notes, "copies", lambda *_: now.__setitem__(0, 9.0) or ["a note"])
+    found = select(ROWS, [1, 2], CLASSIC, random_state=0, time_limit=5, n_threads=1)
+    assert (found.status.count("not tried"), found.notes) == (7, ("a note",))
 
 
 def test_a_direction_without_variance_loses_cells_and_not_the_search():

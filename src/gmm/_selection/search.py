@@ -214,21 +214,21 @@ def select(
         opened, noise, units = to_search_units(given, noise, standardize=standardize)
         request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
         template.reg_covar = relative_ridge(opened, template.reg_covar)
+        used = as_one_array(opened, select.__name__, gaps=True)
+        notes = (  # before the fits, so that these have the time that is left
+            *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
+            *all_rows.look(column_notes.singular_columns, names),
+            *used.look(column_notes.few_values, names, bool(opened.errors)),
+            *used.look(column_notes.long_tails, names),
+            *used.look(column_notes.copies, names),
+            *all_rows.look(column_notes.error_values, names),
+            *column_notes.total((chunk.rows for chunk in given.chunks()), names),
+        )
         reports = ProgressReporter(request.keys, callback, verbose)
         held_out = held_out_deviances(request, clock, reports)
         selection = Search(request, clock, reports, held_out).run()
         warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
-    used = as_one_array(opened, select.__name__, gaps=True)
-    notes = (
-        *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
-        *all_rows.look(column_notes.singular_columns, names),
-        *used.look(column_notes.few_values, names, bool(opened.errors)),
-        *used.look(column_notes.long_tails, names),
-        *used.look(column_notes.copies, names),
-        *all_rows.look(column_notes.error_values, names),
-        *column_notes.total((chunk.rows for chunk in given.chunks()), names),
-        *note_on_shrinkage(selection.estimators),
-    )
+    notes = (*notes, *note_on_shrinkage(selection.estimators))
     found = replace(restore_units(selection, units, opened), notes=notes)
     found.best.remarks_ = remarks
     return found
