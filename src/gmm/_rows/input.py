@@ -180,6 +180,8 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     if X.dtype not in (np.float32, np.float64):
         raise TypeError(f"expected a source of float32 or float64 rows, got {X.dtype}")
     check_compatible("sample_weight", {"a source of rows": sample_weight is not None})
+    if X.storage == "memory":
+        check_sample_weight(X.sample_weight, X.n_rows)
     return X
 
 
