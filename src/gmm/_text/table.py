@@ -79,7 +79,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Columns, and what stands around them: text by `str`, HTML in notebooks.
+    """Columns, and what stands around them: text in a terminal, HTML in notebooks.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class Table(NamedTuple):
             if ruled and not number:
                 yield "─" * len(text)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return caption, rows and notes as lines of text."""
         return "\n".join([*[self.caption] * bool(self.caption), *self.lines(), *(f"  {note}" for note in self.notes)])
 
