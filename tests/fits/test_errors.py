@@ -12,7 +12,7 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import ArraySource, EStep, IncompleteSource, RowErrors, as_source, fitted_parameters
+from inside import ArraySource, EStep, IncompleteSource, as_source, fitted_parameters
 from origins import stream
 from tables import refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
@@ -37,7 +37,7 @@ def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
 def uncertain(X, errors, weight=None):
     rows = ArraySource(X, weight)
     rows = IncompleteSource.from_rows(rows) if np.isnan(X).any() else rows
-    return IncompleteSource.with_errors(rows, RowErrors.from_values(errors, len(X)))
+    return IncompleteSource.with_errors(rows, errors, None)
 
 
 def as_matrices(errors):

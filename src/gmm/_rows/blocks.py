@@ -27,10 +27,20 @@ from numpy.typing import NDArray
 from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, check_part, forwarded
+from gmm._rows.sources import (
+    LOOK_UP,
+    ArraySource,
+    Chunk,
+    Source,
+    changed,
+    check_names,
+    check_part,
+    check_shape,
+    forwarded,
+)
 from gmm._text.words import counted
 from gmm._validation.checks import check_array
-from gmm._validation.rows import as_rows, check_names, check_sample_weight, check_shape, float_type, to_kernel_floats
+from gmm._validation.rows import as_rows, check_sample_weight, float_type, to_kernel_floats
 from gmm._validation.scalars import excerpt
 from gmm._values.layouts import Array
 from gmm._values.row_data import weights_of

@@ -34,7 +34,7 @@ from gmm._passes.e_step import iter_replicates
 from gmm._passes.problem import Continuation, Problem
 from gmm._passes.solver import SolverResult
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.input import Names, as_one_array, as_source_to_fit
+from gmm._rows.input import Names, as_one_array, as_source_to_fit, check_enough_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import request
 from gmm._selection.solutions import share_moved
@@ -43,7 +43,6 @@ from gmm._text.words import counted
 from gmm._validation.checks import check_limits
 from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import MOST_STARTS, check_callback, check_random_state, features_of, is_default
-from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
 from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
