@@ -332,6 +332,19 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     assert f"{len(small.ambiguous)} other cell" in repr(small) or not small.ambiguous
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_mixture_improves_no_cell_of_as_many_components(seed):
+    """Moves may find it last; cells of other covariance models are then fitted from it."""
+    X = StandardScaler().fit_transform(load_wine().data)
+    found = select(X, 3, ["EVE", "VVE"], random_state=seed)
+    parts = {f"{part}_init": getattr(found.best, f"{part}_") for part in ("weights", "means", "precisions")}
+    for bic, name in zip(found.bic, found.covariance_type, strict=True):
+        mixture = GaussianMixture(
+            3, covariance_type=name, tol=1e-6, max_iter=1000, reg_covar=found.best.reg_covar, **parts
+        )
+        assert bic < mixture.fit(X).bic(X) + 0.1
+
+
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
     X = StandardScaler().fit_transform(load_wine().data)
     found = select(X, (2, 9), ["VVI", "VVV"], random_state=0)

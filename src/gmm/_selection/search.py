@@ -82,7 +82,8 @@ def select(
       their own with one component fewer, of which one is halved;
     - the best two of each number, if within 40 of the best so far, and finally those near the best, continue by
       split–merge moves;
-    - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
+    - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds, and those within 100, of
+      as many components as the best cell or one more, from its mixture, until it does not improve.
 
     A cell stores the best of its fits, without degenerate components if possible. **Each can be repeated:** the mixture
     of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the same rows,
