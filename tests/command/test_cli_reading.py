@@ -613,7 +613,7 @@ def test_words_of_totals_among_numbers_are_asked_about(tmp_path):
 
 @pytest.mark.parametrize("late", ["1,000.5", "\N{MINUS SIGN}3.5", "(3.5)"])
 def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 10)
     lines = [*PLAIN * 9, f'"{late}",3', *PLAIN]
     path = written(tmp_path / "t.csv", "a,b", lines)
     rows = np.concatenate([chunk.rows for chunk in gmm.open_rows(path).chunks()])
@@ -623,7 +623,7 @@ def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
 
 @blocks_too
 def test_a_mark_that_comes_late_between_semicolons_decides(how, tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 10)
     path = written(tmp_path / "t.csv", "a;b", [*["12;3", "13;5"] * 450, "1,25;4"])
     assert fitted(path, *how, "--columns", "a")[1] == [[pytest.approx((25 * 450 + 1.25) / 901)]]
     written(path, "a;b", [*["12;3", "13;5"] * 450, "1.234;4"])
@@ -636,7 +636,7 @@ def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, 
     path = written(tmp_path / "t.csv", "who,a,b", lines)
     a, b = (np.mean(np.arange(2000) % n) for n in (97, 7))
     for block in range(1000, 1016):
-        monkeypatch.setattr(delimited, "_BLOCK", block)
+        monkeypatch.setattr(delimited, "BLOCK", block)
         np.testing.assert_allclose(fitted(path, "--columns", "a,b")[1], [[a + 0.25, b + 0.5]])
 
 

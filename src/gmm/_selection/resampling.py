@@ -889,8 +889,7 @@ def _disagreements(halves: Halves, fits: Fits) -> Array:
     half, shares = halves[1], []
     for one, other in zip(*fits, strict=True):
         K = one.n_components
-        draws = np.random.default_rng([len(half), K])
-        pairs = draws.integers(K, size=(_RANDOM_LABELS, 2, len(half)))
+        pairs = np.random.default_rng([len(half), K]).integers(K, size=(_RANDOM_LABELS, 2, len(half)))
         by_chance = [share_moved(first, second) for first, second in pairs]
         shares.append(share_moved(one.predict(half), other.predict(half)) / np.mean(by_chance))
     return np.array(shares)
