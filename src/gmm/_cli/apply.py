@@ -39,7 +39,8 @@ def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
     """
     if os.path.isdir(path):
         inside = os.path.join(path, "model.gmm")
-        raise CommandError(f"{path} is a folder: expected a saved model" + f", {inside}" * os.path.exists(inside))
+        hint = f", {inside}" if os.path.exists(inside) else ""
+        raise CommandError(f"{path} is a folder: expected a saved model{hint}")
     if table is not None and not is_zipfile(path) and os.path.isfile(path) and is_zipfile(table):
         raise UsageError(f"{path} is no saved model, but {table} may be one: expected the model first, then the table")
     model = load(path)

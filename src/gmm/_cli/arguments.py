@@ -187,7 +187,7 @@ class Option(NamedTuple):
 class _Command(NamedTuple):
     """A command: its texts in the list of commands and on its own page, and groups of options by their titles.
 
-    Of a group with the title "|", one option may be given.
+    One option of a group with the title "|" may be given.
     """
 
     summary: str

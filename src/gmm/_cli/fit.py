@@ -182,7 +182,9 @@ def _single_fit(
         def read(n_read: int, seconds: float) -> None:
             number, left = (latest[0].n_iter, latest[0].remaining) if latest else (0, inf)
             pace = f"pass {number + 1}, {percent(n_read / rows.n_rows, 0)}, {n_read / seconds:,.0f} rows/s"
-            show_progress(pace + (f", {left:.1e} nats{'/row' * (not options.bayesian)} to gain" if left < inf else ""))
+            show_progress(
+                pace + (f", {left:.1e} nats{'' if options.bayesian else '/row'} to gain" if left < inf else "")
+            )
 
         X, follow["callback"] = X.with_changes(on_reading=read), latest.append
     if options.bayesian:

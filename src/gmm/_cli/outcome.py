@@ -214,7 +214,7 @@ class MixtureOutcome(Outcome):
     objective : str
         What the fit maximises, as text after the reason for its end.
     unit, units : str
-        Of a mean log-likelihood, and what responsibilities add up to: rows, or units of weight.
+        Unit of a mean log-likelihood and of sums of responsibilities: rows, or units of weight.
     counts : ndarray of int, shape (K,)
         Number of rows per component, by most probable component.
     n_noise : int
@@ -344,7 +344,7 @@ class Result(MixtureOutcome):
         self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
         printed = IN_PYTHON.covariance_model(search.covariance_type[best]).printed(len(rows.names))
         printed += "" if search.tails[best] == NORMAL else f" {search.tails[best]}"
-        self.model_name = printed + " of standardised columns" * search.standardized
+        self.model_name = f"{printed} of standardised columns" if search.standardized else printed
         each = self.loglik / self.total_weight
         self.objective = f", log-likelihood {self.loglik:.2f} ({each:.4f} per {self.unit})"
 

@@ -662,7 +662,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     errors : StandardErrors
         From `gmm.inference.standard_errors`.
     level : float, default=0.95
-        Of the intervals.
+        Probability of the intervals.
 
     Returns
     -------

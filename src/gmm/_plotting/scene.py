@@ -345,13 +345,13 @@ class Scene:
     used : ArraySource
         The rows of positive weight.
     scorer : Scorer
-        Of the mixture.
+        Those of the mixture.
     present : array of int
         Indices of the components that are not empty.
     clusters : array of int, shape (K,)
         The cluster of each component; each is one, unless they are combined. Of a classifier, its class.
     classes : tuple of str
-        Of a classifier, the names of the classes; else empty.
+        The names of a classifier's classes; else empty.
     n_components, n_clusters : int
     combined : bool
         Whether there are clusters of several components.

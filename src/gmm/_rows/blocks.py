@@ -536,7 +536,7 @@ class NpySource(BlockSource):
         now, before = self._size_and_header(), self._beginning
         if now != before:
             sizes = f"{before[0]:,} bytes the first time, {now[0]:,} bytes now"
-            raise changed(self.name, sizes + ", below another header" * (now[1] != before[1]))
+            raise changed(self.name, f"{sizes}, below another header" if now[1] != before[1] else sizes)
 
     @cached_property
     def one_array(self) -> ArraySource | None:

@@ -64,7 +64,7 @@ _MAGIC = {b"\x1f\x8b\x08": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f": "zstd"}
 
 def _number(decimal: str) -> re.Pattern[str]:
     groups = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in _grouping(decimal))
-    groups += r"|(?:,\d{2})+,\d{3}" * (decimal == ".")  # of India
+    groups += r"|(?:,\d{2})+,\d{3}" if decimal == "." else ""  # of India
     whole, mark = rf"(?:\d+|[1-9]\d{{0,2}}(?:{groups}))", re.escape(decimal)
     finite = rf"(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
     return re.compile(rf"^[+-]?(?:{finite}|(?i:inf|infinity|nan))$")
@@ -604,7 +604,7 @@ class _Text:
         -------
         table : pyarrow.Table
         obstacles : dict of str to Obstacle
-            Of columns that are still text.
+            Those of columns that are still text.
         examples : list of (str, str)
             Columns whose numbers have separated thousands or signs, and how one is read, at the first time.
         """

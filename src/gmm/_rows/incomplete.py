@@ -33,11 +33,11 @@ class Window(NamedTuple):
     chunk : Chunk
         The rows, in their order.
     keys : list of bytes
-        Of the P patterns.
+        Keys of the P patterns.
     missing : bool array of shape (P, d)
     n_rows : int array of shape (P,)
     weights : array of shape (P,)
-        Of the rows that have a value.
+        Weights of the rows that have a value.
     kinds : int array of shape (P,)
         Which error their rows have, or `RowErrors.own`; −1 for none.
     order : int array of shape (n,)

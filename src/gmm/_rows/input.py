@@ -62,7 +62,7 @@ def as_source(
     estimator : object
         The estimator or its name, for messages.
     n_features, feature_names
-        Of the fit, if the rows are for a use of it.
+        Those of the fit, if the rows are for a use of it.
     for_fit : bool
         Whether a mixture is fitted to them, which needs at least two rows.
     missing : {"error", "em"}, optional

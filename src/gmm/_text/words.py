@@ -127,7 +127,7 @@ def span(numbers: Sequence[int]) -> str:
 def suggestion(name: object, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'full'?"`` with the nearest of the names, capitals apart; empty if none is near.
 
-    Of several that are as near, it names those that differ in the fewest places.
+    If several are as near, it names those that differ in the fewest places.
     """
     from difflib import SequenceMatcher, get_close_matches  # are loaded for a message alone
 

@@ -722,7 +722,7 @@ def _alike(shares: Array) -> tuple[str, bool]:
 
 
 class SearchReport(Report):
-    """Of a search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+    """Report of a search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
 
     terms, subject = "search", "The chosen mixture"
 
@@ -792,7 +792,7 @@ class SearchReport(Report):
 
 
 class PosteriorReport(Report):
-    """Of a variational fit: the components that are left, their intervals and the bound."""
+    """Report of a variational fit: the components that are left, their intervals and the bound."""
 
     terms, climb = "posterior", "The lower bound of the log evidence after each pass."
 
