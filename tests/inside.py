@@ -9,7 +9,7 @@ from importlib import import_module
 PLACES = {
     "gmm._blas": "_blas=. single_threaded_blas",
     "gmm._cli": "main",
-    "gmm._cli.arguments": "PICTURES",
+    "gmm._cli.arguments": "OPTIONS_OF_COMMANDS=OPTIONS PICTURES",
     "gmm._cli.fit": "command_fit=.",
     "gmm._cli.output": "output=. write_json write_table write_text",
     "gmm._cli.report": "column_statistics figures=. report=. wording=.",

@@ -22,6 +22,7 @@ import gmm
 import inside
 from command import fails, json_of, labels_in, ok, on_terminal, process, result_in, run, table, text_in, write
 from gmm.exchange.mclust import from_json
+from inside import OPTIONS_OF_COMMANDS as OPTIONS
 from inside import main, write_json, write_table
 from tables import DATA, ROOT, refused
 
@@ -822,3 +823,18 @@ def test_predictions_do_not_replace_their_table(model, iris):
     for more in ([], ["--blocks"], ["--keep", "all"]):
         assert "this is the table itself" in fails(2, "predict", model, iris, *more, "--out", iris)
     assert iris.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "estimator"),
+    [(["--class-column", "species"], gmm.MixtureClassifier()), (["--bayesian"], gmm.BayesianGaussianMixture())],
+    ids=["classes", "bayesian"],
+)
+def test_an_option_that_a_fit_would_ignore_is_refused(words, estimator, iris):
+    absent = [
+        option for option in OPTIONS.values() if option.parameter and option.parameter not in estimator.get_params()
+    ]
+    assert len(absent) > 5
+    for option in absent:
+        value = option.choices[-1:] or ([] if option.value is True else ["2"])
+        assert run("fit", iris, *words, option.flag, *value).returncode == 2, option.flag
