@@ -109,14 +109,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
-def floors(session: nox.Session) -> None:
+def oldest(session: nox.Session) -> None:
     """Run the tests on the oldest supported packages, extras included, and by the kernels of the oldest processors."""
     install(session, "test")
     project = load_toml("pyproject.toml")["project"]
     bounds = chain(project["dependencies"], *project["optional-dependencies"].values())
     session.install(*(f"{bound.replace('>=', '==')}.*" for bound in bounds))  # with the mends since
-    oldest = {"GMM_KERNEL": "base", "OPENBLAS_CORETYPE": "Nehalem"}
-    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs, env=oldest)
+    processor = {"GMM_KERNEL": "base", "OPENBLAS_CORETYPE": "Nehalem"}
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs, env=processor)
 
 
 @nox.session(python="3.11", reuse_venv=False)

@@ -43,7 +43,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
-autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
+autodoc_typehints = "none"  # the docstrings give types, with shapes and units
 toc_object_entries_show_parents = "hide"  # "On this page" is narrow
 numpydoc_show_class_members = False  # docs/templates/autosummary/class.rst lists methods, each on a page of its own
 

@@ -51,7 +51,7 @@ def test_a_page_imports_public_names_alone(page):
 
 
 @every_page
-def test_what_a_page_speaks_of_is_there_and_it_tells_what_to_try_next(page):
+def test_what_a_page_speaks_of_is_there_with_what_to_try_next(page):
     text = source(page)
     named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", text)
     assert named
@@ -61,9 +61,9 @@ def test_what_a_page_speaks_of_is_there_and_it_tells_what_to_try_next(page):
         assert (GALLERY / group / f"{other}.py").exists(), other
     assert "\n# %%\n# What to try next\n# ----------------\n" in text
     assert text.count("# %%") == text.count("\n\n# %%\n")  # else it is read as a word
-    told = flat(text[text.index("# Used here:") :])
+    listed = flat(text[text.index("# Used here:") :])
     for name in set(re.findall(r"\b(plot_\w+|animate_fit)\(", text)):
-        assert f"`gmm.plotting.{name}`" in told, name
+        assert f"`gmm.plotting.{name}`" in listed, name
 
 
 def test_pictures_of_the_readme_are_made_by_the_tool_and_there():
@@ -84,7 +84,7 @@ def test_a_picture_stands_with_its_call_and_its_page(picture):
     assert f"<code>{picture.call}</code>" in cell
 
 
-def told(found, wanted):
+def cell_position(found, wanted):
     """The number of a search's cell with this number of components and covariance type."""
     return [*zip(found.n_components, found.covariance_type, strict=True)].index(wanted)
 
@@ -124,7 +124,7 @@ def shared_shape(page):
     kinds = np.array(found.covariance_type)
     chosen = {kind: found.n_components[np.where(kinds == kind, found.bic, np.inf).argmin()] for kind in kinds}
     assert {kind for kind, K in chosen.items() if K != 4} == {"EII", "VII"}
-    assert four.loglik[told(four, (4, "full"))] > four.loglik[told(four, (4, "tied"))]
+    assert four.loglik[cell_position(four, (4, "full"))] > four.loglik[cell_position(four, (4, "tied"))]
 
 
 def convergence(page):
@@ -142,7 +142,7 @@ def convergence(page):
 def galaxies(page):
     table = np.loadtxt(ROOT / "tests" / "data" / "galaxies.csv", skiprows=1)
     np.testing.assert_array_equal(page.velocity, table / 1000)
-    found, six = page.found, told(page.found, (6, "E"))
+    found, six = page.found, cell_position(page.found, (6, "E"))
     assert (found.best.n_components, found.best.covariance_type) == (3, "V")
     assert found.status[six].startswith("degenerate")
     assert found.bic[found.best_index] < found.bic[page.four] < found.bic[found.best_index] + 12
@@ -230,7 +230,7 @@ def by_hand(page):
 def many_columns(page):
     found, rows = page.found, page.wine.data
     assert (found.best.n_components, found.best.covariance_type) == (3, "VVE")
-    four = told(found, (4, "VVE"))
+    four = cell_position(found, (4, "VVE"))
     assert found.status[four].startswith("degenerate")
     assert page.three.n_parameters_ == 158 < len(rows) < found.n_parameters[four] == 185
     assert gmm.GaussianMixture(3, prior="conjugate", random_state=0).fit(rows).n_parameters_ == 314
@@ -288,7 +288,7 @@ def following(page):
         assert switches < others[2] / 5
         assert mota > others[3]
     assert page.scores["as above", "tracker"][3] > 0.98
-    assert page.scores["8 points", "tracker"][0] > 30  # the page says that few points are missed
+    assert page.scores["8 points", "tracker"][0] > 30  # few points are missed
     assert page.limits[3.0] > page.limits[1.0] + 0.1
 
 

@@ -33,9 +33,9 @@ def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypa
             assert not printed, "what a block prints stands below it"
             printed = output_of(exec, compile(text, page.name, "exec"), names)
         elif kind == "console":
-            asked, told = text.split("\n", 1)
-            lines = output_of(main, shlex.split(asked)[2:]).splitlines()
-            assert "".join(f"{line.rstrip()}\n" for line in lines) == told
+            command, expected = text.split("\n", 1)
+            lines = output_of(main, shlex.split(command)[2:]).splitlines()
+            assert "".join(f"{line.rstrip()}\n" for line in lines) == expected
             compared += 1
         elif printed:
             assert printed == text

@@ -31,7 +31,7 @@ PICTURES = (
     Picture("first_look/plot_4_old_faithful", 2, "faithful.png", "plot_clusters(best, faithful)"),
     Picture("choosing/plot_2_shared_shape", 1, "models.png", "plot_selection(found)"),
     Picture("inside/plot_2_learning", 0, "learning.gif", "animate_fit(X, 4, random_state=87)"),
-    Picture("applications/plot_02_anomalies", 1, "anomalies.png", "plot_density(pump, fresh, content=0.99)"),
+    Picture("applications/plot_02_anomalies", 1, "anomalies.png", "plot_density(pump, new, content=0.99)"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The directive ``command-line-help``: what a command of ``gmm`` prints when it is asked for help."""
+"""The directive ``command-line-help``: the help of a command of ``gmm``."""
 
 import contextlib
 import io
@@ -33,8 +33,8 @@ class CommandLineHelp(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the text as a block."""
         command = self.arguments[0] if self.arguments else ""
-        asked = " ".join(["$ gmm", *command.split(), "--help"])
-        text = f"{asked}\n{help_of(command)}"
+        line = " ".join(["$ gmm", *command.split(), "--help"])
+        text = f"{line}\n{help_of(command)}"
         return [nodes.literal_block(text, text, language="text")]
 
 

@@ -54,7 +54,7 @@ def block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def add_font(app: Sphinx) -> None:
-    """Put the font beside the style sheet that names it."""
+    """Copy the font to the folder of the style sheet that names it."""
     app.config.html_static_path.append(str(FONT))
 
 

@@ -46,7 +46,7 @@ def documented(kind: type) -> dict[str, list[str]]:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Look again where Sphinx found nothing, and tell templates what pages of classes describe."""
+    """Resolve names that Sphinx does not find, and give templates the members of the pages of classes."""
     app.connect("missing-reference", resolve)
     public = ((f"{module}.{name}", getattr(import_module(module), name)) for name, module in HOMES.items())
     pages = {name: documented(value) for name, value in public if isinstance(value, type)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-# Links that a reader may follow are <a href>; these elements load without being asked.
+# Links that a reader may follow are <a href>; these elements load with the page.
 LOADED = (
     re.compile(
         r"""<(?:script|img|iframe|video|audio|source|embed)\b[^>]*\bsrc(?:set)?\s*=\s*["']?\s*((?:https?:)?//[^"'\s>]+)"""

@@ -2,7 +2,7 @@
 
 The estimators, the search, files and errors are here; what belongs to a task of its own is in a module: `analysis`,
 `em`, `exchange`, `inference`, `plotting`, `sources` and `tracking`. What most programs do without is imported when it
-is first asked for.
+is first used.
 """
 
 from typing import TYPE_CHECKING
@@ -77,7 +77,7 @@ def __dir__() -> list[str]:
     return sorted({*(name for name in globals() if name.startswith("_")), *__all__, *_MODULES})
 
 
-# What pickles and pages say, wherever a definition moves. Behind the class, not in its body: there, `dataclass` would
+# What pickles and pages name, wherever a definition moves. Behind the class, not in its body: there, `dataclass` would
 # look for `KW_ONLY` and `ClassVar` in the public module, and take them for fields.
 GaussianMixture.__module__ = NormalInverseWishart.__module__ = __name__
 ConvergenceWarning.__module__ = DegenerateWarning.__module__ = __name__

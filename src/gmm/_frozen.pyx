@@ -26,7 +26,7 @@ from gmm._kernel.linear cimport condition_within
 from gmm._kernel.memory_pool cimport borrow, give_back
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
-from gmm._kernel.rows cimport Rows, ask_nothing, data
+from gmm._kernel.rows cimport Rows, no_output, data
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
@@ -145,7 +145,7 @@ cdef Rows contiguous_rows(const void* values, bint single, Py_ssize_t n, Py_ssiz
     rows.values, rows.single = values, single
     rows.n, rows.first_lane, rows.row_stride, rows.column_stride = n, 0, d, 1
     rows.weight, rows.given, rows.code, rows.error = NULL, NULL, NULL, NULL
-    ask_nothing(&rows)
+    no_output(&rows)
     return rows
 
 

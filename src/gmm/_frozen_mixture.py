@@ -43,7 +43,7 @@ class FrozenMixture(CompiledMixture):
     n_features : int
         Number of features, d.
     metadata : dict
-        Of the estimator that was frozen, with the names of its features, or of the file.
+        That of the estimator that was frozen, with the names of its features, or of the file.
 
     See Also
     --------

@@ -1,6 +1,6 @@
-"""Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others.
+"""Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, comparison of mixtures.
 
-Beside them the tables that results print, and what a search remarks.
+Also the tables that results print, and what a search remarks.
 """
 
 from gmm._estimators.summary import MixtureSummary

@@ -5,10 +5,9 @@ the Axes, ``ax.figure.legends[0]``; Axes of yours, passed as ``ax``, have it ins
 imported only here and is installed by the extra ``plot``.
 """
 
-from gmm._plotting.animation import FitAnimation, animate_fit
+from gmm._plotting.boundaries import plot_decision_boundaries
 from gmm._plotting.curves import (
     plot_bootstrap_lrt,
-    plot_convergence,
     plot_criteria,
     plot_drift,
     plot_eigenvalues,
@@ -18,7 +17,8 @@ from gmm._plotting.curves import (
     plot_stability,
     plot_standard_errors,
 )
-from gmm._plotting.planes import plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty
+from gmm._plotting.passes import FitAnimation, animate_fit, plot_convergence
+from gmm._plotting.planes import plot_clusters, plot_density, plot_pairs, plot_uncertainty
 from gmm._plotting.style import colours, encoded, inline_svg
 
 __all__ = [

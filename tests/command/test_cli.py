@@ -22,6 +22,7 @@ import gmm
 import inside
 from command import fails, json_of, labels_in, ok, on_terminal, process, result_in, run, table, text_in, write
 from gmm.exchange.mclust import from_json
+from inside import OPTIONS_OF_COMMANDS as OPTIONS
 from inside import main, write_json, write_table
 from tables import DATA, ROOT, cases, refused
 
@@ -212,7 +213,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
         return data["columns"], data["notes"]
 
     what = "dropped: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"
-    told = f"{what}, and --keep to write it beside the labels"
+    told = f"{what}, and --keep to write it with the labels"
     assert fitted(id=number, x=x) == (["x"], [told])
     ids = {"id": np.arange(30) ** 2, "old id": rng.permutation(30), "new id": np.arange(30.0)}
     others = {"x": x, "half ID": rng.permutation(1000)[:30] / 8, "nr": np.arange(30) // 2, "t": x.cumsum()}
@@ -649,7 +650,7 @@ PANDAS = "python -c \"import pandas; pandas.read_{}.to_parquet('a.parquet')\""
     ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "2 of 3 columns have no name: --skip 1"),
     ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that means a missing value; rows are counted"),
     ("words.csv", b"a,b,c\n1,2,5\nk,3,6\n4,-,7\n", "", "--exclude 'a,b' leaves them out, and --columns names"),
-    ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; left out: 'a'"),
+    ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; dropped: 'a'"),
     ("inf.csv", b"a,b\n1,2\n3,inf\n", "", "an infinite value in row 2, column 'b'"),
     ("a.csv", b"a,b\n1,2\n", "--columns a,c", "no column 'c'; the table has 'a', 'b'"),
     ("a.csv", b"width,b\n1,2\n", "--columns widht", "the table has 'width', 'b'; did you mean 'width'?"),
@@ -817,3 +818,18 @@ def test_predictions_do_not_replace_their_table(model, iris):
     for more in ([], ["--blocks"], ["--keep", "all"]):
         assert "this is the table itself" in fails(2, "predict", model, iris, *more, "--out", iris)
     assert iris.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "estimator"),
+    [(["--class-column", "species"], gmm.MixtureClassifier()), (["--bayesian"], gmm.BayesianGaussianMixture())],
+    ids=["classes", "bayesian"],
+)
+def test_an_option_that_a_fit_would_ignore_is_refused(words, estimator, iris):
+    absent = [
+        option for option in OPTIONS.values() if option.parameter and option.parameter not in estimator.get_params()
+    ]
+    assert len(absent) > 5
+    for option in absent:
+        value = option.choices[-1:] or ([] if option.value is True else ["2"])
+        assert run("fit", iris, *words, option.flag, *value).returncode == 2, option.flag

@@ -399,7 +399,7 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
     with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these mean missing values"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
     written(tmp_path / "a.csv", "a,b", [*(f"{a},{b}" for a, b in PRICES), *(f"w{i},1" for i in range(20))])
-    refused(tmp_path / "a.csv", tells=["--na 'w11' and more if these stand"])
+    refused(tmp_path / "a.csv", tells=["--na 'w11' and more if these mean"])
 
 
 @blocks_too
@@ -574,7 +574,7 @@ def test_rows_made_of_others_are_left_out_or_of_blocks_refused(kind, how, tmp_pa
     done = run("fit", written(tmp_path / "t.csv", "who,a,b", lines), *ONE, "--json", *(how or ["--drop-missing"]))
     assert re.search(told, done.stderr)
     if how:
-        assert (done.returncode, "leave " in done.stderr) == (1, True)
+        assert (done.returncode, bool(re.search("drop |leave |remove ", done.stderr))) == (1, True)
     else:
         np.testing.assert_allclose(json.loads(done.stdout)["best"]["means"], [[A.mean(), B.mean()]])
 
@@ -595,7 +595,7 @@ def test_words_of_totals_among_numbers_are_asked_about(tmp_path):
 
 @pytest.mark.parametrize("late", ["1,000.5", "\N{MINUS SIGN}3.5", "(3.5)"])
 def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 10)
     lines = [*PLAIN * 9, f'"{late}",3', *PLAIN]
     path = written(tmp_path / "t.csv", "a,b", lines)
     rows = np.concatenate([chunk.rows for chunk in gmm.open_rows(path).chunks()])
@@ -605,7 +605,7 @@ def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
 
 @blocks_too
 def test_a_mark_that_comes_late_between_semicolons_decides(how, tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 10)
     path = written(tmp_path / "t.csv", "a;b", [*["12;3", "13;5"] * 450, "1,25;4"])
     assert fitted(path, *how, "--columns", "a")[1] == [[pytest.approx((25 * 450 + 1.25) / 901)]]
     written(path, "a;b", [*["12;3", "13;5"] * 450, "1.234;4"])
@@ -618,7 +618,7 @@ def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, 
     path = written(tmp_path / "t.csv", "who,a,b", lines)
     a, b = (np.mean(np.arange(2000) % n) for n in (97, 7))
     for block in range(1000, 1016):
-        monkeypatch.setattr(delimited, "_BLOCK", block)
+        monkeypatch.setattr(delimited, "BLOCK", block)
         np.testing.assert_allclose(fitted(path, "--columns", "a,b")[1], [[a + 0.25, b + 0.5]])
 
 

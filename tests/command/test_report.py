@@ -250,7 +250,7 @@ SAID = {
         "Where groups overlap, the errors are larger than these.",
     ],
     "iris": [
-        *("Cell A number of groups and a", "Fresh start A start", "Adjusted Rand index How similar"),
+        *("Cell A number of groups and a", "New start A start", "Adjusted Rand index How similar"),
         *("× log of the number of rows.", "No two groups overlap"),
     ],
     "nasty names": [

@@ -12,7 +12,7 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import ArraySource, EStep, IncompleteSource, RowErrors, as_source, fitted_parameters
+from inside import ArraySource, EStep, IncompleteSource, as_source, fitted_parameters
 from origins import stream
 from tables import refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
@@ -37,7 +37,7 @@ def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
 def uncertain(X, errors, weight=None):
     rows = ArraySource(X, weight)
     rows = IncompleteSource.from_rows(rows) if np.isnan(X).any() else rows
-    return IncompleteSource.with_errors(rows, RowErrors.from_values(errors, len(X)))
+    return IncompleteSource.with_errors(rows, errors, None)
 
 
 def as_matrices(errors):
@@ -150,7 +150,7 @@ def test_the_default_prior_is_weak_where_groups_lie_apart(covariance_type):
 def test_a_fit_beside_errors_says_how_strong_its_prior_was(covariance_type):
     X = np.random.default_rng(0).normal(size=(200, 2)) * [1, 10] + 50 * (np.arange(200)[:, None] % 2)
     fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X, error_covariance=[0.2, 20.0])
-    told = re.search(r"worth 10 rows of each component, with standard deviations of ([\d.]+), ([\d.]+);", str(fit))
+    told = re.search(r"counts as 10 rows of each component, with standard deviations of ([\d.]+), ([\d.]+);", str(fit))
     within = np.sqrt([X[:, j][i::2].var() for i in range(2) for j in range(2)]).reshape(2, 2)
     expected = np.sqrt((within**2).mean(axis=0) - [0.2, 20])
     np.testing.assert_allclose([float(each) for each in told.groups()], expected, rtol=0.02)

@@ -299,7 +299,7 @@ def test_a_step_by_hand_and_one_at_a_time_fix_too():
     given = beginning("full", MASKS["means"])
     statistics, unfitted = gmm.em.e_step(given, X), GaussianMixture(K, fixed={"means": True})
     np.testing.assert_array_equal(gmm.em.m_step(given, statistics).means_[0], given.means_[0])
-    refused("which has a box of noise and fixed parameters", gmm.em.m_step, unfitted, statistics)
+    refused("as it has the box of noise and fixed parameters", gmm.em.m_step, unfitted, statistics)
     steps = list(gmm.em.steps(X, K, fixed=MASKS["means"], tol=0, max_iter=3, **given_by("full")))
     np.testing.assert_array_equal(steps[-1].means[0], fitted.means_[0])
     np.testing.assert_allclose([step.lower_bound for step in steps], fitted.lower_bounds_, rtol=1e-10)

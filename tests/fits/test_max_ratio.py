@@ -165,7 +165,7 @@ def test_streams_and_steps_by_hand_stay_within_the_limit():
         assert_limited(mixture.partial_fit(block))
     again = reloaded(mixture).partial_fit(X)
     np.testing.assert_array_equal(again.covariances_, mixture.partial_fit(X).covariances_)
-    refused("max_ratio that it began with", mixture.set_params(max_ratio=9).partial_fit, X)
+    refused("first prior, noise and max_ratio", mixture.set_params(max_ratio=9).partial_fit, X)
     mixture = GaussianMixture(3, random_state=0, max_ratio=8).fit(X)
     assert_limited(gmm.em.m_step(mixture, gmm.em.e_step(mixture, X)))
 

@@ -276,7 +276,7 @@ def test_predictions_say_what_to_do_about_gaps():
     X = groups_with_gaps()
     fit, first = GaussianMixture(2, random_state=0).fit(np.nan_to_num(X)), np.arange(120)[:, None] == 0
     classifier = gmm.MixtureClassifier().fit(np.nan_to_num(X), np.arange(120) % 2)
-    fill = r", fill the others by impute\(X\)"
+    fill = r", impute the others by impute\(X\)"
     for predict, told in (
         (fit.predict, fill),
         (lambda rows: fit.predict_from(rows[:, :3], [0, 1, 2]), ""),
@@ -421,7 +421,7 @@ def test_components_without_weight_need_no_room_that_others_do_not():
     np.testing.assert_allclose(ends, ends[0][0], atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:Some columns have values together")
+@pytest.mark.filterwarnings("ignore:No row has values in both")
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied"])
 def test_gaps_that_no_donor_fills_together_are_filled_by_near_ones(covariance_type):
     rng = np.random.default_rng(0)

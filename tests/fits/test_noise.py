@@ -178,7 +178,7 @@ def test_halves_of_an_iteration_know_noise():
     again = gmm.em.m_step(whole, parts)
     np.testing.assert_allclose(again.means_, whole.means_, rtol=1e-3, atol=1e-4)
     assert again.noise_weight_ == pytest.approx(whole.noise_weight_, abs=1e-4)
-    refused("which has a box of noise", gmm.em.m_step, GaussianMixture(K, noise=True), parts)
+    refused("as it has the box of noise", gmm.em.m_step, GaussianMixture(K, noise=True), parts)
 
 
 def test_a_warm_start_takes_the_new_box():

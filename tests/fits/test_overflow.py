@@ -31,7 +31,7 @@ def test_float32_attributes_that_float32_cannot_hold_are_float64():
         (lambda: GaussianMixture(2, means_init=np.full((2, 2), 1e300)).fit(X), "too large"),
         (
             lambda: GaussianMixture(2).fit(X * 1e149, sample_weight=np.full(120, 1e10)),
-            r"weights sum to 1.2e\+12, and X holds .* at row \d+, column \d.*Divide",
+            r"weights sum to 1.2e\+12, and X has .* at row \d+, column \d.*Divide",
         ),
         (lambda: GaussianMixture(1).fit(np.array([[0.0], [1.0], [-1e200], [1e200], [1e200]])), "row 2"),
         (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30), "n_samples"),

@@ -157,7 +157,7 @@ def test_a_fit_cut_short_warns_where_tol_or_more_is_left(cls, unit, acceleration
             (message,) = told
             assert mixture.remarks_ == {"not converged": message}
             assert f"some {left[-1]:.2g} {unit} remain to be gained (tol=0.002)" in message
-            ends = re.findall(r"scikit-learn's rule.*ends such a fit at pass (\d+)", message)
+            ends = re.findall(r"scikit-learn's rule.*stops this fit at pass (\d+)", message)
             assert ends == [str(i + 2) for i in np.flatnonzero(small)[:1]]
     assert bool(silent) == bool(acceleration)
 

@@ -18,7 +18,7 @@ LAYERS = {
     "__main__": "",
     "_cli": "_cli | fit | report | apply outcome | output | rows | show | arguments",
     **dict.fromkeys(("gmm", "em", "plotting"), ""),
-    "_plotting": "animation | curves planes | scene | _plotting style",
+    "_plotting": "boundaries passes | curves planes | scene | _plotting style",
     **dict.fromkeys(("analysis", "inference", "sources", "tracking", "_loading"), ""),
     "_selection": """
         _selection | classifier options | resampling search | loop standard | result | progress solutions | request
@@ -35,7 +35,7 @@ LAYERS = {
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em | e_step | solver",
     "_rows": """
-        input | file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks
+        input | file_table | dask opening | partitions | arrow delimited incomplete | text_stream | tables | blocks
         | formats sources writing
     """,
     "_validation": "parameters | checks | rows | _validation column_notes combinations | scalars",
@@ -79,7 +79,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 # The only dataclasses that change.
 ESTIMATORS = {"BayesianGaussianMixture", "GaussianMixture", "GaussianMixtureSearch"}
 ESTIMATORS |= {"MixtureClassifier", "MixtureRegressor"}
-PYARROW = ["arrow", "delimited", "file_table", "tables", "writing"]
+PYARROW = ["arrow", "delimited", "file_table", "tables", "text_stream", "writing"]
 # Layers and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
     "_cli": {"pyarrow", "rich"},

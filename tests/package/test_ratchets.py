@@ -34,7 +34,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 489, 33),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 80, 24),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
-    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_591, 41),
+    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_526, 41),
 }
 AT_IMPORT = """
 import dataclasses, json, sys

@@ -15,7 +15,7 @@ from scipy import stats
 
 from gmm import GaussianMixture, em
 from gmm.plotting import FitAnimation, animate_fit
-from inside import animation, colours
+from inside import colours, passes
 from pictures import assert_ellipse_holds
 from tables import cases, refused
 
@@ -29,7 +29,7 @@ GIVEN = {"tol": 1e-4, **MEANS}
 @pytest.fixture
 def passes_of(monkeypatch):
     """The passes of a film that is not drawn."""
-    monkeypatch.setattr(animation, "FitAnimation", lambda film, interval: film)
+    monkeypatch.setattr(passes, "FitAnimation", lambda film, interval: film)
     return lambda *rows, **how: animate_fit(*rows, **how).passes
 
 

@@ -18,7 +18,7 @@ MANY = 2000  # lines, more than a block of the parser
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(delimited, "_BLOCK", 1 << 12)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 12)
 
 
 def part(folder, text, *, whole):
@@ -113,7 +113,7 @@ def test_a_text_is_not_closed_while_it_is_read_unless_the_process_ends(ends, mon
 
 HALF_READ = """
 import sys, time, gmm
-from gmm._rows.delimited import TextStream
+from gmm._rows.text_stream import TextStream
 read, reading = TextStream.read, []
 def slow(*how):
     reading.append(1)
@@ -154,7 +154,7 @@ def test_a_text_leaves_nothing_behind_that_a_thread_still_holds(tmp_path, monkey
 def test_ctrl_c_while_a_text_is_left_half_read_is_not_lost(read, tmp_path, monkeypatch):
     """An exception in the destructor of a generator would be ignored."""
     path = table(tmp_path, "a;b\n" + "1,5;2,5\n" * 40 + "x;5\n" * (read == "batches"))
-    end = delimited._end
+    end = delimited.end_reading
 
     def interrupted(*of):
         end(*of)
@@ -164,6 +164,6 @@ def test_ctrl_c_while_a_text_is_left_half_read_is_not_lost(read, tmp_path, monke
         if read in names[:3] and "_no_number" not in names:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(delimited, "_end", interrupted)
+    monkeypatch.setattr(delimited, "end_reading", interrupted)
     with pytest.raises(KeyboardInterrupt):
         gmm.open_rows(path, decimal="," if read == "batches" else None).n_rows  # noqa: B018

@@ -602,7 +602,7 @@ def test_no_column_is_lost_in_silence(files, how, error, message, tmp_path):
 @pytest.mark.parametrize("at", [1, 3000, 8999])
 def test_a_line_may_be_longer_than_a_block(at, tmp_path, monkeypatch):
     """Also one of whole numbers before it, and of a column that is not read."""
-    monkeypatch.setattr(delimited_module, "_BLOCK", 1 << 14)
+    monkeypatch.setattr(delimited_module, "BLOCK", 1 << 14)
     lines, path = ["a,text,b,c", *(f"{x!r},t,{y!r},{z!r}" for x, y, z in ROWS.tolist())], tmp_path / "a.csv"
     lines[at] = lines[at].replace("t", "long " * 100_000)
     path.write_text("\n".join(lines))
@@ -611,8 +611,8 @@ def test_a_line_may_be_longer_than_a_block(at, tmp_path, monkeypatch):
 
 
 def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited_module, "_BLOCK", 1 << 10)
-    monkeypatch.setattr(delimited_module, "_LARGEST_BLOCK", 1 << 12)
+    monkeypatch.setattr(delimited_module, "BLOCK", 1 << 10)
+    monkeypatch.setattr(delimited_module, "LARGEST_BLOCK", 1 << 12)
     (tmp_path / "a.csv").write_text("a,text\n1,t\n" + "1,t\n" * 3000 + "2," + "long" * 10_000 + "\n")
     refused(r"a\.csv.*than 4,096.*line", GaussianMixture(1).fit, gmm.open_rows(tmp_path / "a.csv", columns=["a"]))
     refused(r"a\.csv.*than 4,096", FileTable, tmp_path / "a.csv", TextFormat(), whole=True)

@@ -246,3 +246,9 @@ def test_rows_are_not_written_over_and_refused_rows_leave_the_place_alone(mixtur
     out = np.full(2, 7.0)
     refused("NaN", mixture.score_samples, [[0.0, 0, 0], [0, np.nan, 0]], out=out)
     assert (out == 7).all()
+
+
+@pytest.mark.parametrize(("weight", "error"), [(-2.0, "weights of 0 or more, got"), (np.nan, "NaN"), (np.inf, "inf")])
+def test_weights_of_rows_in_memory_are_checked_at_their_use(weight, error):
+    weights = np.append(np.ones(len(ROWS) - 1), weight)
+    refused(error, GaussianMixture(2).fit, ArraySource(ROWS, weights))

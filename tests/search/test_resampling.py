@@ -233,7 +233,7 @@ def test_a_callback_sees_each_replicate():
 
 def test_fits_that_collapse_on_ties_are_not_compared():
     answers = np.repeat([[0.0], [1.0]], 40, axis=0)
-    with pytest.warns(UserWarning, match="The statistic is 0, as no fit"):
+    with pytest.warns(UserWarning, match="The statistic is 0: no valid fit"):
         found = bootstrap_lrt(answers, 1, **FEW)
     assert found.statistic == 0
     refused("a degenerate component", bootstrap_lrt, answers, 2, **FEW)
@@ -404,7 +404,11 @@ def of_test(n_components=1, **how):
         (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
         (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it has those of Gauss"),
         (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
-        (lambda: bootstrap_lrt([[1e308], [0.0]], 1), ValueError, "too large for bootstrap_lrt: 1e.308 at row 0"),
+        (
+            lambda: bootstrap_lrt([[1e308], [0.0]], 1),
+            ValueError,
+            "for bootstrap_lrt: .* got 1e.308 at row 0",
+        ),
         (lambda: split_lrt(X, 0), ValueError, "n_components"),
         (lambda: stability(X, [1, 2]), ValueError, "n_components"),
         (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),

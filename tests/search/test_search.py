@@ -16,7 +16,7 @@ import gmm
 import inside
 from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, Selection, select
-from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, loop
+from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, column_notes, loop
 from tables import BLOBS, IRIS, IRIS_BIC, copies, noted, python, refused, warned
 
 ROUNDING = 1e-6  # nats in all
@@ -218,6 +218,14 @@ def test_time_ends_between_fits(monkeypatch):
     assert not few.complete
 
 
+def test_the_notes_on_columns_count_towards_the_time_limit(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(column_notes, "copies", lambda *_: now.__setitem__(0, 9.0) or ["a note"])
+    found = select(ROWS, [1, 2], CLASSIC, random_state=0, time_limit=5, n_threads=1)
+    assert (found.status.count("not tried"), found.notes) == (7, ("a note",))
+
+
 def test_a_direction_without_variance_loses_cells_and_not_the_search():
     """One component has no likelihood there, which NEC compares with; rounding is no variance, nor are few rows."""
     found = select(np.c_[ROWS, ROWS[:, 0]], [1, 2], ["EII", "VVI", "VVV"], reg_covar=0, random_state=0)
@@ -322,6 +330,19 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     assert f"{small.n_components[ranked[1]]} {small.covariance_type[ranked[1]]} +{gap:.2f}" in repr(small)
     assert small.ambiguous == [n for n in ranked[1:] if small.scores[n] <= small.scores.min() + 10]
     assert f"{len(small.ambiguous)} other cell" in repr(small) or not small.ambiguous
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_mixture_improves_no_cell_of_as_many_components(seed):
+    """Moves may find it last; cells of other covariance models are then fitted from it."""
+    X = StandardScaler().fit_transform(load_wine().data)
+    found = select(X, 3, ["EVE", "VVE"], random_state=seed)
+    parts = {f"{part}_init": getattr(found.best, f"{part}_") for part in ("weights", "means", "precisions")}
+    for bic, name in zip(found.bic, found.covariance_type, strict=True):
+        mixture = GaussianMixture(
+            3, covariance_type=name, tol=1e-6, max_iter=1000, reg_covar=found.best.reg_covar, **parts
+        )
+        assert bic < mixture.fit(X).bic(X) + 0.1
 
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():

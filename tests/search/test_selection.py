@@ -215,7 +215,7 @@ def test_classes_take_weights_for_counts():
 
 
 def test_weights_that_sum_to_one_are_told_to_be_one_row():
-    told = r"weights add up to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
+    told = r"weights sum to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
     search = gmm.GaussianMixtureSearch([1, 2], "full", random_state=0)
     for model in (search, gmm.BayesianGaussianMixture(n_components=2, random_state=0)):
         notes = warned(model.fit, GROUPS, sample_weight=np.full(len(GROUPS), 1 / len(GROUPS)))[1]

@@ -66,8 +66,9 @@ def test_a_table_is_text_as_well():
     assert texts(page, "p") == ["… and 2 more."]
     usual = parsed(escaped(Table.of(["name", "many"], [["a", 1]]))).iter("tr")
     assert [[cell.get("class") for cell in row] for row in usual] == [[None, "gmm-number"]] * 2
-    assert str(Table.of(["", "size"], [])) == "    size"
-    assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
+    empty = Table.of(["", "size"], [])
+    assert str(empty) == repr(empty) == "    size"
+    assert texts(parsed(escaped(empty)), "th") == ["", "size"]
 
 
 def test_a_terminal_draws_the_same_table_in_colours():

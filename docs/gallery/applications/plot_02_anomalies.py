@@ -37,7 +37,7 @@ def readings(n):
     )
 
 
-normal, held_out, fresh = readings(4000), readings(4000), readings(4000)
+normal, held_out, new = readings(4000), readings(4000), readings(4000)
 found = select(normal, n_components=range(1, 7), random_state=0)
 pump = found.best
 print(pump)
@@ -57,10 +57,10 @@ print(f"alarm below a log density of {threshold:.2f}")
 # 95 % confidence interval of the rate shows how precisely these rows measure
 # it.
 
-alarms = int((pump.score_samples(fresh) < threshold).sum())
-interval = binomtest(alarms, len(fresh)).proportion_ci(0.95)
-print(f"{alarms} alarms in {len(fresh)} normal readings", end=", ")
-print(f"{alarms / len(fresh):.2%}", end=", ")
+alarms = int((pump.score_samples(new) < threshold).sum())
+interval = binomtest(alarms, len(new)).proportion_ci(0.95)
+print(f"{alarms} alarms in {len(new)} normal readings", end=", ")
+print(f"{alarms / len(new):.2%}", end=", ")
 print(f"between {interval.low:.2%} and {interval.high:.2%}")
 print(f"{rate:.0%} is in the interval: {interval.low <= rate <= interval.high}")
 
@@ -92,7 +92,7 @@ for name, rows in faults.items():
 # % of the mixture: if the mixture is right, one normal reading in a hundred
 # lies outside. The faults, in red, lie in the empty space around the modes.
 
-ax = plot_density(pump, fresh, content=0.99)
+ax = plot_density(pump, new, content=0.99)
 ax.set_title("99 % of normal readings are within the lines")
 for name, rows in faults.items():
     ax.plot(rows["speed"], rows["flow"], "x", color="#b3261e", ms=4, mew=0.8)

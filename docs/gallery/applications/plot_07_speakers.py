@@ -2,7 +2,7 @@
 Recognise speakers by adapted mixtures
 ======================================
 
-Voices say all kinds of sounds, so compare them sound by sound. Fit one large
+Speech has many sounds, so compare voices sound by sound. Fit one large
 mixture to many voices: its components are sounds. Then adapt it to a few
 seconds of one voice. Components of sounds that were heard move; the others do
 not.
@@ -18,8 +18,8 @@ from gmm.em import e_step
 # %%
 # Real systems compute about 20 numbers for each hundredth of a second, such as
 # cepstral coefficients. Here they are simulated: 24 sounds in 12 dimensions,
-# and speakers who say each sound a little differently. One property matters for
-# the method: sounds differ far more than speakers do.
+# and speakers who pronounce each sound a little differently. One property
+# matters for the method: sounds differ far more than speakers do.
 
 rng = np.random.default_rng(7)
 n_sounds, n_features = 24, 12
@@ -28,13 +28,13 @@ spread = rng.uniform(0.7, 1.3, size=(n_sounds, n_features))
 
 
 class Speaker:
-    """Says each sound with an accent of its own."""
+    """Pronounces each sound with an accent of its own."""
 
     def __init__(self):
         self.accent = rng.normal(scale=0.12, size=(n_sounds, n_features))
         self.accent += rng.normal(scale=0.05, size=n_features)
 
-    def says(self, seconds):
+    def speech(self, seconds):
         """One row for each hundredth of a second; a sound lasts for ten."""
         spoken = np.repeat(rng.integers(n_sounds, size=10 * seconds), 10)
         noise = spread[spoken] * rng.normal(size=(len(spoken), n_features))
@@ -44,7 +44,7 @@ class Speaker:
 # %%
 # Fit the mixture of everybody to 30 seconds of each of 60 voices.
 
-everybody = np.concatenate([Speaker().says(30) for _ in range(60)])
+everybody = np.concatenate([Speaker().speech(30) for _ in range(60)])
 background = GaussianMixture(
     n_sounds, covariance_type="diag", random_state=0
 ).fit(everybody)
@@ -56,7 +56,7 @@ print(f"{len(everybody):,} rows, {background.n_components} components")
 # because there are few rows.
 
 speakers = [Speaker() for _ in range(20)]
-enrolled = [speaker.says(10) for speaker in speakers]
+enrolled = [speaker.speech(10) for speaker in speakers]
 adapted = [adapt(background, rows) for rows in enrolled]
 alone = {
     n: [
@@ -88,7 +88,7 @@ lengths = [1, 2, 4, 8]
 right = {name: [] for name in methods}
 for seconds in lengths:
     recordings = [
-        (who, speaker.says(seconds))
+        (who, speaker.speech(seconds))
         for who, speaker in enumerate(speakers)
         for _ in range(10)
     ]

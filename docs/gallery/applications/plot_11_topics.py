@@ -80,7 +80,7 @@ topic = topics.predict(rows)
 vocabulary = words.get_feature_names_out()
 
 
-def told(k):
+def described(k):
     """Size, subpackage, nearest texts and words of a topic."""
     mine = np.flatnonzero(topic == k)
     distances = np.linalg.norm(rows[mine] - topics.means_[k], axis=1)
@@ -94,7 +94,7 @@ def told(k):
     }
 
 
-table = pd.DataFrame([told(k) for k in range(25)])
+table = pd.DataFrame([described(k) for k in range(25)])
 print(table.to_string())
 
 # %%

@@ -90,10 +90,10 @@ print(table.round(3).to_string(index=False))
 # Pictures accept directions as a ``view``, and ``matrix * scales`` shows the
 # weight of each column.
 
-telling = directions(three, wine.data)
-plot_clusters(three, wine.data, view=telling)
+wine_view = directions(three, wine.data)
+plot_clusters(three, wine.data, view=wine_view)
 loadings = pd.DataFrame(
-    telling.matrix[:2] * telling.scales,
+    wine_view.matrix[:2] * wine_view.scales,
     columns=wine.data.columns,
     index=["direction 1", "direction 2"],
 )

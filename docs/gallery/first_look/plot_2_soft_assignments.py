@@ -66,7 +66,7 @@ for i in largest.argsort()[:5]:
 #
 # - :ref:`sphx_glr_auto_gallery_inside_plot_1_by_hand.py`: how responsibilities
 #   are computed.
-# - Choose a threshold, say 0.9, and have a person check the rows below it.
+# - Choose a threshold, such as 0.9, and have a person check the rows below it.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`,
 # `gmm.plotting.plot_uncertainty`.

@@ -39,7 +39,8 @@ def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
     """
     if os.path.isdir(path):
         inside = os.path.join(path, "model.gmm")
-        raise CommandError(f"{path} is a folder: expected a saved model" + f", {inside}" * os.path.exists(inside))
+        hint = f", {inside}" if os.path.exists(inside) else ""
+        raise CommandError(f"{path} is a folder: expected a saved model{hint}")
     if table is not None and not is_zipfile(path) and os.path.isfile(path) and is_zipfile(table):
         raise UsageError(f"{path} is no saved model, but {table} may be one: expected the model first, then the table")
     model = load(path)
@@ -68,7 +69,7 @@ def predict(options: argparse.Namespace) -> None:
         rows = rows_for(model, options, screen)
         blocks = output.predictions(model, rows, options, options.out)
     with Screen(options.quiet or options.out is None).working("writing"):
-        output.write_beside(options.out, rows, options, blocks)
+        output.write_with_others(options.out, rows, options, blocks)
 
 
 def _predicted_columns(
@@ -80,13 +81,13 @@ def _predicted_columns(
     rows = rows_for(known, options, screen, mixture.summary().feature_names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, options.known, level=options.level)
-    columns = output.beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
+    columns = output.distinct(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
         others = [*columns, *prediction.columns]
         columns[name] = prediction.means[:, j]
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
-        columns |= output.beside(others, spread)
+        columns |= output.distinct(others, spread)
     return rows, [columns]
 
 
@@ -101,7 +102,7 @@ def sample(options: argparse.Namespace) -> None:
     X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(model.summary().feature_names, X.T, strict=True))
     if options.component:
-        columns |= output.beside(columns, {"component": components})
+        columns |= output.distinct(columns, {"component": components})
     output.write_table(options.out, [columns])
 
 

@@ -144,7 +144,7 @@ class Option(NamedTuple):
     usage : str
         How it is written, such as ``--seed S``.
     value : callable, tuple of str, True or None
-        What parses its value, or its choices; True of a flag; None if the keywords say it.
+        What parses its value, or its choices; True of a flag; None if the keywords have it.
     help : str
     parameter : str
         What Python calls it; empty where Python has no such parameter.
@@ -185,9 +185,9 @@ class Option(NamedTuple):
 
 
 class _Command(NamedTuple):
-    """A command: what the list of commands and its own page say, and groups of options by their titles.
+    """A command: its texts in the list of commands and on its own page, and groups of options by their titles.
 
-    Of a group with the title "|", one option may be given.
+    One option of a group with the title "|" may be given.
     """
 
     summary: str
@@ -220,7 +220,7 @@ _READING = (
            "fields and the columns below)", keywords={"action": argparse.BooleanOptionalAction}),
     Option("--decimal", (".", ","), "decimal mark of delimited text (default: decided from its fields); the other one "
            "may separate thousands"),
-    Option("--na TEXT", str, "text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
+    Option("--na TEXT", str, "text that stands for a missing value in delimited text, besides NA, NaN, null, ? and an "
            "empty field, or a number that does in any table; may be repeated",
            keywords={"action": "append", "default": []}),
     Option("--delimiter MARK", delimiter, "what separates fields of delimited text: one character, or tab (default: "
@@ -247,15 +247,15 @@ _SEARCH = (
     Option("--max-components K", positive, "largest number of components of --bayesian (default 20)",
            needs="--bayesian"),
     Option("--n-factors Q", components, "number of factors of the covariance models factor and ppca: one, a list or a "
-           "range, as for --components; --covariance factor2 says the same for one model", "n_factors"),
+           "range, as for --components; --covariance factor2 does the same for one model", "n_factors"),
     Option("--tails NAMES", tails, "tails of the components: normal (default); t: heavier, so that rows far away count "
            "little; or normal,t to choose from both", "tails"),
     Option("--degrees-of-freedom NU", degrees, "degrees of freedom of --tails t, 1 or more (default: estimated; 4 "
            "resists outliers, more are nearer to normal tails)", "degrees_of_freedom", needs="--tails t"),
     Option("--criterion", _CRITERIA, "criterion to choose by; smaller is better (default bic); held_out is the "
            "deviance of rows in five folds", "criterion", {"type": str.lower}),
-    Option("--time-limit SECONDS", positive_number, "stop starting new fits after SECONDS; the output says if the "
-           "search is incomplete", "time_limit"),
+    Option("--time-limit SECONDS", positive_number, "stop starting new fits after SECONDS; the output reports if "
+           "the search is incomplete", "time_limit"),
     Option("--prior", _PRIORS, "prior that guards against degenerate components, with mclust's "
            "defaults", "prior"),
     Option("--max-ratio C", at_least_one, "guard against degenerate components: no variance along an axis of one is "
@@ -296,7 +296,7 @@ _COLUMNS = (
 )
 _RESULTS = (
     Option("--format", ("csv", "parquet"), "format of the labels in DIR (default csv)", keywords={"default": "csv"}),
-    Option("--keep A,B", names, "columns to write beside the labels in DIR, such as identifiers; or all"),
+    Option("--keep A,B", names, "columns to write with the labels in DIR, such as identifiers; or all"),
     _DIGITS,
     _JSON,
     Option("--plot PICTURE", str, "write a picture of the rows and the best mixture: .png, .svg or .pdf; needs "

@@ -41,7 +41,7 @@ def fit(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     _check(options)
     reports = _check_drawings(options)
-    options.proba = True  # the labels in DIR have probabilities beside them
+    options.proba = True  # the labels in DIR have probabilities
     rows = rows_to_fit(screen, options)
     classes = None if options.class_column is None else classes_of(rows, options.class_column)
     out, report, origin = None if options.out is None else Path(options.out), Path(), {}
@@ -67,7 +67,7 @@ def fit(options: argparse.Namespace) -> None:
                 screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
-            written = []  # is told last: a reader that has gone shall not keep a file from being written
+            written = []  # is printed last: a reader that has gone shall not keep a file from being written
             if options.plot is not None:
                 output.save_picture(output.drawing().plot_clusters(result.model, rows.source), options.plot)
                 if note := rows.filled_note:
@@ -108,7 +108,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
-    """Return the covariance models, of rows with so many columns, that the options ask for."""
+    """Return the covariance models, of rows with so many columns, that the options request."""
     names = sorted(options.covariance_type or ["all"], key="all".__ne__)
     return IN_PYTHON.covariance_types(names, n_features, options.n_factors, limited=options.max_ratio is not None)
 
@@ -116,7 +116,7 @@ def _types(options: argparse.Namespace, n_features: int | None = None) -> list[s
 def _check_drawings(options: argparse.Namespace) -> Any:
     """Reject paths that cannot be written and options whose packages are not installed, before the work.
 
-    Returns the module of reports if one is asked for, because nothing else needs Jinja2.
+    Returns the module of reports if one is requested, because nothing else needs Jinja2.
     """
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in _PAGES:
         raise UsageError(
@@ -134,15 +134,15 @@ def _check_drawings(options: argparse.Namespace) -> Any:
 
 
 def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> Outcome:
-    """Fit what the options ask for."""
+    """Fit what the options request."""
     started = time.perf_counter()
     kind: type[Outcome]
     with screen.warnings(options) as warned:
         if classes is None and not options.bayesian and not options.blocks:
             kind, fitted = Result, _search(screen, rows, options)
         else:
-            with screen.working("fitting") as tell:
-                kind, fitted = _single_fit(rows, classes, options, tell)
+            with screen.working("fitting") as show_progress:
+                kind, fitted = _single_fit(rows, classes, options, show_progress)
         result = kind(rows, options, warned, time.perf_counter() - started, fitted)
         screen.note(*result.doubts)
         return result
@@ -163,11 +163,11 @@ def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> Selectio
 
 
 def _single_fit(
-    rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace, tell: Callable[[str], None]
+    rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace, show_progress: Callable[[str], None]
 ) -> tuple[type[Outcome], Any]:
     """Fit a classifier, a variational mixture or another; the ridge of mixtures is in the units of the rows.
 
-    Of passes over rows that are read block by block, tell how far they are.
+    Show the progress of passes over rows that are read block by block.
     """
     if classes is not None:
         types = _types(options, len(rows.names)) if options.covariance_type else "all"
@@ -182,7 +182,9 @@ def _single_fit(
         def read(n_read: int, seconds: float) -> None:
             number, left = (latest[0].n_iter, latest[0].remaining) if latest else (0, inf)
             pace = f"pass {number + 1}, {percent(n_read / rows.n_rows, 0)}, {n_read / seconds:,.0f} rows/s"
-            tell(pace + (f", {left:.1e} nats{'/row' * (not options.bayesian)} to gain" if left < inf else ""))
+            show_progress(
+                pace + (f", {left:.1e} nats{'' if options.bayesian else '/row'} to gain" if left < inf else "")
+            )
 
         X, follow["callback"] = X.with_changes(on_reading=read), latest.append
     if options.bayesian:

@@ -155,7 +155,7 @@ class Outcome(ABC):
         labels = f"labels.{self.options.format}"
         self.model.save(out / "model.gmm")
         predictions = output.predictions(self.model, self.rows, self.options, out / labels)
-        output.write_beside(out / labels, self.rows, self.options, predictions)
+        output.write_with_others(out / labels, self.rows, self.options, predictions)
         output.write_json(out / "result.json", self.document())
         return ["model.gmm", labels, "result.json"]
 
@@ -212,9 +212,9 @@ class MixtureOutcome(Outcome):
     facts : MixtureSummary
         What the mixture remembers of its fit.
     objective : str
-        What the fit maximises, as it is told behind how it ended.
+        What the fit maximises, as text after the reason for its end.
     unit, units : str
-        Of a mean log-likelihood, and what responsibilities add up to: rows, or units of weight.
+        Unit of a mean log-likelihood and of sums of responsibilities: rows, or units of weight.
     counts : ndarray of int, shape (K,)
         Number of rows per component, by most probable component.
     n_noise : int
@@ -257,7 +257,7 @@ class MixtureOutcome(Outcome):
         return list(range(self.model.n_components))
 
     def _combined(self) -> CombinedComponents | None:
-        """Combine components, but not few, of which the rule says 2 if any overlap, nor where it takes seconds."""
+        """Combine components, but not few, of which the rule makes 2 if any overlap, nor where it takes seconds."""
         K = len(self.shown)
         if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
             return None
@@ -344,7 +344,7 @@ class Result(MixtureOutcome):
         self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
         printed = IN_PYTHON.covariance_model(search.covariance_type[best]).printed(len(rows.names))
         printed += "" if search.tails[best] == NORMAL else f" {search.tails[best]}"
-        self.model_name = printed + " of standardised columns" * search.standardized
+        self.model_name = f"{printed} of standardised columns" if search.standardized else printed
         each = self.loglik / self.total_weight
         self.objective = f", log-likelihood {self.loglik:.2f} ({each:.4f} per {self.unit})"
 
@@ -356,14 +356,14 @@ class Result(MixtureOutcome):
         return [*names[:2], "criteria.csv", *names[2:]]
 
     def best(self) -> dict[str, Any]:
-        """Convert the mixture, and what the search says of its cell, to JSON values."""
+        """Convert the mixture, and the results of the search for its cell, to JSON values."""
         cell = output.cells_json(self.search)[self.search.best_index]
         return super().best() | {
             name: cell[name] for name in ("n_parameters", "loglik", *self.search.criteria, "status")
         }
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
+        """Convert the result to JSON values: the mixture, all cells and the request."""
         facts = ("criterion", "standardized", "complete", "n_new_starts", "n_found_again")
         document = super().document() | {name: getattr(self.search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
@@ -409,7 +409,7 @@ class Single(MixtureOutcome):
         return super().best() | {name: output.finite_or_none(value) for name, value in numbers.items()}
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: beside the mixture, what the fit was for."""
+        """Convert the result to JSON values: the mixture and the request."""
         return super().document() | {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
 
 

@@ -63,7 +63,7 @@ def save_picture(picture: Any, path: str) -> None:
     write_to(path, lambda file: file.write(content))
 
 
-_DECIMALS = 6  # of probabilities in text; all digits take three times the room
+_DECIMALS = 6  # of probabilities in text; all digits are three times as long
 _RARE = re.compile(r"[^ -~\n]")
 
 
@@ -119,9 +119,9 @@ def predictions(
     options: argparse.Namespace,
     path: Path | str | None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns for a table at a path: component or class of each row, and what the options ask for.
+    """Yield blocks of columns for a table at a path: component or class of each row, and what the options request.
 
-    Probabilities in text have six decimals, unless the options ask for all digits.
+    Probabilities in text have six decimals, unless the options request all digits.
     """
     is_short = not options.all_digits and (path is None or check_target(path) in (".csv", ".tsv"))
     if isinstance(model, MixtureClassifier):
@@ -138,14 +138,14 @@ def predictions(
         yield columns | {name: values[first:stop] for name, values in densities.items()}
 
 
-def write_beside(
+def write_with_others(
     path: Path | str | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.table_columns(options.keep), blocks) if options.keep else blocks)
 
 
-def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
+def distinct(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return columns whose names differ from all others and from each other, where necessary by underscores."""
     names, named = set(others), dict[str, Any]()
     for name, values in columns.items():
@@ -174,7 +174,7 @@ def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> 
             waiting = more if waiting is None else pa.concat_tables([waiting, more])
         here, waiting = waiting.slice(0, n), waiting.slice(n)
         own = dict(zip(here.column_names, here.columns, strict=True))
-        yield {**own, **beside(own, block)}
+        yield {**own, **distinct(own, block)}
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, checked, in_options
-from gmm._cli.show import Mixture, Screen, told_by
+from gmm._cli.show import Mixture, Screen, messages_of
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm.sources import ArraySource, Source, checked_rows, column_notes, open_table
 
@@ -114,13 +114,13 @@ def _columns_to_read(
     exclude : iterable of str
         Those not to choose.
     serving : mapping of str to str
-        Those that serve as something else, and the options that say so.
+        Those that serve as something else, and the options that name them.
 
     Returns
     -------
     names : list of str
     notes : tuple of str
-        Says which columns are left out, and why.
+        Notes which columns are dropped, and why.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _columns_to_read(
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
     omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
-    notes = (f"left out: {omissions}",) if omissions else ()
+    notes = (f"dropped: {omissions}",) if omissions else ()
     if not numeric:
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")
@@ -198,13 +198,13 @@ def _why_not_numeric(column: Any) -> str:
 
 
 def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
-    """Return what a search notes of the fitted columns and these notes do not say.
+    """Return what a search notes of the fitted columns and these notes do not have.
 
     Codes and identifiers among columns that the user `named` are meant.
     """
-    said = {getattr(note, "kind", None) for note in notes} - {None}
-    said |= {"numbers", "codes", "copies"} if named else set()
-    return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in said)
+    noted = {getattr(note, "kind", None) for note in notes} - {None}
+    noted |= {"numbers", "codes", "copies"} if named else set()
+    return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in noted)
 
 
 _TAKEN = "a model of gmm fit --missing em takes them as they are"
@@ -296,7 +296,7 @@ class Rows:
 
     @property
     def filled_note(self) -> str:
-        """What to say of a picture of the rows without gaps; empty if there are none."""
+        """The note on a picture of the rows without gaps; empty if there are none."""
         n = int(np.isnan(self.values).any(axis=1).sum())
         have = "has" if n == 1 else "have"
         return f"{counted(n, 'row')} {have} missing values, drawn at their conditional means." if n else ""
@@ -334,7 +334,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             rows = replace(rows, labels=Labels.from_column(blocks, table.missing, options.na, rows.indices))
     found = column_notes(rows.source, ("long tail", "error value")) if rows.in_memory else ()
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *(note.in_options for note in found))
-    notes = (*notes, *(in_options(note, options) for warning in caught for note in told_by(warning)))
+    notes = (*notes, *(in_options(note, options) for warning in caught for note in messages_of(warning)))
     screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 
@@ -442,21 +442,21 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     Raises
     ------
     CommandError
-        If all that are left are constant or, beside texts, identifiers.
+        If all others are constant or, with texts, identifiers.
     """
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
     found = {note.kind: note for note in column_notes(rows.source, _KINDS, labels=rows.table.labels())}
     fitted, notes = names, list[str]()
     for kind, note in found.items():
-        if (fresh := note.among(fitted)) is None or (named and kind != "copies"):
+        if (numeric := note.among(fitted)) is None or (named and kind != "copies"):
             continue
-        n_others = len(fitted) - len(fresh.columns)
-        if named or not n_others or (kind == "codes" and len(fresh.columns) > _CODES_EACH * n_others):
-            notes.append(fresh.in_options)
+        n_others = len(fitted) - len(numeric.columns)
+        if named or not n_others or (kind == "codes" and len(numeric.columns) > _CODES_EACH * n_others):
+            notes.append(numeric.in_options)
         else:
-            notes.append(fresh.left_out)
-            fitted = tuple(name for name in fitted if name not in fresh.columns)
+            notes.append(numeric.left_out)
+            fitted = tuple(name for name in fitted if name not in numeric.columns)
     rows, of = replace(rows, notes=(*rows.notes, *notes)), {kind: {*note.columns} for kind, note in found.items()}
     if {*fitted} <= of.get("constant", set()):
         others = quoted((name for name in names if name not in fitted), SHOWN)
@@ -503,7 +503,7 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
 
 
 def _with_values(rows: Rows, estimator: object, options: argparse.Namespace, **kwargs: Any) -> Rows:
-    """Return the rows that have a value, as an estimator takes them, and say how many values are missing."""
+    """Return the rows that have a value, as an estimator takes them, and note how many values are missing."""
     source: Any = checked_rows(rows.source, estimator=estimator, error_covariance=_variances(rows, options), **kwargs)
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     if not some:
@@ -569,7 +569,7 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
 
 
 def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
-    """Leave out rows of totals and means: those that a text says to be such, and a last one whose numbers do.
+    """Leave out rows of totals and means: those that a text names so, and a last one whose numbers do.
 
     Raises
     ------

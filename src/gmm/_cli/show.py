@@ -110,8 +110,8 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def told_by(warning: warnings.WarningMessage) -> Sequence[str]:
-    """Return what a warning tells: its notes, which have the numbers, or its text."""
+def messages_of(warning: warnings.WarningMessage) -> Sequence[str]:
+    """Return the messages of a warning: its notes, which have the numbers, or its text."""
     return getattr(warning.message, "__notes__", (str(warning.message),))
 
 
@@ -148,19 +148,19 @@ class Screen:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield texts
-        for text, times in Counter(chain.from_iterable(map(told_by, caught))).items():
+        for text, times in Counter(chain.from_iterable(map(messages_of, caught))).items():
             text = in_options(text, options)
             texts.append(text if times == 1 else f"{text} ({times} times)")
         self.note(*texts)
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str], None]]:
-        """Say what is being done, and for how long, if it takes more than a second and standard error is a terminal.
+        """Show what is being done, and for how long, if it takes more than a second and standard error is a terminal.
 
         Yields
         ------
         callable
-            Says how far it has come.
+            Shows the progress.
         """
         if self._quiet or not sys.stderr.isatty():
             yield lambda how_far: None
@@ -236,8 +236,8 @@ class Screen:
         columns = [Column(name, [entries[k] for k in shown]) for name, entries in islice(of_columns, COLUMNS_SHOWN)]
         correlations = [_correlation(names, strongest[k]) for k in shown]
         title = "correlation" if len(names) == 2 else "strongest correlation"
-        beside = [Column(title, correlations, TEXT)] * any(correlations)
-        tables = _tables(labels, [*columns, *beside], self._width)
+        extra = [Column(title, correlations, TEXT)] * any(correlations)
+        tables = _tables(labels, [*columns, *extra], self._width)
         rows = [[column.heading, *column.entries] for column in (*labels[1:], *columns)]
         first, *of_components = Table.of(["component", *map(str, shown)], rows, kinds=[TEXT]).columns
         down = _tables([first], of_components, self._width)
@@ -252,7 +252,7 @@ class Screen:
             self._factors(model, names, shown)
 
     def _factors(self, model: GaussianMixture, columns_of: Sequence[str], shown: Sequence[int]) -> None:
-        """Print the loadings, and the standard deviations of the noise beside them."""
+        """Print the loadings, and the standard deviations of the noise."""
         labels, values = list[tuple[int, str]](), list[NDArray[np.float64]]()
         of_columns, noise = model.loadings_, model.noise_variance_
         for k in shown:
@@ -292,7 +292,7 @@ def _correlation(names: Sequence[str], pair: Correlation | None) -> str:
 
 
 def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> list[Table]:
-    """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
+    """Lay out columns behind those that label the rows, in as many tables as the width needs."""
     parts: list[list[Column]] = [[]]
     for column in columns:
         if parts[-1] and _width([*labels, *parts[-1], column]) + _GAPS[0] > width:
@@ -302,7 +302,7 @@ def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> 
 
 
 def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: str) -> str:
-    """Say which components may be one cluster, given the cluster of each; `word` is what a component is called."""
+    """Print which components may be one cluster, given the cluster of each; `word` is what a component is called."""
     members = [[k for k in shown if clusters[k] == c] for c in dict.fromkeys(clusters[list(shown)])]
     merged = ", ".join(" + ".join(map(str, each)) for each in members if len(each) > 1)
     return (

@@ -106,7 +106,7 @@ class CredibleIntervals:
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     """Compute the log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,).
 
-    Of a row with gaps, that of the columns that it has, under the marginal t distributions.
+    For a row with gaps, that of its observed columns, under the marginal t distributions.
     """
     layout, noise = posterior.model.layout, posterior.noise
     log_determinants = np.array(np.broadcast_to(posterior.log_determinants, posterior.n_components))
@@ -287,7 +287,8 @@ class BayesianGaussianMixture(FittedMixture):
         Inverses of the expected precisions; the expected precisions; and their upper triangular factors. In the shapes
         of `GaussianMixture`.
     weight_concentration_ : ndarray of shape (K,), or a tuple of two
-        Of the posterior of the weights: a Dirichlet's, or the two parameters of the beta distribution of each stick.
+        Parameters of the posterior of the weights: of a Dirichlet distribution, or the two of the beta distribution of
+        each stick.
     mean_precision_ : ndarray of shape (K,)
         β_k = β_0 + n_k.
     degrees_of_freedom_ : ndarray of shape (K,), or a number for "tied"

@@ -22,11 +22,11 @@ from gmm._estimators.outcome import ill_defined, warn_of_repairs, with_remarks
 from gmm._exceptions import warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.input import as_source, check_any
-from gmm._rows.sources import ArraySource, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Source, check_names, chunks_in_order
 from gmm._validation.checks import check_limits, check_tails, check_user_mixture
 from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
-from gmm._validation.rows import check_feature_names, check_names
+from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice, check_real
 from gmm._values import covariance
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model

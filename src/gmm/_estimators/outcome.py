@@ -190,9 +190,9 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
     if source.sample_weight is not None and weight < min(n, n_parameters):
         warn(
             "light rows",
-            f"The weights sum to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
-            f"mixture, as counts. If they compare the {counted(n, 'row')}, multiply them by {n / weight:.6g}, so that "
-            "their mean is 1.",
+            f"As counts of rows, the weights sum to {weight:.6g}, fewer than the "
+            f"{counted(n_parameters, 'free parameter')} of the mixture. If they compare the {counted(n, 'row')}, "
+            f"multiply them by {n / weight:.6g}, so that their mean is 1.",
         )
 
 

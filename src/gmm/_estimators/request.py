@@ -189,8 +189,8 @@ def _responsibilities(mixture: MixtureEstimator, source: Source) -> Callable[[in
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
             arguments = complete.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
-        beside_noise = not options.is_default(mixture.noise, False)
-        return checks.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
+        with_noise = not options.is_default(mixture.noise, False)
+        return checks.check_responsibilities(values, source.n_rows, mixture.n_components, with_noise=with_noise)
 
     return responsibilities
 

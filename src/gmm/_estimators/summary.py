@@ -212,7 +212,7 @@ class Summary(NamedTuple):
         parts += [self.table._replace(notes=()), line("; ".join(self.table.notes), "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
-            parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
+            parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "row"))
         return parts
 
 

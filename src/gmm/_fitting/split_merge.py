@@ -30,7 +30,7 @@ from gmm._values.whitened import WhitenedMixture
 
 # Measured on ten real data sets by four types.
 _TRIES = 8  # moves that fail in a row, before the search ends
-_FIRST_JUDGED = 5  # passes of a move before it may be given up
+_FIRST_CHECKED = 5  # passes of a move before it may be given up
 _SCREENING = 30  # passes on a sample
 _EACH_DROPPED, _EACH_SPLIT = 4, 3  # how often a component is tried in one round; more often if there are few components
 _AXES = 3  # along which a component may be split
@@ -220,7 +220,7 @@ class _Search:
         number, listener, settings = self._runs, self._callback, self._solver._replace(max_iter=passes)
         numbered = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
         run = context.problem.prepare_run(context.e_step, initial, settings, start=self._start, callback=numbered)
-        stop_target = NO_TARGET if target is None else StopTarget(target=target, first=_FIRST_JUDGED)
+        stop_target = NO_TARGET if target is None else StopTarget(target=target, first=_FIRST_CHECKED)
         while not run.ended and not run.cannot_reach_target(stop_target):
             run.go(_CHECKED - run.n_passes % _CHECKED, stop_target)
             is_checked = target is not None and run.n_passes % _CHECKED == 0

@@ -123,21 +123,21 @@ cdef inline bint next_factors(
 cdef inline void bound_noise(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
     double* matrix,                                # IN [ψ, Λᵀ], OUT with the prior's rows in ψ, and none too small
-    double* floors,                                # (d,) scratch
+    double* smallest,                              # (d,) scratch
 ) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef double mean = 0, mean_floor = 0
+    cdef double mean = 0, mean_smallest = 0
     for j in range(d):
-        floors[j] = matrix[j]
+        smallest[j] = matrix[j]
         for i in range(1, 1 + q):
-            floors[j] += matrix[i * d + j] * matrix[i * d + j]
-        floors[j] = max(least, 1e-8 * floors[j])           # as in `factors.pxd`
+            smallest[j] += matrix[i * d + j] * matrix[i * d + j]
+        smallest[j] = max(least, 1e-8 * smallest[j])           # as in `factors.pxd`
         if prior.rows > 0:
             matrix[j] = (count * matrix[j] + prior.scale[j]) / (count + prior.rows)
         mean += matrix[j] / d
-        mean_floor += floors[j] / d
+        mean_smallest += smallest[j] / d
     for j in range(d):
-        matrix[j] = max(mean, mean_floor) if isotropic else max(matrix[j], floors[j])
+        matrix[j] = max(mean, mean_smallest) if isotropic else max(matrix[j], smallest[j])
 
 
 cdef inline bint solve_low_rank(                   # the table of constraints names it

@@ -20,7 +20,7 @@ cdef struct Mixture:
     const double* extents       # see `measure_extents`
 
 
-cdef inline bint is_asked_for(const PassPlan* plan, int form) noexcept nogil:
+cdef inline bint is_requested(const PassPlan* plan, int form) noexcept nogil:
     """Return whether rows may need a form."""
     return form & 1 == 0 or (is_narrow(plan.layout, plan.n_features)
                              and not ((plan.noisy or has_tails(plan)) and is_pooled(plan.layout)))
@@ -57,7 +57,7 @@ cdef inline Py_ssize_t lay_out(
         plan.layout, plan.moments, plan.kernel = layout, layout, kernel
         set_noise(plan, log_noise)
         set_tails(plan, tails, False)
-        if not is_asked_for(plan, form):
+        if not is_requested(plan, form):
             plan[0] = mixture.plans[form - 1]
             continue
         plan.all_offsets, plan.all_centres = mixture.log_offset, mixture.centres
@@ -76,6 +76,6 @@ cdef inline void fill(Mixture* mixture) noexcept nogil:
     measure_extents(mixture.whiteners, mixture.centres, plan.layout, K, d, mixture.origin, <double*>mixture.extents)
     for form in range(N_FORMS):
         plan = &mixture.plans[form]
-        if is_asked_for(plan, form):
+        if is_requested(plan, form):
             fill_form(plan, mixture.centres, mixture.whiteners, mixture.origin)
             fill_few(plan)

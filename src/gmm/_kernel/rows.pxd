@@ -39,10 +39,10 @@ cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) 
     table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     table.weight = &weight[0] if weight is not None else NULL
     table.given, table.code, table.error = NULL, NULL, NULL
-    ask_nothing(&table)
+    no_output(&table)
     return table
 
 
-cdef inline void ask_nothing(Rows* rows) noexcept nogil:
+cdef inline void no_output(Rows* rows) noexcept nogil:
     rows.label, rows.log_evidence, rows.score = NULL, NULL, NULL
     rows.log_joint, rows.responsibility, rows.largest = NULL, NULL, NULL

@@ -1,4 +1,4 @@
-"""Pictures of mixtures, with matplotlib, which is imported in this room alone."""
+"""Pictures of mixtures, with matplotlib, which is imported in this package alone."""
 
 from gmm._versions import install_line as _install_line
 

@@ -1,4 +1,4 @@
-"""Pictures of curves: criteria, the passes of a fit, hierarchies, tests, drift, directions and other answers."""
+"""Pictures of curves: criteria, hierarchies, tests, drift, directions and other answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from scipy.optimize import isotonic_regression
 
 from gmm._em import CandidateRows
 from gmm._estimators.attributes import fitted_parameters
-from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
-from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import draw_sample
-from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
 from gmm._rows.input import as_one_array, as_source
@@ -32,7 +29,6 @@ from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.progress import Ending
 from gmm._selection.resampling import BootstrapLRT, Stability
 from gmm._selection.result import check_criterion, statuses
-from gmm._text.html import FLAT
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions
@@ -99,8 +95,8 @@ def finish_lines(ax: Axes, lines: Sequence[Line], counts: Iterable[int]) -> None
     style: Any = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center", "annotation_clip": False}
     for line, (x, y), height in zip(curves, ends, heights, strict=True):
         text = line.label + " ↑" if y > high else line.label
-        beside = x == last and abs(height - y) < 0.01 * (high - low)
-        arrow = None if beside or y > high else leader
+        is_near = x == last and abs(height - y) < 0.01 * (high - low)
+        arrow = None if is_near or y > high else leader
         ax.annotate(text, (x, y), (1.02, height), color=line.colour, arrowprops=arrow, **style)
 
 
@@ -136,7 +132,7 @@ def plot_selection(
     dots mark cells near it, which were fitted from many starts (``found.pursued``); more starts may lower the others.
     An open dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component,
     whose criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may
-    continue above the axes, where grey triangles say so.
+    continue above the axes, where grey triangles mark it.
 
     Parameters
     ----------
@@ -317,7 +313,7 @@ def plot_criteria(
     Returns
     -------
     Axes
-        Smaller is better. Lines may continue above the axes, where grey triangles say so. Cells with a degenerate
+        Smaller is better. Lines may continue above the axes, where grey triangles mark it. Cells with a degenerate
         component are left out, since their criteria are meaningless.
 
     Raises
@@ -521,8 +517,8 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
         target.invert_yaxis()
         target.set_xlabel("standard errors\n← shrank or fell        grew or rose →\ndashed: limits of chance")
-        verdict = "drift: alarm" if drift.alarm else "drift: none"
-        target.set_title(f"{verdict} at level {drift.level:g}, p = {drift.p_value:.2g}")
+        result = "drift: alarm" if drift.alarm else "drift: none"
+        target.set_title(f"{result} at level {drift.level:g}, p = {drift.p_value:.2g}")
     return target
 
 
@@ -539,7 +535,7 @@ def plot_eigenvalues(directions: Directions, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Directions behind a steep fall add little to what tells components apart.
+        Directions behind a steep fall add little to what separates components.
 
     Raises
     ------
@@ -666,12 +662,12 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     errors : StandardErrors
         From `gmm.inference.standard_errors`.
     level : float, default=0.95
-        Of the intervals.
+        Probability of the intervals.
 
     Returns
     -------
     ndarray of Axes
-        One for the weights, and one for each of the first eleven columns; the title says where there are more.
+        One for the weights, and one for each of the first eleven columns; the title mentions others.
 
     Raises
     ------
@@ -713,116 +709,6 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     return every[:n]
 
 
-_FEW_PASSES = 60  # most passes that are drawn with a dot each
-
-
-def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
-    """Draw the objective of a fit against its passes: a line for each start, the best one in colour.
-
-    Parameters
-    ----------
-    model : GaussianMixture or GaussianMixtureSearch
-        A mixture fitted by `fit`, or a fitted search, whose best mixture is drawn.
-    ax : Axes, optional
-        Axes to draw on; None makes a new figure.
-
-    Returns
-    -------
-    Axes
-        Passes from 1 on the horizontal axis, the objective in nats per row on the vertical one. The objective is the
-        mean log-likelihood, plus the log density of a prior if there is one, and minus the ridge's penalty if the fit
-        was accelerated; the label mentions the ridge if its penalty is visible. A filled dot ends a start that
-        converged, an open dot one that did not. The title says why the best one ended, and whether its start was the
-        end. Crosses mark rejected steps.
-
-    Raises
-    ------
-    NotFittedError
-        If the model is not fitted.
-    TypeError
-        If `model` is neither a mixture nor a search.
-    ValueError
-        If the mixture has no history, because its parameters were given or its fit made no pass.
-
-    Examples
-    --------
-    >>> from gmm import GaussianMixture
-    >>> from gmm.plotting import plot_convergence
-    >>> model = GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [7.0], [9.0]])
-    >>> plot_convergence(model).get_xlabel()
-    'pass'
-    """
-    fitted = fitted_mixture(model)
-    best, others = _histories(fitted)
-    resolution = _resolution([best, *others])
-    with axes_of(ax) as target:
-        for number, trace in enumerate(others):
-            label = f"other starts ({len(others)})" if number == 0 else None
-            alpha = max(0.3, 0.9 - 0.03 * len(others))
-            _draw_trace(target, trace, FAINT, 3.5, lw=1, alpha=alpha, label=label, zorder=2)
-        # Invisible differences count as ties.
-        n_ties = sum(trace.objective[-1] >= best.objective[-1] - resolution for trace in others)
-        rank = f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
-        dots, label = "o" if len(best) <= _FEW_PASSES else None, f"start {best.start + 1}, {rank}" if others else None
-        _draw_trace(target, best, _COLOUR, 8, lw=2, marker=dots, ms=3, label=label, zorder=3)
-        rejected = [number for number, accepted in enumerate(best.accepted) if not accepted]
-        if rejected:
-            passes, values = np.array(rejected) + 1, np.array(best.objective)[rejected]
-            target.plot(passes, values, "x", color=inks_of(target).ink, ms=6, label="rejected step", zorder=4)
-        target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
-        end = best.objective[-1]
-        target.update_datalim([(1, (1 - FLAT) * end), (1, (1 + FLAT) * end)])
-        longest = max(map(len, (best, *others)))
-        target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
-        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others], resolution))
-        gain, tally = end - best.objective[0], best.refinement
-        is_flat = best.converged and gain < FLAT * abs(end)
-        flat = [f"the start was the end: all passes gain {gain:.2g}"] if is_flat else []
-        moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
-        target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, *flat, best.reason]))
-        legend_of_labels(target, own=ax is None)
-    return target
-
-
-def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
-    """Return the trace of the best start, and those of the others."""
-    if not hasattr(model, "histories_"):
-        raise invalid(
-            f"expected a mixture fitted by `fit`, with histories_ to draw; this {type(model).__name__} has none, "
-            "because its parameters were given or set by hand: call fit(X) first"
-        )
-    if len(model.history_) == 0:
-        raise invalid(
-            "expected a fit with at least one pass to draw; this one made none: fit it with max_iter of 1 or more"
-        )
-    return model.history_, [trace for trace in model.histories_ if trace is not model.history_]
-
-
-def _objective(model: FittedMixture, traces: list[Trace], resolution: float) -> str:
-    """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
-    if isinstance(model, BayesianGaussianMixture):
-        return "lower bound of the log evidence (nats)"
-    what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
-    difference = max(np.abs(trace.records[:, 1] - trace.records[:, 0]).max() for trace in traces)
-    if difference > resolution:
-        return f"objective (nats per row):\n{what} minus the ridge penalty"
-    return f"mean {what} (nats per row)"
-
-
-def _resolution(traces: list[Trace]) -> float:
-    """Return the least difference, in nats per row, that is visible in the plot and not rounding."""
-    values = [value for trace in traces for value in trace.objective]
-    return max((max(values) - min(values)) / 1000, 1e-6 * max(map(abs, values)))
-
-
-def _draw_trace(ax: Axes, trace: Trace, colour: Any, size: float, **style: Any) -> None:
-    """Draw a line, and a dot at its end, which is open if the run did not converge."""
-    ax.plot(range(1, len(trace) + 1), trace.objective, color=colour, **style)
-    end: Any = {"mfc": colour if trace.converged else inks_of(ax).paper, "mec": colour, "mew": 1.2, "ms": size}
-    ax.plot([len(trace)], [trace.objective[-1]], "o", clip_on=False, zorder=5, **end)
-
-
 _MOST_LEAVES = 30
 
 
@@ -838,7 +724,7 @@ def plot_hierarchy(
         for the tree from which ``init_params="hierarchical"`` takes its clusters: Ward's, in units of the covariance of
         all rows, of at most 1000 rows. Its last 30 clusters are drawn, at the heights of scipy's ``ward``.
     n_clusters : int, default=None
-        How many clusters to tell apart by colour; None takes the suggested number of combined components, and 1 of
+        How many clusters get colours of their own; None takes the suggested number of combined components, and 1 of
         rows.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the choice among many rows.
@@ -919,7 +805,7 @@ def _draw_tree(ax: Axes, merges: NDArray[np.intp], heights: Array, n_clusters: i
     return order
 
 
-plot_bootstrap_lrt.__module__ = plot_convergence.__module__ = plot_criteria.__module__ = "gmm.plotting"
+plot_bootstrap_lrt.__module__ = plot_criteria.__module__ = "gmm.plotting"
 plot_drift.__module__ = plot_eigenvalues.__module__ = plot_entropies.__module__ = "gmm.plotting"
 plot_hierarchy.__module__ = plot_selection.__module__ = plot_stability.__module__ = "gmm.plotting"
 plot_standard_errors.__module__ = "gmm.plotting"

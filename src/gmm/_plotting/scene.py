@@ -30,13 +30,13 @@ from gmm._uses.directions import Directions
 from gmm._uses.overlap import CombinedComponents, shares_of
 from gmm._validation.parameters import check_is_fitted, check_random_state
 from gmm._validation.scalars import as_list, check_whole, is_whole
-from gmm._values.coordinates import Coordinates, complement, differences, leading, projected_mixture, telling
+from gmm._values.coordinates import Coordinates, complement, differences, discrimination, leading, projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 _MOST_PAIRED = 6  # features in a grid of pairs
 _LONGEST = 40  # characters in a line of a label
-LONGEST_OF_SEVERAL = 18  # characters of a name beside others
+LONGEST_OF_SEVERAL = 18  # characters of one of several names
 _MIN_BETWEEN = 0.05  # least share of a direction's variance between the means, for it to separate the components
 _MIN_EIGENVALUE = 1e-10  # of the kernel: below it, components differ only by rounding
 
@@ -119,7 +119,7 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     if isinstance(view, str) and view == "discriminating":
         return discriminating(mixture, names)
     if isinstance(view, str) and view == "pairs":
-        most = np.argsort(-telling(mixture), kind="stable")[:_MOST_PAIRED]
+        most = np.argsort(-discrimination(mixture), kind="stable")[:_MOST_PAIRED]
         return _feature_view(sorted(most.tolist()), names, of_pairs=True)
     columns = columns_of(view, names)
     return _feature_view(columns, names, of_pairs=len(columns) > 2)
@@ -150,13 +150,13 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     separating = leading(apart.between, _MIN_BETWEEN)[1][:, :2]
     rest = complement(separating)
     others = rest @ leading(rest.T @ apart.kernel(0.5) @ rest, _MIN_EIGENVALUE)[1]
-    telling = np.hstack([separating, others])[:, :2]
-    rest = complement(telling)
+    discriminating = np.hstack([separating, others])[:, :2]
+    rest = complement(discriminating)
     # In whitened coordinates, principal ones are orthogonal directions u that maximise vᵀΣv / vᵀv for v = T u.
     basis = apart.axes @ rest
     principal = np.asarray(rest @ np.linalg.eigh(basis.T @ basis)[1][:, :2])
-    matrix = apart.in_features(np.hstack([telling, principal])[:, :2])
-    kinds = ["discriminating" if i < telling.shape[1] else "principal" for i in range(2)]
+    matrix = apart.in_features(np.hstack([discriminating, principal])[:, :2])
+    kinds = ["discriminating" if i < discriminating.shape[1] else "principal" for i in range(2)]
     labels = tuple(_label(matrix[i] * apart.scales, f"{kinds[i]} direction {i + 1}", names) for i in range(2))
     return View(matrix, apart.centre, labels, of_features=False)
 
@@ -271,8 +271,8 @@ def undo_steps(
         gaps = False
     if gaps:
         raise ValueError(
-            "a picture needs whole rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] with "
-            "the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
+            "a picture needs complete rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] "
+            "with the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
         )
     for (name, step), rows, transformed in reversed(list(zip(steps, tables, tables[1:], strict=False))):
         coordinates = _coordinates(name, step, rows, transformed)
@@ -339,19 +339,19 @@ class Scene:
     names : tuple of str
         Feature names.
     given : Source
-        All rows, which say how probable components are.
+        All rows, from which the weights of components follow.
     source : ArraySource
         The same as an array (n, d), missing values filled, and their weights (n,) or None.
     used : ArraySource
         The rows of positive weight.
     scorer : Scorer
-        Of the mixture.
+        Those of the mixture.
     present : array of int
         Indices of the components that are not empty.
     clusters : array of int, shape (K,)
         The cluster of each component; each is one, unless they are combined. Of a classifier, its class.
     classes : tuple of str
-        Of a classifier, the names of the classes; else empty.
+        The names of a classifier's classes; else empty.
     n_components, n_clusters : int
     combined : bool
         Whether there are clusters of several components.

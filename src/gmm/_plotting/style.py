@@ -35,14 +35,14 @@ NOISE = "black"  # of rows that belong to no component
 # The hues of Okabe & Ito (2008), moved until all are distinct under each kind of red-green blindness, and neighbours by
 # lightness alone (tests/plotting/test_plotting.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
-_WIDEST = 58  # characters of texts beside each other
+_WIDEST = 58  # characters of texts side by side
 _LINE = 0.19  # inches
 LEGEND: Any = {"fontsize": 9.0, "handlelength": 1.4}  # of a figure of our own
 Entries = list[tuple[Artist, str]]
 
 
 class Inks(NamedTuple):
-    """Colours that depend on the background: of white paper, and `dark` says whether they are for a dark one."""
+    """Colours that depend on the background: of white paper or, if `dark`, of a dark one."""
 
     dark: bool = False
     ink: str = INK
@@ -197,7 +197,7 @@ _ROUNDED = re.compile(r"\d+\.\d{3,}")  # coordinates in points: invisible digits
 _TAG = re.compile(r"<[^>]*>")
 _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
 _COMPONENT = re.compile(r"(?<!empty )\bcomponent(?=s?\b)")
-_IN_USE = re.compile(r"\b(\d+) of \d+ components?\b")  # of a variational fit, whose other ones a page tells elsewhere
+_IN_USE = re.compile(r"\b(\d+) of \d+ components?\b")  # of a variational fit, whose other ones a page lists elsewhere
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SHORT, _LINES = 12, 3  # characters of a label that is never wrapped, and most lines of a wrapped one
 _FILLED = 0.9  # most of an axis that its label may fill: axes shrink when labels take more lines
@@ -284,8 +284,8 @@ def _break_labels(figure: Figure) -> None:
     if axes:
         figure.draw_without_rendering()
     for ax in axes:
-        room = ax.get_window_extent()
-        for label, most, along in ((ax.xaxis.label, room.width, "width"), (ax.yaxis.label, room.height, "height")):
+        window = ax.get_window_extent()
+        for label, most, along in ((ax.xaxis.label, window.width, "width"), (ax.yaxis.label, window.height, "height")):
             share = _FILLED * most / max(getattr(label.get_window_extent(), along), 1)
             if share < _FILLED:
                 longest = max(map(len, label.get_text().split("\n")))

@@ -27,10 +27,20 @@ from numpy.typing import NDArray
 from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, check_part, forwarded
+from gmm._rows.sources import (
+    LOOK_UP,
+    ArraySource,
+    Chunk,
+    Source,
+    changed,
+    check_names,
+    check_part,
+    check_shape,
+    forwarded,
+)
 from gmm._text.words import counted
 from gmm._validation.checks import check_array
-from gmm._validation.rows import as_rows, check_names, check_sample_weight, check_shape, float_type, to_kernel_floats
+from gmm._validation.rows import as_rows, check_sample_weight, float_type, to_kernel_floats
 from gmm._validation.scalars import excerpt
 from gmm._values.layouts import Array
 from gmm._values.row_data import weights_of
@@ -182,7 +192,7 @@ class BlockSource(Source):
         return vars(self.with_changes())
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
+        """Read all rows, in chunks of whole lanes; each is valid until the next is requested.
 
         Raises
         ------
@@ -252,7 +262,7 @@ class BlockSource(Source):
 
     def _filled(self, lane_rows: int, weighted: bool) -> Generator[Chunk, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"
-        # A pass, which asks for lanes, finds in the cache what the checksum has read.
+        # A pass, which requests lanes, finds in the cache what the checksum has read.
         at_once = _CHUNK_BYTES if lane_rows == 1 else _CHUNK_BYTES // 4
         fewest = min(_FEWEST_LANES, -(-_FEWEST_ROWS // lane_rows))
         lanes = max(fewest, at_once // (lane_rows * max(d, 1) * self.dtype.itemsize))
@@ -526,7 +536,7 @@ class NpySource(BlockSource):
         now, before = self._size_and_header(), self._beginning
         if now != before:
             sizes = f"{before[0]:,} bytes the first time, {now[0]:,} bytes now"
-            raise changed(self.name, sizes + ", below another header" * (now[1] != before[1]))
+            raise changed(self.name, f"{sizes}, below another header" if now[1] != before[1] else sizes)
 
     @cached_property
     def one_array(self) -> ArraySource | None:
@@ -543,7 +553,7 @@ class NpySource(BlockSource):
         return (Block(to_kernel_floats(raw)) for raw in self.raw_blocks())
 
     def raw_blocks(self) -> Iterator[NDArray[Any]]:
-        """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
+        """Read the file from the beginning, in its own type; each block is valid until the next is requested."""
         n, d, by_column = self.n_rows, self.n_features, self._order == "F"
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
         raw = np.empty((step, d), self._of_file, order=self._order)

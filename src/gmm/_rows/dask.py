@@ -82,7 +82,7 @@ def mapped(
         From rows (m, d) to an array (m, *shape).
     X : Dask array or data frame
     dtype : dtype, optional
-        Of the result; by default float32 for float32 rows, else float64.
+        Type of the result; by default float32 for float32 rows, else float64.
     shape : tuple of int
     """
     in_array = isinstance(X, dask.array.Array)

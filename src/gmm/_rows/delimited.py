@@ -8,15 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
-import threading
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import accumulate, islice, pairwise, takewhile
 from pathlib import PurePath
-from time import monotonic, sleep
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +22,16 @@ import pyarrow.csv
 
 from gmm._rows.formats import COMPRESSED, DECIMALS, TextFormat
 from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_numeric, is_text, native_file
+from gmm._rows.text_stream import (
+    BLOCK,
+    FAULTS,
+    LARGEST_BLOCK,
+    UTF_8,
+    TextStream,
+    await_end,
+    end_reading,
+    shortened,
+)
 from gmm._text.words import counted, quoted
 
 MISSING = (
@@ -44,35 +51,20 @@ _MINUS = re.compile(rf"^([{_SIGNS}]?)\((.*\d.*)\)$|^[{_DASHES}](.*)$|^(\d.*[.,]\
 _ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)")  # of Excel, instead of a value
 _LIMIT = re.compile(r"[<>≤≥]|(n\.? ?d\.?|b\.?d\.?l\.?|l\.?o\.?d\.?)$", re.IGNORECASE)  # of detection
 _SEPARATOR = re.compile('"?sep=(.)"?[;,\t ]*', re.IGNORECASE)  # Excel's first line
-_LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and numbers, that a message shows
+_NAMED, _EXAMPLES = 12, 3  # texts, and numbers, that a message shows
 _SHOWING_UNITS = 1000  # rows
 _SHOWING_ORDER = 10  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
-_FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line longer than a block
 _FIRST_LINES = 100  # by which the format of a text is detected
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
-_BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
-_LAST_WAIT = 0.5  # seconds for a thread whose stream is no longer needed
-_UTF_8 = "utf-8"
-_OTHERWISE = {_UTF_8: "cp1252", "cp1252": "latin-1"}  # the next encoding if text is invalid in one
-_LINE = re.compile(rb"[^\r\n]*(\r\n?|\n)|[^\r\n]+\Z")
-_BLANKS, _AROUND = re.compile(rb"[ \t]+"), re.compile(rb"(?<![^\r\n]) | (?![^\r\n])")
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f": "zstd"}
-_SIGNATURES = {  # and what to do
-    b"PK\x03\x04": "a ZIP archive, such as .xlsx or .ods: save the table as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Office file, such as .xls: save the table as CSV",
-    b"\x89PNG": "a PNG picture: name a table",
-    b"\xff\xd8\xff": "a JPEG picture: name a table",
-    b"%PDF-": "a PDF document: name a table",
-    b"PAR1": "Parquet: end its name in .parquet",
-}
 
 
 def _number(decimal: str) -> re.Pattern[str]:
     groups = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in _grouping(decimal))
-    groups += r"|(?:,\d{2})+,\d{3}" * (decimal == ".")  # of India
+    groups += r"|(?:,\d{2})+,\d{3}" if decimal == "." else ""  # of India
     whole, mark = rf"(?:\d+|[1-9]\d{{0,2}}(?:{groups}))", re.escape(decimal)
     finite = rf"(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
     return re.compile(rf"^[+-]?(?:{finite}|(?i:inf|infinity|nan))$")
@@ -126,13 +118,9 @@ def _plain(texts: Any) -> Any:
     return pc.replace_substring_regex(with_minus, _SIGN.pattern, r"\1")
 
 
-def _can_be_said(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     """Return whether a text is the same in quotes, as messages show it."""
     return text.isprintable() and "\\" not in text
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= _LETTERS_SHOWN else text[: _LETTERS_SHOWN - 1] + "…")
 
 
 def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
@@ -208,168 +196,34 @@ def _may_be_names(fields: Sequence[str]) -> bool:
     return all(map(str.isdecimal, numbers)) and (not numbers or (numbers[0] == "1" and _count_up([*map(int, numbers)])))
 
 
-class TextStream(io.RawIOBase):
-    """The lines of a text in UTF-8 that are part of its table, without rows of delimiters at its end.
-
-    Parameters
-    ----------
-    stream : binary file
-    name : str
-        Name of the text, for messages.
-    delimiter : str
-        Separator of fields, whose quotes are checked; empty for no check.
-    columns : sequence of str
-        For messages.
-    skip, comments : as in `TextFormat`
-        These lines become empty; others keep their numbers.
-
-    Raises
-    ------
-    ValueError
-        When a field starts with a quote and does not end with one, or if it is not text.
-    """
-
-    def __init__(
-        self, stream: Any, name: str, delimiter: str, columns: Columns, skip: int = 0, comments: Columns = ()
-    ) -> None:
-        self._stream, self._name, self._columns, self._skip = stream, name, columns, skip
-        marks = "|".join(map(re.escape, filter(None, comments)))
-        self._comment = re.compile(rf"(?<![^\r\n])(?:{marks})[^\r\n]*".encode()) if marks else None
-        mark = re.escape(delimiter)
-        end, begin, quoted = rf"[{mark}\r\n]", rf"(?<![^{mark}\r\n])", r'"[^"]*+(?:""[^"]*+)*+"'
-        inside = rf'(?<=[^{mark}\r\n])"'  # of a field without quotes around it
-        # The first of these is a case of the last, without which files with many quotes take four times as long.
-        several = rf'{begin}(?:"[^"]*+"{end})++|{inside}|{quoted}(?= *(?:{end}|\Z))'
-        self._fields = re.compile(rf'(?:[^"]*+(?:{several}))*+[^"]*+'.encode())
-        self._quoted, self._delimiter = re.compile((begin + quoted).encode()), delimiter.encode()
-        self._after_blank = re.compile(rf"(?<=[{mark}]) (?={quoted} *(?:{end}|\Z))".encode()) if delimiter else None
-        self.encoding, self._line, self._is_blank, self._at_end = _UTF_8, 1, True, False
-        self._lock = threading.Lock()
-        self._rest, self._ready = stream.read(max(map(len, _SIGNATURES))).removeprefix(b"\xef\xbb\xbf"), b""
-        for signature, what in _SIGNATURES.items():
-            if self._rest.startswith(signature):
-                raise ValueError(f"{name} is not text but {what}")
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def close(self) -> None:
-        """Close the stream too."""
-        # At the end of the process a reading thread is gone without releasing its lock.
-        with nullcontext() if sys.is_finalizing() else self._lock:
-            self._stream.close()
-            self._at_end = True
-            super().close()
-
-    def read(self, size: int = _BLOCK) -> bytes:
-        """Read as many bytes, or up to the end."""
-        with self._lock:  # pyarrow reads ahead: a file that is closed meanwhile lends its descriptor to the next one
-            while len(self._ready) < size and not self._at_end:
-                # Slightly more, as an incomplete line has to wait.
-                more = self._stream.read(max(size + size // 16 - len(self._ready), len(self._rest)))
-                self._at_end = not more
-                self._ready += self._in_utf_8(self._records(self._rest + more))
-            text, self._ready = self._ready[:size], self._ready[size:]
-        return text
-
-    def _records(self, text: bytes) -> bytes:
-        """Return the complete records of a text, and store the rest."""
-        is_last = self._at_end or len(text) > _LARGEST_BLOCK
-        n = len(text) if is_last else text.rfind(b"\n") + 1 or text.rfind(b"\r", 0, -1) + 1
-        lines, rest = text[:n], text[n:]
-        if self._at_end and self._is_blank:
-            lines += b"\n"  # without it, pyarrow ignores a line of names
-        if self._skip:
-            lines, n_skipped = _LINE.subn(rb"\1", lines, self._skip)
-            self._skip -= n_skipped
-        if self._comment is not None:
-            lines = self._comment.sub(b"", lines)
-        if self._delimiter == b" ":
-            lines = _AROUND.sub(b"", _BLANKS.sub(b" ", lines))
-        elif self._after_blank is not None and self._delimiter + b' "' in lines:
-            lines = self._after_blank.sub(b"", lines)
-        fields = self._fields.match(lines) if self._delimiter and b'"' in lines else None
-        n = len(lines) if fields is None else fields.end()
-        if n < len(lines):  # a field starts with a quote there, and has no end
-            before = self._quoted.sub(lambda field: b"-" * len(field[0]), lines[:n])
-            begin = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
-            if is_last or self._quoted.match(lines, n):
-                number = before.count(self._delimiter, begin)
-                name = self._columns[number].partition("\n")[0] if number < len(self._columns) else f"x{number}"
-                field = _shortened(lines[n:].decode(errors="replace").splitlines()[0])
-                raise ValueError(
-                    f"{self._name}: line {self._line + _line_ends(lines[:n])}, column {name!r}: expected a field that "
-                    f"starts with a quote to end with one, got {field}: put a quote at its end, and write quotes "
-                    "inside it twice"
-                )
-            lines, rest = lines[:begin], lines[begin:] + rest
-        if self._delimiter:  # rows without a value wait for one below them: those at the end are dropped
-            n = len(lines.rstrip(self._delimiter + b" \r\n"))
-            if n and (end := _LINE.match(lines, n)):  # of the last row that has a value
-                n = end.end()
-            lines, rest = lines[:n], b"" if self._at_end else lines[n:] + rest
-        self._line += _line_ends(lines)
-        self._is_blank = self._is_blank and not lines.strip()
-        self._rest = rest
-        return lines
-
-    def _in_utf_8(self, lines: bytes) -> bytes:
-        while not lines.isascii():
-            try:
-                return lines.decode(self.encoding).encode()
-            except UnicodeDecodeError:
-                self.encoding = _OTHERWISE[self.encoding]
-        return lines
-
-
-def _end(reader: Any, stream: TextStream) -> None:
-    """Stop the thread that reads ahead, as it would block the reader and the interpreter at exit."""
-    stream.close()
-    with suppress(*_FAULTS, ValueError, StopIteration):
-        while reader is not None:
-            reader.read_next_batch()
-
-
-def _await_end(stream: weakref.ref[TextStream]) -> None:
-    """Wait until that thread has dropped its stream: while the interpreter ends, it would abort the process."""
-    stop = monotonic() + _LAST_WAIT  # an error holds the stream that raised it
-    while stream() is not None and monotonic() < stop:
-        sleep(1e-4)
-
-
-def _line_ends(lines: bytes) -> int:
-    return lines.count(b"\n") or lines.count(b"\r")
-
-
 class _Text:
     """Delimited text, and its format."""
 
     def __init__(self, name: str, source: str | bytes, text_format: TextFormat) -> None:
         self._name, self._source, self._format = name, source, text_format
         self._missing, self._decimal = (*MISSING, *text_format.na_values), text_format.decimal or "."
-        self._block, self.encoding = _BLOCK, _UTF_8
+        self._block, self.encoding = BLOCK, UTF_8
         self._signs: dict[str, str] = {}  # of the numbers of columns that are read as texts
         self._fields: list[str] = []  # of the first line, for messages
         self.names: list[str] | None = None  # unless they are the first line, as pyarrow reads them
         self.remarks = list[str]()  # on lines above the table and names of rows
         self._skip, self._records = text_format.skip, list[tuple[int, list[str]]]()  # the first, with their last lines
         try:
-            beginning = self._stream().read(_BLOCK)
+            beginning = self._stream().read(BLOCK)
             texts = re.split("\r\n?|\n", beginning.decode(errors="replace"))
-            if len(beginning) == _BLOCK and len(texts) > 1:  # the last line is cut
+            if len(beginning) == BLOCK and len(texts) > 1:  # the last line is cut
                 texts.pop()
             lines = [(i, line) for i, line in enumerate(texts, 1) if line]
             first = lines[0][1] if lines else ""
             if "\0" in first:
                 raise ValueError(f"{name} is not UTF-8 text: it contains zero bytes, as in UTF-16. Convert it to UTF-8")
-            self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # for the line of names
+            self._block = min(max(BLOCK, 64 * len(first)), LARGEST_BLOCK)  # for the line of names
             with suppress(csv.Error):  # of fields that pyarrow reads
                 self._look_at(lines)
                 self._look_at_end(beginning)
         except FileNotFoundError:
             raise
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._refusal(error) from error
 
     def _look_at(self, lines: list[tuple[int, str]]) -> None:
@@ -410,9 +264,9 @@ class _Text:
 
     def _look_at_end(self, end: bytes) -> None:
         """Count rows without a value at the end; for a large text in its file, which may be compressed."""
-        if len(end) == _BLOCK:
+        if len(end) == BLOCK:
             stored = native_file(self._source)
-            stored.seek(max(0, stored.size() - _BLOCK))
+            stored.seek(max(0, stored.size() - BLOCK))
             end = stored.read()
         rows = re.split(rb"[\r\n]+", end.rstrip(b"\r\n"))
         is_empty = (not row.strip(f"{self._delimiter} ".encode()) for row in reversed(rows))
@@ -593,16 +447,16 @@ class _Text:
                         yield pa.RecordBatch.from_pylist([], reader.schema)
                     return
                 finally:
-                    _end(reader, stream)
+                    end_reading(reader, stream)
                     del reader, stream
-                    _await_end(used)
+                    await_end(used)
             except FileNotFoundError:
                 raise
-            except _FAULTS as error:
+            except FAULTS as error:
                 if threads:
                     threads = False  # only then does the error give the line
-                elif _CUT in str(error) and self._block < _LARGEST_BLOCK:
-                    self._block = min(8 * self._block, _LARGEST_BLOCK)
+                elif _CUT in str(error) and self._block < LARGEST_BLOCK:
+                    self._block = min(8 * self._block, LARGEST_BLOCK)
                 elif name := self._with_late_marks(error):
                     self._signs[name] = ""
                 else:
@@ -623,7 +477,7 @@ class _Text:
         stored.seek(0)
         text = pa.input_stream(stored, compression=compression)
         if magic[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            text = pa.transcoding_input_stream(text, "utf-16", _UTF_8)
+            text = pa.transcoding_input_stream(text, "utf-16", UTF_8)
         return TextStream(text, self._name, delimiter, self._fields, self._skip, self._format.comments)
 
     def _refusal(self, error: Exception) -> ValueError:
@@ -640,7 +494,7 @@ class _Text:
         elif "Empty CSV file" in reason:
             reason = "there is no line in it"
         elif _CUT in reason:
-            reason = f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
+            reason = f"a line is longer than {LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
         return ValueError(f"{self._name} is not a table: {reason}")
 
     def _remedy_of(self, line: int) -> str:
@@ -666,16 +520,16 @@ class _Text:
             if odd == [0]:
                 return f"correct line {above}, which names the columns"
         with self._stream() as stream:
-            text = next(islice(io.TextIOWrapper(stream, _UTF_8, newline=""), line - 1, None), "")
+            text = next(islice(io.TextIOWrapper(stream, UTF_8, newline=""), line - 1, None), "")
         mark = "#" if text.startswith("#") else text.split(self._delimiter)[0].strip()
-        is_other = mark and _can_be_said(mark) and not any(map(_like_number, [mark, *mark.split()[:1]]))
+        is_other = mark and _is_printable(mark) and not any(map(_like_number, [mark, *mark.split()[:1]]))
         return words.line.format(mark) if is_other else "correct it"
 
     def _line_of(self, number: int) -> int:
         """Return which line of the file one is, given its number among those that are not empty."""
         blanks = "\r\n \t" if self._delimiter == " " else "\r\n"
         with self._stream() as stream:
-            lines = enumerate(io.TextIOWrapper(stream, _UTF_8, newline=""), 1)
+            lines = enumerate(io.TextIOWrapper(stream, UTF_8, newline=""), 1)
             return next(islice((i for i, line in lines if line.strip(blanks)), number - 1, None), number)
 
     def _no_number(self, name: str, line: int, text: str) -> ValueError:
@@ -701,7 +555,7 @@ class _Text:
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"
-        if not all(map(_can_be_said, texts)):
+        if not all(map(_is_printable, texts)):
             return "replace it by a number, or by nothing"
         more = " and more" if len(plain) > _NAMED else ""
         meaning = "these mean missing values" if len(texts) > 1 else "that means a missing value"
@@ -750,7 +604,7 @@ class _Text:
         -------
         table : pyarrow.Table
         obstacles : dict of str to Obstacle
-            Of columns that are still text.
+            Those of columns that are still text.
         examples : list of (str, str)
             Columns whose numbers have separated thousands or signs, and how one is read, at the first time.
         """
@@ -762,14 +616,14 @@ class _Text:
             numbers, unreadable, sign = self._as_numbers(column, self._signs.get(name))
             if (row := pc.index(unreadable, True).as_py()) >= 0:
                 texts, mostly = _different(column, unreadable), _surplus(column, numbers, unreadable) > 0
-                reason = f"text {_shortened(texts[0])} in row {row + 1}"
+                reason = f"text {shortened(texts[0])} in row {row + 1}"
                 obstacles[name] = Obstacle(reason, self._remedy(texts, sign), mostly, row, tuple(texts))
                 continue
             table = table.set_column(j, name, numbers)
             row = pc.index(_matching(column, marks), True).as_py()
             if name not in self._signs and row >= 0:
                 value = f"{numbers[row].as_py():.15g}"
-                examples.append((name, f"{_shortened(column[row].as_py())} of column {name!r} as {value}"))
+                examples.append((name, f"{shortened(column[row].as_py())} of column {name!r} as {value}"))
             self._signs[name] = sign
         return table, obstacles, examples
 
@@ -801,7 +655,7 @@ class _Text:
                     for mark, rows in evidence.items():
                         if (row := pc.index(rows, True).as_py()) >= 0:
                             shown.setdefault(
-                                mark, f"{_shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
+                                mark, f"{shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
                             )
                 n_rows += len(batch)
                 if shown or self._delimiter != ";":  # with semicolons, whole numbers are no evidence on later ones
@@ -913,7 +767,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
     notes = *text.remarks, text.choose_decimal(), text.choose_names(), *iter(text.skip_units, "")
     table = pa.Table.from_batches(text.blocks(whole=True)) if whole else text.head()
     table, obstacles, examples = text.numbers_in(table)
-    not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != _UTF_8 else ""
+    not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != UTF_8 else ""
     return Part(
         name,
         table.schema if whole else pa.schema([(name, pa.float64()) for name in table.column_names]),

@@ -14,7 +14,7 @@ from gmm._text.words import quoted
 from gmm._validation.scalars import check_boolean, check_texts
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
-# Of files that are read: of text, and those that have a row in `gmm._rows.arrow.OF_FILES`.
+# Suffixes of files that are read: of text, and those that have a row in `gmm._rows.arrow.OF_FILES`.
 SUFFIXES = (".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", ".orc", *TEXT, ".npy")
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # of text, with the names that pyarrow has for them
 
@@ -43,7 +43,7 @@ def unknown_type(path: str, suffix: str) -> str:
     instead = _INSTEAD.get(suffix, "")
     if reader := _PANDAS.get(suffix):
         save = "save the sheet as CSV (UTF-8), or " if reader == "read_excel" else ""
-        lines = ", lines=True" * (suffix in _INSTEAD)
+        lines = ", lines=True" if suffix in _INSTEAD else ""
         command = f"import pandas; pandas.{reader}('{path}'{lines}).to_parquet('{path.removesuffix(suffix)}.parquet')"
         instead = f'{save}convert it: python -c "{command}"{instead}'
     return f"{path}: unknown file type {suffix!r}, expected one of {types}" + (f"; {instead}" if instead else "")

@@ -14,6 +14,7 @@ from gmm._em import ObservedRows
 from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order
+from gmm._validation.rows import check_same_columns, check_values, first_index, floats_of, place
 from gmm._values.layouts import Array, Layout
 from gmm._values.row_data import NO_ERRORS, RowErrors, weights_of
 
@@ -32,11 +33,11 @@ class Window(NamedTuple):
     chunk : Chunk
         The rows, in their order.
     keys : list of bytes
-        Of the P patterns.
+        Keys of the P patterns.
     missing : bool array of shape (P, d)
     n_rows : int array of shape (P,)
     weights : array of shape (P,)
-        Of the rows that have a value.
+        Weights of the rows that have a value.
     kinds : int array of shape (P,)
         Which error their rows have, or `RowErrors.own`; −1 for none.
     order : int array of shape (n,)
@@ -110,8 +111,18 @@ class IncompleteSource(Source):
         return source
 
     @classmethod
-    def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
-        """Return rows with errors, with missing values or not."""
+    def with_errors(cls, rows: Source, error_covariance: Any, names: NDArray[np.object_] | None) -> IncompleteSource:
+        """Return rows with errors, with missing values or not, if the errors are valid and of columns of these names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are not.
+        """
+        check_same_columns(error_covariance, names)
+        values = floats_of(error_covariance, "error_covariance").astype(np.float64, copy=False)
+        missing = np.concatenate([np.isnan(chunk.rows) for chunk in rows.chunks()]) if rows.patterns else None
+        errors = _errors_of(values, rows.n_rows, rows.n_features, missing)
         base = rows.base if isinstance(rows, IncompleteSource) else rows
         return cls(base, errors, sample_weight=rows.sample_weight)
 
@@ -319,3 +330,56 @@ def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
     if len(kinds):
         words[:, -1] = kinds
     return words
+
+
+_UNEVEN = 1e-8  # relative, of covariances that were computed
+_LARGEST_ERROR = 1e300  # sums of a few of these are finite
+
+
+def _errors_of(array: Array, n_rows: int, n_features: int, missing: NDArray[np.bool_] | None = None) -> RowErrors:
+    """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
+
+    Those of missing values (n, d) may be NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is
+        not a covariance.
+    """
+    name, n, d = "error_covariance", n_rows, n_features
+    if n == d > 1 and array.shape == (n, d):
+        raise ValueError(
+            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: pass "
+            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
+        )
+    if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
+        raise ValueError(
+            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
+            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
+        )
+    if array.shape in ((d,), (d, d)):
+        array = array[None]
+    elif missing is not None:
+        without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
+        array = np.where(without & np.isnan(array), 0.0, array)
+    errors = RowErrors.from_values(array, n)
+    matrices = errors.covariances
+
+    def of_row(index: tuple[int, ...]) -> str:
+        return place((int((errors.codes == index[0]).argmax()), *index[1:]), name)
+
+    unknown = "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
+    check_values(
+        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
+    )
+    variances, squares = errors.variances, "; these are squares of standard errors"
+    check_values(variances >= 0, variances, "variances of 0 or more", of_row, squares)
+    if matrices.ndim == 3:
+        largest = np.abs(matrices).max(axis=(1, 2))
+        uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
+        negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
+        for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
+            if (index := first_index(wrong)) is not None:
+                raise ValueError(f"expected covariances, got a matrix that is not {what} at {of_row(index)}")
+    return errors

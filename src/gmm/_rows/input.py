@@ -11,21 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import warn
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource, Source, check_names, check_shape
 from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import check_labels_of_columns
 from gmm._validation.rows import (
     as_frame,
     as_rows,
-    check_enough_rows,
-    check_names,
-    check_same_columns,
     check_sample_weight,
-    check_shape,
-    check_values,
-    first_index,
-    floats_of,
-    place,
 )
 from gmm._validation.scalars import (
     as_list,
@@ -38,14 +30,11 @@ from gmm._validation.scalars import (
     name_of,
     row_and_column,
 )
-from gmm._values.row_data import RowErrors
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
 _LARGEST_SQUARES = 1e306
 _MANY_PATTERNS = 300
-_UNEVEN = 1e-8  # relative, of covariances that were computed
-_LARGEST_ERROR = 1e300  # sums of a few of these are finite
 _PATTERN_SECONDS, _MATRIX_SECONDS, _BEYOND_SECONDS = 1e-6, 1e-9, 1e-4  # of a pattern, of each of K d³, of Python
 
 Names = NDArray[np.object_] | None
@@ -73,7 +62,7 @@ def as_source(
     estimator : object
         The estimator or its name, for messages.
     n_features, feature_names
-        Of the fit, if the rows are for a use of it.
+        Those of the fit, if the rows are for a use of it.
     for_fit : bool
         Whether a mixture is fitted to them, which needs at least two rows.
     missing : {"error", "em"}, optional
@@ -89,7 +78,8 @@ def as_source(
     source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
         rows, names = as_rows(X, estimator)
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)) if len(rows) else None, names)
+        weights = check_sample_weight(sample_weight, len(rows)) if len(rows) else None
+        source = ArraySource(rows, weights, names)
     if n_features is not None:
         check_names(source.feature_names, feature_names, estimator)
     check_shape((source.n_rows, source.n_features), estimator, n_features, 2 if for_fit else 1)
@@ -101,65 +91,10 @@ def as_source(
         if source.errors:
             raise ValueError("error_covariance: expected None for rows that already have errors")
         check_compatible("error_covariance", {"rows in partitions": source.storage == "remote"})
-        check_same_columns(error_covariance, names)
-        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.patterns else None
-        errors = _errors_of(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
 
-        source = IncompleteSource.with_errors(source, errors)
+        source = IncompleteSource.with_errors(source, error_covariance, names)
     return source
-
-
-def _errors_of(values: Any, n_rows: int, n_features: int, missing: NDArray[np.bool_] | None = None) -> RowErrors:
-    """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
-
-    Those of missing values (n, d) may be NaN.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is
-        not a covariance.
-    TypeError
-        If the values are not numbers.
-    """
-    name, n, d = "error_covariance", n_rows, n_features
-    array = np.asarray(floats_of(values, name), dtype=np.float64)
-    if n == d > 1 and array.shape == (n, d):
-        raise ValueError(
-            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: pass "
-            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
-        )
-    if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
-        raise ValueError(
-            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
-            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
-        )
-    if array.shape in ((d,), (d, d)):
-        array = array[None]
-    elif missing is not None:
-        without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
-        array = np.where(without & np.isnan(array), 0.0, array)
-    errors = RowErrors.from_values(array, n)
-    matrices = errors.covariances
-
-    def of_row(index: tuple[int, ...]) -> str:
-        return place((int((errors.codes == index[0]).argmax()), *index[1:]), name)
-
-    unknown = "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
-    check_values(
-        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
-    )
-    variances, squares = errors.variances, "; these are squares of standard errors"
-    check_values(variances >= 0, variances, "variances of 0 or more", of_row, squares)
-    if matrices.ndim == 3:
-        largest = np.abs(matrices).max(axis=(1, 2))
-        uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
-        negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
-        for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
-            if (index := first_index(wrong)) is not None:
-                raise ValueError(f"expected covariances, got a matrix that is not {what} at {of_row(index)}")
-    return errors
 
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
@@ -180,6 +115,8 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     if X.dtype not in (np.float32, np.float64):
         raise TypeError(f"expected a source of float32 or float64 rows, got {X.dtype}")
     check_compatible("sample_weight", {"a source of rows": sample_weight is not None})
+    if X.storage == "memory":
+        check_sample_weight(X.sample_weight, X.n_rows)
     return X
 
 
@@ -226,6 +163,21 @@ def _with_gaps(
 def is_dask(X: object) -> bool:
     """Return whether X is a Dask collection."""
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
+
+
+def check_enough_rows(n_rows: int, n_components: int) -> None:
+    """Check that there are at least as many rows as components.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer.
+    """
+    if n_rows < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows}. "
+            "Fit fewer components."
+        )
 
 
 def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, **kwargs: Any) -> Source:

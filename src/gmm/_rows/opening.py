@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _Path = str | os.PathLike[str]
 _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
-# Of other packages; each has a row in `gmm._rows.arrow.OF_QUERIES`, as has any other stream of record batches.
+# Types of other packages; each has a row in `gmm._rows.arrow.OF_QUERIES`, as has any other stream of record batches.
 _QUERIES = ("polars.LazyFrame", "duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation", "pyarrow.Dataset")
 _STREAM = ""
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import Survey, cached_property
-from gmm._rows.sources import ArraySource, Chunk, Source, changed, fingerprint, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Source, changed, check_shape, fingerprint, forwarded
 from gmm._text.words import listed
 from gmm._validation.checks import check_array
-from gmm._validation.rows import as_rows, check_sample_weight, check_shape
+from gmm._validation.rows import as_rows, check_sample_weight
 from gmm._values.layouts import Array
 from gmm._values.row_data import in_full, joined, weights_of
 from gmm._values.statistics import SufficientStatistics

@@ -18,9 +18,11 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._exceptions import warn
 from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, identity, survey_of
 from gmm._lazy import reduced_at_home
-from gmm._validation.scalars import check_real, excerpt
+from gmm._text.words import printable
+from gmm._validation.scalars import check_real, excerpt, name_of
 from gmm._values.layouts import Array
 from gmm._values.row_data import ALL_UNKNOWN, NO_ERRORS, KnownClasses, RowErrors, in_full, weights_of
 
@@ -394,3 +396,55 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
 
 
 ArraySource.__module__ = Chunk.__module__ = Source.__module__ = "gmm.sources"
+
+
+def check_names(
+    names: NDArray[np.object_] | None, feature_names: NDArray[np.object_] | None, estimator: object
+) -> None:
+    """Compare the feature names of X with those of the fit.
+
+    Raises
+    ------
+    ValueError
+        If both have names, and not the same.
+
+    Warns
+    -----
+    UserWarning
+        If only one has names.
+    """
+    if names is None or feature_names is None:
+        if feature_names is not None:
+            text = f"X does not have valid feature names, but {name_of(estimator)} was fitted with feature names"
+            warn("feature names", text)
+        elif names is not None:
+            warn("feature names", f"X has feature names, but {name_of(estimator)} was fitted without feature names")
+    elif list(names) != list(feature_names):
+        text = "The feature names should match those that were passed during fit.\n"
+        unseen, missing = sorted(set(names) - set(feature_names)), sorted(set(feature_names) - set(names))
+        for heading, others in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
+            if others:
+                lines = [f"- {printable(str(other))}\n" for other in others]
+                text += f"Feature names {heading}:\n" + "".join(lines[:5] + ["- ...\n"] * (len(lines) > 5))
+        if not unseen and not missing:
+            text += "Feature names must be in the same order as they were in fit.\n"
+        raise ValueError(text)
+
+
+def check_shape(shape: tuple[int, int], estimator: object, n_features: int | None, min_rows: int) -> None:
+    """Check the numbers of rows and features; messages name the estimator.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, no features, or not `n_features` of them.
+    """
+    n, d = shape
+    if n < min_rows or d < 1:
+        count, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
+        raise ValueError(
+            f"Found array with {count} {word}(s) (shape={shape}) while a minimum of {least} is required by "
+            f"{name_of(estimator)}."
+        )
+    if n_features is not None and d != n_features:
+        raise ValueError(f"X has {d} features, but {name_of(estimator)} is expecting {n_features} features as input.")

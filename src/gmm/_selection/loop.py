@@ -4,8 +4,9 @@ Every cell is fitted from one seed, and the two best of each number of component
 degenerate component, every cell is. The cells of one number are then fitted from these two mixtures, and from mixtures
 with one component fewer, the best one and their own, with one of the components that fit worst halved; the two best
 continue by split–merge moves, unless they are far behind. Finally, the cells near the best are fitted from more seeds,
-from each other and by moves, until enough seeds have found nothing new. A cell stores the best of its fits, and the
-parameters by which `GaussianMixture.fit` repeats it to the bits.
+from each other and by moves, until enough seeds have found nothing new, and those around the best from its mixture,
+until it does not improve. A cell stores the best of its fits, and the parameters by which `GaussianMixture.fit` repeats
+it to the bits.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ from gmm._values.parameters import MixtureParameters, n_parameters
 _SEEDS = 3  # of the best cells of a number of components, or of all if none is valid
 _BEST = 2  # mixtures of as many components that cells start from
 _HALVES_OF_BEST, _HALVES_OF_OWN = 1, 4  # of one component fewer, the best and the cell's own: starts by halving one
+_AROUND = 10  # times "near": cells of as many components as the best, or one more, that are fitted from it
 _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have found its best fit again
 _MOVES = "split-merge"
 _SMALL_RIDGE = 1e-5  # of the squared width of the narrowest column
@@ -112,6 +114,8 @@ class Cell:
         Number of seeds that it was fitted from.
     n_new, n_again : int
         Number of seeds since the best fit was found, and of those that found it again.
+    has_one_end : bool
+        Whether every start leads to the same mixture.
     near : list of Near
         Optima near the best criterion.
     tried : set of MixtureParameters
@@ -130,6 +134,7 @@ class Cell:
     def __init__(self, key: Key, request: Request, held_out: float, n_threads: int | None) -> None:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
+        self.has_one_end = key.n_components == 1 and not (request.noise or key.tails)
         self.best: FitOutcome | None = None
         self.valid: FitOutcome | None = None
         self.error: Exception | None = None
@@ -169,11 +174,6 @@ class Cell:
     def n_parameters(self) -> int:
         """Number of free parameters."""
         return n_parameters(self.settings.objective, self.key.n_components, self._request.source.n_features)
-
-    @property
-    def has_one_end(self) -> bool:
-        """Whether every start leads to the same mixture."""
-        return self.key.n_components == 1 and not (self._request.noise or self.key.tails)
 
     @property
     def is_settled(self) -> bool:
@@ -373,12 +373,12 @@ class Search:
         """
         with self._threads():
             self._fit_every_cell(separately=separately)
-            while not (separately or self._is_over) and (near := self._near_best()):
-                self._for_each(near, self._fit_from_more_seeds)
-                for K in sorted({cell.key.n_components for cell in near}):
-                    self._fit_from_best(K, [cell for cell in near if cell.key.n_components == K])
-                self._for_each(near, self._refine)
-                self._print(f"{counted(len(near), 'cell')} near the best")
+            self._update_best()
+            before = inf
+            while not (separately or self._is_over) and self._best < before:
+                before = self._best
+                self._fit_around_best()
+                self._pursue_near_best()
             self._for_each([cell for cell, first in self._first.items() if cell is not first], self._fit_same_model)
             is_complete = not self._is_over
             self._for_each(self._cells, Cell.measure)
@@ -434,6 +434,23 @@ class Search:
             if self._is_over:
                 break
 
+    def _pursue_near_best(self) -> None:
+        """Fit the cells near the best from more seeds, from each other and by moves, until all are settled."""
+        while not self._is_over and (near := [cell for cell in self._near_best() if not cell.is_settled]):
+            self._for_each(near, self._fit_from_more_seeds)
+            for K in sorted({cell.key.n_components for cell in near}):
+                self._fit_from_best(K, [cell for cell in near if cell.key.n_components == K])
+            self._for_each(near, self._refine)
+            self._print(f"{counted(len(near), 'cell')} near the best")
+
+    def _fit_around_best(self) -> None:
+        """Fit the cells around the best from its mixture, which moves may have found last; refine those near it."""
+        for best in self._best_of()[:1]:
+            limit = best.valid.score + _AROUND * self._criterion.near if best.valid else inf
+            for K in (best.key.n_components, best.key.n_components + 1):
+                self._fit_from_best(K, [cell for cell in self._cells_of(K) if cell.valid and cell.valid.score <= limit])
+        self._for_each(self._near_best(), self._refine)
+
     def _print(self, done: str) -> None:
         """Print what has been done, and the best cell so far, if requested."""
         if not self._reports.prints:
@@ -463,9 +480,10 @@ class Search:
         return sorted({cell: None for cell in cells if cell.valid}, key=attrgetter("valid.score"))
 
     def _near_best(self) -> list[Cell]:
-        """Return the cells near the best that more seeds may improve."""
+        """Return the cells near the best."""
         self._update_best()
-        return [cell for cell in self._best_of() if self._is_within(cell, self._criterion.near) and not cell.is_settled]
+        limit = self._best + self._criterion.near
+        return [cell for cell in self._best_of() if cell.valid and cell.valid.score <= limit]
 
     def _is_within(self, cell: Cell, distance: float) -> bool:
         """Return whether a cell has a valid fit within this distance of the best."""
@@ -554,12 +572,12 @@ class Search:
     def _refine(self, cell: Cell) -> None:
         """Refine the best fit of a cell by split–merge moves, unless it is far behind, as a fit from the same start."""
         moves = cell.model.stores_dense and not (cell.key.tails or cell.has_one_end)
-        is_far = not self._is_within(cell, self._criterion.of_interest)
-        if moves and not is_far and cell.valid is not None and cell.valid.start.refine is None:
-            result, start = cell.valid.result, cell.valid.start._replace(refine=_MOVES)
-            if result.trace.converged and result.parameters not in cell.tried:
-                cell.tried.add(result.parameters)
-                self._fit(cell, lambda: start, before=result)
+        if not (moves and cell.valid and self._is_within(cell, self._criterion.of_interest)):
+            return
+        result, start = cell.valid.result, cell.valid.start
+        if start.refine is None and result.trace.converged and result.parameters not in cell.tried:
+            cell.tried.add(result.parameters)
+            self._fit(cell, lambda: start._replace(refine=_MOVES), before=result)
 
     def _fit(
         self, cell: Cell, initial: Callable[[], Start], before: SolverResult | None = None

@@ -140,7 +140,7 @@ def options() -> Options:
     ('normal', 't')
     >>> print(gmm.options().exclusions[0].message())
     fixed weights cannot be combined with noise: weights sum to one, and the fit estimates the weight of noise. Instead,
-    fix means and covariances, or leave noise out.
+    fix means and covariances, or drop noise.
     """
     parameters = {}
     for name, option in OPTIONS.items():

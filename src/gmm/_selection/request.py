@@ -383,13 +383,13 @@ def requested_types(
     TypeError, ValueError
         If one is unknown.
     """
-    asked = as_list(covariance_type)
-    if not all(isinstance(name, str) for name in asked):
+    requested = as_list(covariance_type)
+    if not all(isinstance(name, str) for name in requested):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     every: tuple[str, ...] = covariance.LIMITED if limited else covariance.PARSIMONIOUS
     if n_features == 1:
         every = covariance.OF_ONE_FEATURE[1:] if limited else covariance.OF_ONE_FEATURE
-    names: list[str] = list(chain.from_iterable(every if name == "all" else (name,) for name in asked))
+    names: list[str] = list(chain.from_iterable(every if name == "all" else (name,) for name in requested))
     if not names:
         raise ValueError(f"expected a covariance type among {covariance.COVARIANCE_TYPES}, got none")
     if n_factors is not None:

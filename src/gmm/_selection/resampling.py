@@ -34,7 +34,7 @@ from gmm._passes.e_step import iter_replicates
 from gmm._passes.problem import Continuation, Problem
 from gmm._passes.solver import SolverResult
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.input import Names, as_one_array, as_source_to_fit
+from gmm._rows.input import Names, as_one_array, as_source_to_fit, check_enough_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import request
 from gmm._selection.solutions import share_moved
@@ -43,7 +43,6 @@ from gmm._text.words import counted
 from gmm._validation.checks import check_limits
 from gmm._validation.combinations import check_compatible
 from gmm._validation.parameters import MOST_STARTS, check_callback, check_random_state, features_of, is_default
-from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
 from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
@@ -511,7 +510,7 @@ def _best_fit(
         starts.append(({f"{name}_init": values for name, values in parts.items()}, StartSettings("", parts), None))
     elif mixture is not None:  # with noise or factors, weights and covariances are no starting values
         starts.append(({}, start, Continuation(mixture.with_other(noise=objective.noise))))
-    n_asked = len(starts) + n_init
+    n_requested = len(starts) + n_init
     for number, each in enumerate(start_seeds(seed, n_init + _MORE_STARTS)):
         options: dict[str, Any] = {"random_state": each}
         initial = start
@@ -522,7 +521,7 @@ def _best_fit(
         starts.append((options, initial, None))
     best: tuple[SolverResult, dict[str, Any]] | None = None
     for number, (options, initial, continuation) in enumerate(starts):
-        if best is not None and number >= n_asked:
+        if best is not None and number >= n_requested:
             break
         seeds = start_seeds(options.get("random_state", 0), 1)
         with suppress(SingularMatrixError):
@@ -890,8 +889,7 @@ def _disagreements(halves: Halves, fits: Fits) -> Array:
     half, shares = halves[1], []
     for one, other in zip(*fits, strict=True):
         K = one.n_components
-        draws = np.random.default_rng([len(half), K])
-        pairs = draws.integers(K, size=(_RANDOM_LABELS, 2, len(half)))
+        pairs = np.random.default_rng([len(half), K]).integers(K, size=(_RANDOM_LABELS, 2, len(half)))
         by_chance = [share_moved(first, second) for first, second in pairs]
         shares.append(share_moved(one.predict(half), other.predict(half)) / np.mean(by_chance))
     return np.array(shares)

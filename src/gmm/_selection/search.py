@@ -82,7 +82,8 @@ def select(
       their own with one component fewer, of which one is halved;
     - the best two of each number, if within 40 of the best so far, and finally those near the best, continue by
       split–merge moves;
-    - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
+    - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds, and those within 100, of
+      as many components as the best cell or one more, from its mixture, until it does not improve.
 
     A cell stores the best of its fits, without degenerate components if possible. **Each can be repeated:** the mixture
     of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the same rows,
@@ -214,21 +215,21 @@ def select(
         opened, noise, units = to_search_units(given, noise, standardize=standardize)
         request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
         template.reg_covar = relative_ridge(opened, template.reg_covar)
+        used = as_one_array(opened, select.__name__, gaps=True)
+        notes = (  # before the fits, so that these have the time that is left
+            *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
+            *all_rows.look(column_notes.singular_columns, names),
+            *used.look(column_notes.few_values, names, bool(opened.errors)),
+            *used.look(column_notes.long_tails, names),
+            *used.look(column_notes.copies, names),
+            *all_rows.look(column_notes.error_values, names),
+            *column_notes.total((chunk.rows for chunk in given.chunks()), names),
+        )
         reports = ProgressReporter(request.keys, callback, verbose)
         held_out = held_out_deviances(request, clock, reports)
         selection = Search(request, clock, reports, held_out).run()
         warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
-    used = as_one_array(opened, select.__name__, gaps=True)
-    notes = (
-        *column_notes.identifiers(all_rows.look(column_notes.kinds_in_memory, names), names),
-        *all_rows.look(column_notes.singular_columns, names),
-        *used.look(column_notes.few_values, names, bool(opened.errors)),
-        *used.look(column_notes.long_tails, names),
-        *used.look(column_notes.copies, names),
-        *all_rows.look(column_notes.error_values, names),
-        *column_notes.total((chunk.rows for chunk in given.chunks()), names),
-        *note_on_shrinkage(selection.estimators),
-    )
+    notes = (*notes, *note_on_shrinkage(selection.estimators))
     found = replace(restore_units(selection, units, opened), notes=notes)
     found.best.remarks_ = remarks
     return found

@@ -44,7 +44,7 @@ def joined(*parts: object) -> Html:
 
 
 def line(text: object, kind: str = "") -> Html:
-    """Build a paragraph; `kind` is "title", "faint" or "beside" (a picture and its text side by side)."""
+    """Build a paragraph; `kind` is "title", "faint" or "row" (a picture and its text)."""
     return Html(f'<p class="gmm-{kind}">{escaped(text)}</p>' if kind else f"<p>{escaped(text)}</p>")
 
 

@@ -1,4 +1,4 @@
-"""`Table`: what a result says in rows and columns, laid out as text and HTML here, for terminals in `_cli/show.py`."""
+"""`Table`: parts of a result in rows and columns, laid out as text and HTML here, for terminals in `_cli/show.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER, TEXT, LABEL = "number", "text", "label"
 
 _ROWS_SHOWN = 6
 _DEEPEST = 0.32  # opacity of a shade of 1
-_ROOM, _GAP, _LONGEST_NAME = 46, 1.5, 12  # characters of a line on a telephone, between columns, of a first column
+_WIDTH, _GAP, _LONGEST_NAME = 46, 1.5, 12  # characters of a line on a telephone, between columns, of a first column
 _ACCENT = "42, 134, 221"  # #2a86dd as in html.css; every browser accepts it inside rgba()
 
 
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
     kind : str, default=""
         Style: any of "best", "muted", "strong", "long" (may wrap), "failed", "mark" and "zero", separated by spaces.
     bar : float, optional
-        Filled part of a thin bar beside the text, 0 to 1.
+        Filled part of a thin bar next to the text, 0 to 1.
     shade : float, default=0
         Depth of the background colour, 0 to 1.
     """
@@ -79,7 +79,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Columns, and what stands around them: text by `str`, HTML in notebooks.
+    """Columns, and what stands around them: text in a terminal, HTML in notebooks.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class Table(NamedTuple):
 
     @classmethod
     def beginning(cls, headings: Sequence[str], rows: Iterable[Sequence[str]], n_rows: int, caption: str) -> Table:
-        """Number the first rows; the note says how many there are beside these."""
+        """Number the first rows; a note counts the others."""
         first = [[i, *row] for i, row in enumerate(islice(rows, _ROWS_SHOWN))]
         return cls.of(["", *headings], first, caption, notes=omissions(row=n_rows - len(first)))
 
@@ -154,7 +154,7 @@ class Table(NamedTuple):
             if ruled and not number:
                 yield "─" * len(text)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return caption, rows and notes as lines of text."""
         return "\n".join([*[self.caption] * bool(self.caption), *self.lines(), *(f"  {note}" for note in self.notes)])
 
@@ -172,7 +172,7 @@ class Table(NamedTuple):
         headed = any(cell.text for cell in headings)
         first, *others = (max(len(cell.text) for cell in column.cells) for column in self.columns)
         width = min(first, _LONGEST_NAME) + sum(others) + _GAP * len(others)  # on a telephone, which breaks the first
-        stacked = headed and width > _ROOM
+        stacked = headed and width > _WIDTH
         parts = [f"<caption>{escaped(self.caption)}</caption>"] * bool(self.caption)
         if headed:
             parts += ["<thead>", _row("th", headings, right, repeat(' scope="col"')), "</thead>"]

@@ -93,7 +93,7 @@ def plus_minus(values: Numbers, spreads: Numbers, digits: int = 3) -> list[str]:
 
 
 def noise_of_weight(weight: float) -> str:
-    """Say that there is noise, and its weight, which may be lost to rounding."""
+    """Return a note on the noise and its weight, which may be lost to rounding."""
     return f"noise of weight {weight:.4f}" if weight >= 1e-4 else "noise of weight below 0.0001"
 
 
@@ -127,7 +127,7 @@ def span(numbers: Sequence[int]) -> str:
 def suggestion(name: object, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'full'?"`` with the nearest of the names, capitals apart; empty if none is near.
 
-    Of several that are as near, it names those that differ in the fewest places.
+    If several are as near, it names those that differ in the fewest places.
     """
     from difflib import SequenceMatcher, get_close_matches  # are loaded for a message alone
 
@@ -143,13 +143,13 @@ def suggestion(name: object, names: Iterable[str]) -> str:
 
 
 def in_one_line(texts: Iterable[str], width: int) -> list[str]:
-    """Return texts beside each other if that is no longer than `width`, else below each other."""
+    """Return texts side by side if that is no longer than `width`, else below each other."""
     items = list(texts)
     together = "   ".join(items)
     return [together] if 0 < len(together) <= width else items
 
 
 def omissions(**numbers: int) -> list[str]:
-    """Tell in a note how many more of each there are than a table shows; there is none if these are all."""
+    """Note how many more of each there are than a table shows; there is none if these are all."""
     more = [counted(number, f"more {name}") for name, number in numbers.items() if number > 0]
     return [f"… and {', '.join(more)}"] if more else []

@@ -13,9 +13,8 @@ from gmm._estimators.attributes import checked_for, fitted_parameters
 from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
-from gmm._rows.sources import ArraySource
+from gmm._rows.sources import ArraySource, check_names
 from gmm._validation.parameters import check_n_samples, check_random_state
-from gmm._validation.rows import check_names
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters

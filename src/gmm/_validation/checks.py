@@ -249,7 +249,7 @@ def _centres(means: Any) -> Floats:
     return check_numbers(centres, "means", centres.shape)
 
 
-def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside_noise: bool = False) -> Floats:
+def check_responsibilities(value: Any, n_rows: int, n_components: int, *, with_noise: bool = False) -> Floats:
     """Check the responsibilities that a fit starts from.
 
     Parameters
@@ -258,7 +258,7 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
         Non-negative; each row sums to 1 within 1e-6 (1e-5 in float32).
     n_rows, n_components : int
         n and K.
-    beside_noise : bool
+    with_noise : bool
         Whether a row may sum to less.
 
     Returns
@@ -275,10 +275,10 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
     array = check_array(value, name, (n_rows, n_components))
     check_values(array >= 0, array, "responsibilities of 0 or more", name)
     sums = array.sum(axis=1, dtype=np.float64)
-    too_much = sums - 1.0 if beside_noise else np.abs(sums - 1.0)
+    too_much = sums - 1.0 if with_noise else np.abs(sums - 1.0)
     off = np.flatnonzero(too_much > (1e-5 if array.dtype == np.float32 else 1e-6))
     if off.size:
-        most, row = "at most 1" if beside_noise else "1", int(off[0])
+        most, row = "at most 1" if with_noise else "1", int(off[0])
         raise ValueError(
             f"Each row of {name} should sum to {most}, but the sum of row {row} is {sums[row]:.6g} "
             f"({off.size} such row(s)). Divide each row by its sum."

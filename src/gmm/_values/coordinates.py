@@ -155,7 +155,7 @@ def differences(mixture: MixtureParameters, moments: tuple[Array, Array] | None 
     return Differences(weights, steps @ whitener, whitener.T @ covariances @ whitener, basis @ whitener, centre, scales)
 
 
-def telling(mixture: MixtureParameters) -> Array:
+def discrimination(mixture: MixtureParameters) -> Array:
     """Return how much the components differ in each single feature, (d,): the kernel of its marginal mixture, λ = ½."""
     mixture = _without_negligible(mixture)
     weights, (centre, scales) = mixture.weights, _centre_and_scales(mixture)

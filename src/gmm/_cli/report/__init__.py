@@ -1,7 +1,7 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
 Tables, pictures and sentences are made here, and put into `templates/`, which hold the layout and the glossary. What
-differs between a search and a variational fit is told by a subclass of `Report`.
+differs between a search and a variational fit is in a subclass of `Report`.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly se
 
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
-    """Say how many groups describe which rows; "as requested" if only one number was tried."""
+    """Write how many groups describe which rows; "as requested" if only one number was tried."""
     request = ", as requested," if len(set(tried)) == 1 else ""
     verb = "describes" if n_components == 1 else "describe"
     columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
@@ -164,20 +164,20 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
 
 
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
-    """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
+    """Write what a variational fit started with, and what its empty components expect; `unit` is rows in the plural."""
     little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
     empty = f"{n_empty} empty, with {little} expected {unit} in all" if n_empty else "none empty"
     return f"The fit began with {counted(n_components, 'component')} and left {empty}."
 
 
 def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
-    """Say how many of the requested mixtures were fitted and compared."""
+    """Write how many of the requested mixtures were fitted and compared."""
     many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
     return f"Compared: {many}, by groups ({span(tried)}) and {counted(n_types, 'covariance model')}."
 
 
 def correlation_sentence(names: Sequence[str], strongest: Correlation | None, where: str = "Within the group,") -> str:
-    """Say which two columns are most strongly correlated; empty if `strongest` is None."""
+    """Write which two columns are most strongly correlated; empty if `strongest` is None."""
     if strongest is None:
         return ""
     i, j, value = strongest
@@ -197,8 +197,8 @@ def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
     axes = ", with axes along the columns" if model.orientation == _IDENTITY else ""
     if model.n_factors:
         shapes = f"an {long}" if one else f"{long}s, each"
-        beside = "noise that is the same in all columns" if model.for_scaled_columns is not model else "noise"
-        return f"{shapes} of {counted(model.n_factors, 'factor')} and {beside}"
+        noise = "noise that is the same in all columns" if model.for_scaled_columns is not model else "noise"
+        return f"{shapes} of {counted(model.n_factors, 'factor')} and {noise}"
     if one:
         return f"a {round_}" if model.shape == _IDENTITY else f"an {long}{axes}"
     if model.shape == _IDENTITY:
@@ -213,7 +213,7 @@ def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """Say how close the next best cells are; empty if there are none.
+    """Write how close the next best cells are; empty if there are none.
 
     `rivals` are (n_components, covariance model, distance to the best), best first.
     """
@@ -227,7 +227,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
+    """Write which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
     if not others or not IN_PYTHON.criteria[criterion].has_scale:
         return ""
@@ -253,13 +253,13 @@ def component_sentences(
 
 
 def shared_sentence(names: Sequence[str], strongest: Sequence[Correlation | None]) -> str:
-    """Say which columns are most strongly correlated in every group; empty where groups differ."""
+    """Write which columns are most strongly correlated in every group; empty where groups differ."""
     same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
     return correlation_sentence(names, strongest[0], "In every group,") if same else ""
 
 
 def certainty_sentence(result: MixtureOutcome) -> str:
-    """Say for how many rows no group reaches a probability that is sure."""
+    """Write for how many rows no group reaches a probability that is sure."""
     n, limit = int(result.counts.sum()), percent(SURE, 0)
     which = " outside the noise" if result.n_noise else ""
     if result.n_uncertain == 0:
@@ -271,14 +271,14 @@ def certainty_sentence(result: MixtureOutcome) -> str:
 
 
 def separation_sentence(result: MixtureOutcome) -> str:
-    """Say how well the groups are separated, and how many clusters the overlapping ones make."""
+    """Write how well the groups are separated, and how many clusters the overlapping ones make."""
     n = result.n_clusters
     joined = "" if n is None else f" Joined where they overlap, they make {counted(n, 'cluster')}."
     return f"They {_separation(result)}.{joined}"
 
 
 def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
-    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
+    """Return the first sentences of a page, in plain words: how many groups, how well apart, how sure their rows are.
 
     Shares are those of all rows, also of no group.
     """
@@ -302,7 +302,7 @@ def _separation(result: MixtureOutcome) -> str:
 
 
 def noise_sentence(result: MixtureOutcome) -> str:
-    """Say how many rows belong to no group; empty if none does."""
+    """Write how many rows belong to no group; empty if none does."""
     n = result.n_noise
     rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)}) {'belongs' if n == 1 else 'belong'}"
     return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n else ""
@@ -336,7 +336,7 @@ def _and(words: Sequence[str]) -> str:
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
     spread = real_spread(spread, mean)
-    if float(f"{spread:{form_of(scale, abs(mean))}}") == 0:  # beside a far group, which makes the scale large
+    if float(f"{spread:{form_of(scale, abs(mean))}}") == 0:  # a group far away makes the scale large
         scale = spread
     return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
@@ -384,7 +384,7 @@ _TOP = 10
 _RIVALS = 25  # at most this many cells are compared with the best
 _LEVEL = 0.95
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
-_PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
+_PATTERN_WORK = 4e4  # of rows that have the same columns, in addition to their own
 _DRAWN = 20_000
 _APART = 1e-3  # overlap of two groups that are apart
 _COMPARED = (
@@ -397,7 +397,7 @@ _CREDIBLE = (
 
 
 class Report:
-    """A report of a result, section by section; what depends on the kind of fit is told by a subclass.
+    """A report of a result, section by section; what depends on the kind of fit is in a subclass.
 
     Attributes
     ----------
@@ -576,14 +576,12 @@ class Report:
             for k in self.shown
             for what, values in (*enumerate(loadings[k].T), ("noise ±", noise[k]))
         }
-        caption = (
-            "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
-        )
+        caption = "Loadings of each group's factors: by how much a column rises with a factor; and the noise."
         return self._by_group([], columns, caption)
 
-    def _table_of_rows(self, chosen: NDArray[np.intp], caption: str, *beside: Column) -> Table | str:
+    def _table_of_rows(self, chosen: NDArray[np.intp], caption: str, *others: Column) -> Table | str:
         """Tabulate the first values of rows, behind further columns; empty if none is chosen."""
-        columns = [Column("row", [self.rows.numbers(i, i + 1)[0] for i in chosen]), *beside]
+        columns = [Column("row", [self.rows.numbers(i, i + 1)[0] for i in chosen]), *others]
         for name, values in zip(self.names, self.rows.values[chosen, :_VALUES_SHOWN].T, strict=False):
             columns.append(Column(name, ["missing" if np.isnan(value) else f"{value:.6g}" for value in values]))
         some = f" Of the {d} columns, the first {_VALUES_SHOWN}." if (d := len(self.names)) > _VALUES_SHOWN else ""
@@ -591,7 +589,7 @@ class Report:
         return Table(columns, caption) if len(chosen) else ""
 
     def _certainty(self) -> list[object]:
-        """Say how certain the groups of the rows are, and tabulate the least certain rows, if any is uncertain."""
+        """Write how certain the groups of the rows are, and tabulate the least certain rows, if any is uncertain."""
         if not self.several:
             return []
         pictures = []
@@ -609,7 +607,7 @@ class Report:
         for heading, groups, values in zip(("group", "next group"), ranked.T, likely.T, strict=True):
             columns += [Column(heading, groups), Column("probability", [percent(value, 1) for value in values])]
         table = self._table_of_rows(uncertain, "The least certain rows", *columns)
-        return [certainty_sentence(self.result), Html(f'<div class="beside">{joined(*pictures)}</div>'), table]
+        return [certainty_sentence(self.result), Html(f'<div class="columns">{joined(*pictures)}</div>'), table]
 
     def _agreement(self) -> list[object]:
         """Compare the groups with the label column, if there is one."""
@@ -628,7 +626,7 @@ class Report:
         ]
 
     def _data(self) -> list[object]:
-        """Summarise the fitted columns, and say what was left out."""
+        """Summarise the fitted columns, and list what was dropped."""
         rows, weight = self.rows, self.options.weight_column
         values = rows.values[:, :COLUMNS_SHOWN]
         statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
@@ -652,11 +650,11 @@ class Report:
         ]
 
     def _fitting(self) -> list[object]:
-        """Say how the fit of the chosen mixture went, and give its settings."""
+        """Write how the fit of the chosen mixture went, and give its settings."""
         model = self.model
         settings = {name: value for name, value in model.get_params().items() if value is not None}
         if self.options.tol is None and self.result.search is not None:
-            del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
+            del settings["tol"]  # a search chooses it by the rows, and the reason for the end contains it
         had = "" if model.converged_ else "had "
         return [
             f"{self.subject} {had}{self.facts.ending} ({model.history_.reason}). {self.objective}",
@@ -665,7 +663,7 @@ class Report:
         ]
 
     def _trust(self) -> list[object]:
-        """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
+        """Write how far weights and means may be off, and which groups are alike; empty if that takes too long."""
         model, d = self.model, self.rows.values.shape[1]
         if not isinstance(model, GaussianMixture):
             return []
@@ -724,7 +722,7 @@ def _alike(shares: Array) -> tuple[str, bool]:
 
 
 class SearchReport(Report):
-    """Of a search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+    """Report of a search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
 
     terms, subject = "search", "The chosen mixture"
 
@@ -749,7 +747,7 @@ class SearchReport(Report):
         )
 
     def _choice(self, model_name: str, rivals: Sequence[tuple[int, str, float]]) -> list[object]:
-        """Say which mixture was chosen, by which criterion, and among which mixtures."""
+        """Write which mixture was chosen, by which criterion, and among which mixtures."""
         search, K, chosen_by = self.search, self.model.n_components, IN_PYTHON.criteria[self.search.criterion]
         name, tails = chosen_by.title, self.facts.tails
         shape = IN_PYTHON.covariance_model(search.covariance_type[search.best_index])
@@ -767,15 +765,15 @@ class SearchReport(Report):
         ]
         if certain := "; ".join(self.remarks.certainty):
             sentences.append(f"In the search: {certain}.")
-        said = " ".join(filter(None, sentences))
+        text = " ".join(filter(None, sentences))
         if n_cells == 1:
-            return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
+            return [text, f"No other mixture was tried, so there was nothing for {name} to choose."]
         (grid,) = search.tables(word="group")
         legend = line(" · ".join(grid.notes), "beneath")
         every = joined(grid._replace(notes=()), legend, *map(line, self.remarks.failures))
         caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
         picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
-        return [said, chosen_by.scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
+        return [text, chosen_by.scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
@@ -794,7 +792,7 @@ class SearchReport(Report):
 
 
 class PosteriorReport(Report):
-    """Of a variational fit: the components that are left, their intervals and the bound."""
+    """Report of a variational fit: the components that are left, their intervals and the bound."""
 
     terms, climb = "posterior", "The lower bound of the log evidence after each pass."
 

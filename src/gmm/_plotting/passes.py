@@ -1,4 +1,4 @@
-"""`animate_fit`: the components and the log-likelihood of a fit, a frame (`Film`) for each pass."""
+"""The passes of a fit: a film of its components, `animate_fit`, and the curve of its objective, `plot_convergence`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from gmm._estimators.attributes import fitted_parameters
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._exceptions import invalid
 from gmm._fitting.sampling import kmeans_plusplus
+from gmm._passes.solver import Trace
 from gmm._plotting.planes import Panel, content_label, curve, ellipse, notes, row_colours
-from gmm._plotting.scene import Scene, View, scored, view_of
-from gmm._plotting.style import FAINT, INK, own_figure
+from gmm._plotting.scene import Scene, View, fitted_mixture, scored, view_of
+from gmm._plotting.style import FAINT, INK, axes_of, colours, inks_of, legend_of_labels, own_figure
+from gmm._selection import GaussianMixtureSearch
+from gmm._text.html import FLAT
 from gmm._text.words import column_names, counted
 from gmm._validation.parameters import check_random_state, options_with
 from gmm._validation.scalars import as_real, check_boolean, check_whole
@@ -159,10 +164,10 @@ def _histogram(panel: Panel, film: Film) -> Callable[[int], None]:
 def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
     bounds: Sequence[float] = [each.lower_bound for each in film.passes]
     low, high, n = min(bounds), max(bounds), len(bounds)
-    room = 0.06 * (high - low) or 0.5
+    margin = 0.06 * (high - low) or 0.5
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
-    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room), xlabel="pass", ylabel=film.label)
+    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - margin, high + margin), xlabel="pass", ylabel=film.label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 
@@ -198,7 +203,7 @@ def animate_fit(
 
     The first frame shows the rows in grey and the ellipses of the start. Each of the others shows a pass: rows
     coloured by responsibility, ellipses of the mixture before the update (they hold 50 % and 95 % of each component),
-    the paths of the means, and beside them the mean log-likelihood so far. With one feature, densities over a
+    the paths of the means, and next to them the mean log-likelihood so far. With one feature, densities over a
     histogram take the place of ellipses.
 
     Unless you give a start, the fit begins from a poor one, so that there is something to see: its means are rows
@@ -392,4 +397,114 @@ def _check_kind(path: Path) -> None:
         raise ValueError(f"saving {str(path)!r} needs ffmpeg, which is not installed: install it, or save a .gif")
 
 
-FitAnimation.__module__ = animate_fit.__module__ = "gmm.plotting"
+_FEW_PASSES = 60  # most passes that are drawn with a dot each
+
+
+def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
+    """Draw the objective of a fit against its passes: a line for each start, the best one in colour.
+
+    Parameters
+    ----------
+    model : GaussianMixture or GaussianMixtureSearch
+        A mixture fitted by `fit`, or a fitted search, whose best mixture is drawn.
+    ax : Axes, optional
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        Passes from 1 on the horizontal axis, the objective in nats per row on the vertical one. The objective is the
+        mean log-likelihood, plus the log density of a prior if there is one, and minus the ridge's penalty if the fit
+        was accelerated; the label mentions the ridge if its penalty is visible. A filled dot ends a start that
+        converged, an open dot one that did not. The title reports why the best one ended, and whether its start was the
+        end. Crosses mark rejected steps.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If `model` is neither a mixture nor a search.
+    ValueError
+        If the mixture has no history, because its parameters were given or its fit made no pass.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_convergence
+    >>> model = GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [7.0], [9.0]])
+    >>> plot_convergence(model).get_xlabel()
+    'pass'
+    """
+    fitted = fitted_mixture(model)
+    best, others = _histories(fitted)
+    resolution = _resolution([best, *others])
+    with axes_of(ax) as target:
+        for number, trace in enumerate(others):
+            label = f"other starts ({len(others)})" if number == 0 else None
+            alpha = max(0.3, 0.9 - 0.03 * len(others))
+            _draw_trace(target, trace, FAINT, 3.5, lw=1, alpha=alpha, label=label, zorder=2)
+        # Invisible differences count as ties.
+        n_ties = sum(trace.objective[-1] >= best.objective[-1] - resolution for trace in others)
+        rank = f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
+        dots, label = "o" if len(best) <= _FEW_PASSES else None, f"start {best.start + 1}, {rank}" if others else None
+        _draw_trace(target, best, colours(1)[0], 8, lw=2, marker=dots, ms=3, label=label, zorder=3)
+        rejected = [number for number, accepted in enumerate(best.accepted) if not accepted]
+        if rejected:
+            passes, values = np.array(rejected) + 1, np.array(best.objective)[rejected]
+            target.plot(passes, values, "x", color=inks_of(target).ink, ms=6, label="rejected step", zorder=4)
+        target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
+        end = best.objective[-1]
+        target.update_datalim([(1, (1 - FLAT) * end), (1, (1 + FLAT) * end)])
+        longest = max(map(len, (best, *others)))
+        target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
+        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others], resolution))
+        gain, tally = end - best.objective[0], best.refinement
+        is_flat = best.converged and gain < FLAT * abs(end)
+        flat = [f"the start was the end: all passes gain {gain:.2g}"] if is_flat else []
+        moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
+        target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, *flat, best.reason]))
+        legend_of_labels(target, own=ax is None)
+    return target
+
+
+def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
+    """Return the trace of the best start, and those of the others."""
+    if not hasattr(model, "histories_"):
+        raise invalid(
+            f"expected a mixture fitted by `fit`, with histories_ to draw; this {type(model).__name__} has none, "
+            "because its parameters were given or set by hand: call fit(X) first"
+        )
+    if len(model.history_) == 0:
+        raise invalid(
+            "expected a fit with at least one pass to draw; this one made none: fit it with max_iter of 1 or more"
+        )
+    return model.history_, [trace for trace in model.histories_ if trace is not model.history_]
+
+
+def _objective(model: FittedMixture, traces: list[Trace], resolution: float) -> str:
+    """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
+    if isinstance(model, BayesianGaussianMixture):
+        return "lower bound of the log evidence (nats)"
+    what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
+    difference = max(np.abs(trace.records[:, 1] - trace.records[:, 0]).max() for trace in traces)
+    if difference > resolution:
+        return f"objective (nats per row):\n{what} minus the ridge penalty"
+    return f"mean {what} (nats per row)"
+
+
+def _resolution(traces: list[Trace]) -> float:
+    """Return the least difference, in nats per row, that is visible in the plot and not rounding."""
+    values = [value for trace in traces for value in trace.objective]
+    return max((max(values) - min(values)) / 1000, 1e-6 * max(map(abs, values)))
+
+
+def _draw_trace(ax: Axes, trace: Trace, colour: Any, size: float, **style: Any) -> None:
+    """Draw a line, and a dot at its end, which is open if the run did not converge."""
+    ax.plot(range(1, len(trace) + 1), trace.objective, color=colour, **style)
+    end: Any = {"mfc": colour if trace.converged else inks_of(ax).paper, "mec": colour, "mew": 1.2, "ms": size}
+    ax.plot([len(trace)], [trace.objective[-1]], "o", clip_on=False, zorder=5, **end)
+
+
+FitAnimation.__module__ = animate_fit.__module__ = plot_convergence.__module__ = "gmm.plotting"
