@@ -743,18 +743,8 @@ def folder(tmp_path_factory):
     return place
 
 
-def both(*words):
-    """What a fit of one component says of rows, which is the same in memory and block by block."""
-    whole, parts = ok("fit", *words), ok("fit", *words, "--blocks")
-    assert parts.stderr == whole.stderr
-    paragraphs = [done.stdout.split("\n\n") for done in (whole, parts)]
-    assert paragraphs[0][0] == paragraphs[1][0]  # rows and columns
-    assert paragraphs[0][-1] == paragraphs[1][-1]  # the component
-    return whole
-
-
 def both_written(place, *words):
-    """What a command writes and says, likewise."""
+    """What a command writes and prints, which is the same in memory and block by block."""
     told = [ok(*words, "--out", place / name, *how).stderr for name, how in (("m.csv", ()), ("b.csv", ("--blocks",)))]
     assert told[0] == told[1]
     assert (place / "m.csv").read_bytes() == (place / "b.csv").read_bytes()

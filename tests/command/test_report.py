@@ -455,14 +455,6 @@ def saved(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """The pictures that are to be saved."""
-    pictures = []
-    monkeypatch.setattr(inside.output, "save_picture", lambda drawn, _: pictures.append(drawn))
-    return pictures
-
-
 @pytest.mark.parametrize("kind", inside.PICTURES)
 def test_a_saved_model_is_drawn(kind, saved, tmp_path):
     before = plt.get_fignums()  # pages that ran before may have left some
@@ -500,8 +492,10 @@ def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
     assert ET.parse(tmp_path / "a.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
-def test_the_features_are_those_that_were_named(saved, seen, tmp_path):
+def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
     """Columns are matched by name: the table has them in another order than the model."""
+    seen = []
+    monkeypatch.setattr(inside.output, "save_picture", lambda drawn, _: seen.append(drawn))
     ok("fit", *FAST, "--out", tmp_path)
     shown = ok("plot", tmp_path / "model.gmm")
     assert shown.stderr == "note: no FILE: the picture shows the bundled rows of Old Faithful\n"

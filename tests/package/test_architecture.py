@@ -57,18 +57,11 @@ LAYERS = {
 }
 
 
-def depths():
-    """Map every module, "layer" or "layer.module", to (depth of the layer, depth in it)."""
-    found = {}
-    for depth, (name, levels) in enumerate(LAYERS.items()):
-        found[name] = (depth, 99)  # the layer itself, where its levels do not name it: a docstring alone
-        for inner, level in enumerate(levels.split("|")):
-            for module in level.split():
-                found[name if module == name else f"{name}.{module}"] = (depth, inner)
-    return found
-
-
-DEPTHS = depths()
+DEPTHS = {}  # every module, "layer" or "layer.module": (depth of the layer, depth in it)
+for depth, (name, levels) in enumerate(LAYERS.items()):
+    DEPTHS[name] = (depth, 99)  # the layer itself, where its levels do not name it: a docstring alone
+    for inner, level in enumerate(levels.split("|")):
+        DEPTHS |= {name if module == name else f"{name}.{module}": (depth, inner) for module in level.split()}
 
 COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
     *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
@@ -112,14 +105,6 @@ def extras(path):
 
 COMMAND = [path for path in PYTHON if layer(path) == "_cli"]
 BELOW = [path for path in PYTHON if layer(path) != "_cli"]
-
-
-def imported_module(parts):
-    """Return the module of this package that a dotted name is in."""
-    for length in range(len(parts), 1, -1):
-        if (name := ".".join(parts[1:length])) in MODULES:
-            return name
-    return "gmm"
 
 
 @cache
@@ -207,7 +192,8 @@ def test_contributing_names_the_tests_of_every_layer():
 def test_imports_go_down(path):
     here = module_of(path)
     for line, parts in imports(path):
-        there = imported_module(parts) if parts[0] == "gmm" else here
+        names = (".".join(parts[1:length]) for length in range(len(parts), 1, -1))
+        there = next((name for name in names if name in MODULES), "gmm") if parts[0] == "gmm" else here
         if there != here and DEPTHS[there] <= DEPTHS[here]:
             yield line, f"{here} imports {there}"
 

@@ -17,8 +17,6 @@ N = 3000
 ROWS = groups_with_gaps(n=N, share=0.15)
 ROWS[[3, 1500, 2999]] = np.nan
 WEIGHTS = np.random.default_rng(1).uniform(0.5, 2, N)
-
-
 HOW = [{"covariance_type": name} for name in PARSIMONIOUS]
 HOW += [{"acceleration": None}, {"prior": "conjugate"}, {"noise": True}, {"n_init": 3}, {"refine": "split-merge"}]
 HOW += [{"init_params": "k-means++"}, {"init_params": "random"}, {"means_init": np.nan_to_num(ROWS[[0, 1, 2]])}]

@@ -20,8 +20,6 @@ from tables import ROOT, cases, refused
 
 PAGE = ROOT / "docs" / "clusters.md"
 WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
-
-
 WAYS = [{"covariance_type": name} for name in (*CLASSIC, "VEV")]
 WAYS += [{"acceleration": None}, {"prior": "conjugate"}, {"refine": "split-merge"}, {"init_params": "k-means++"}]
 WAYS += [{"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]}, {"tails": "t"}, {"n_init": 2}]

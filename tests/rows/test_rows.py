@@ -50,10 +50,6 @@ def table_of(rows, weight=None, **more):
     return pa.table(more | columns | ({} if weight is None else {"w": weight}))
 
 
-def batches_of(rows, weight, size, **more):
-    return pa.Table.from_batches(table_of(rows, weight, **more).to_batches(max_chunksize=size))
-
-
 # --- Tables, in files and of other packages ------------------------------------------------------
 
 
@@ -160,7 +156,8 @@ def source_of(kind, rows, weight, folder, size, **how):
     """Rows of some kind; the columns of a table have another one, of text, among them."""
     if kind in OTHERS:
         return OTHERS[kind](rows, weight, folder, size)
-    table = batches_of(rows, weight, size, text=["x"] * len(rows))
+    whole = table_of(rows, weight, text=["x"] * len(rows))
+    table = pa.Table.from_batches(whole.to_batches(max_chunksize=size))
     made = (TABLES | ONCE)[kind](table.select([table.num_columns - 1, *range(table.num_columns - 1)]), folder, size)
     how["scratch"] = kind in ONCE or how.get("scratch", False)
     return gmm.open_rows(made, columns=NAMES, weight=None if weight is None else "w", **how)

@@ -89,18 +89,6 @@ def test_the_only_copy_of_a_stream_is_not_copied(copied):
     assert_same(fitted(source), fitted(ROWS))
 
 
-def fill_disk(monkeypatch, room):
-    """Let files of scratch have so many bytes."""
-    move = ScratchSource._move
-
-    def moved(self, at_place, in_turn, rows, first):
-        if in_turn == "write" and (first * rows.shape[1] * rows.itemsize + rows.nbytes) > room:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        move(self, at_place, in_turn, rows, first)
-
-    monkeypatch.setattr(ScratchSource, "_move", moved)
-
-
 def test_where_files_have_no_reading_at_a_place_they_are_read_in_turn(monkeypatch):
     """As on Windows."""
     for name in ("preadv", "pwritev"):
@@ -108,10 +96,16 @@ def test_where_files_have_no_reading_at_a_place_they_are_read_in_turn(monkeypatc
     assert_same(fitted(gmm.open_rows(Counted(), scratch=True)), fitted(ROWS))
 
 
-@pytest.mark.parametrize("room", [0, 100_000])
-def test_without_room_each_pass_reads_the_data(room, monkeypatch):
-    fill_disk(monkeypatch, room)
-    data = Counted()
+@pytest.mark.parametrize("n_bytes", [0, 100_000])
+def test_on_a_full_disk_each_pass_reads_the_data(n_bytes, monkeypatch):
+    move, data = ScratchSource._move, Counted()
+
+    def move_while_there_is_space(self, at_place, in_turn, rows, first):
+        if in_turn == "write" and (first * rows.shape[1] * rows.itemsize + rows.nbytes) > n_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        move(self, at_place, in_turn, rows, first)
+
+    monkeypatch.setattr(ScratchSource, "_move", move_while_there_is_space)
     source = gmm.open_rows(data, scratch=True)
     with pytest.warns(RuntimeWarning, match="A scratch file cannot be written"):
         assert source.n_rows == 9000

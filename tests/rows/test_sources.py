@@ -193,7 +193,6 @@ def test_columns_of_a_table_hold_single_values(tmp_path):
 
 # --- `out=` of the estimators ---------------------------------------------------------------------
 
-
 MANY = np.random.default_rng(0).normal(size=(20_000, 3)) + np.repeat([[-4.0, 0, 4], [4.0, 0, 4]], 10_000, axis=0)
 
 
@@ -202,18 +201,14 @@ def mixture(request):
     return request.param(n_components=2, random_state=0).fit(MANY)
 
 
-def asked(mixture):
-    """Return every method, and the densities of a posterior, as (name, keywords)."""
-    densities = ("plug-in", "predictive") if isinstance(mixture, BayesianGaussianMixture) else ()
-    return [*((method, {}) for method in METHODS), *(("score_samples", {"density": name}) for name in densities)]
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n", [1, 7, 20_000])
 def test_the_same_bits_are_written(mixture, dtype, n):
-    X = MANY[-n:].astype(dtype)
+    X, calls = MANY[-n:].astype(dtype), [(method, {}) for method in METHODS]
+    if isinstance(mixture, BayesianGaussianMixture):
+        calls += [("score_samples", {"density": name}) for name in ("plug-in", "predictive")]
     for rows in (X, np.asfortranarray(X), Pieces(X)) if n > 1 else (X,):
-        for method, how in asked(mixture):
+        for method, how in calls:
             expected = getattr(mixture, method)(rows, **how)
             out = np.full_like(expected, 7)
             assert getattr(mixture, method)(rows, out=out, **how) is out
