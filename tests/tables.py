@@ -124,6 +124,12 @@ def assert_same(one, other, rtol=0.0, names=PARAMETERS):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
 
 
+def assert_tells(text, *parts, lacks=()):
+    """A text has each of these parts, and lacks others."""
+    assert not [part for part in parts if part not in text], text
+    assert not [part for part in lacks if part in text], text
+
+
 def reloaded(what):
     return gmm.load(saved(what))
 

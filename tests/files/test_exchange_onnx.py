@@ -116,8 +116,7 @@ def test_the_file_is_valid_and_says_what_it_is(tmp_path):
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 13)]
-    assert model.ir_version == 7
-    assert model.producer_name == "gmm-em"
+    assert (model.ir_version, model.producer_name) == (7, "gmm-em")
     told = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
     assert told == {"covariance_type": "VVE", "feature_names": list("abcdé")}
     sizes = {

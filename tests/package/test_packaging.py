@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 import gmm
 from inside import EXTRAS
-from tables import PACKAGE, ROOT, cases, python, refused
+from tables import PACKAGE, ROOT, assert_tells, cases, python
 
 
 def text_of(path):
@@ -90,10 +90,6 @@ def test_public_names_are_the_packages(package):
         typing.get_type_hints(public.__init__ if isinstance(public, type) else public)
 
 
-def test_messages_name_the_public_module_of_a_class():
-    refused(r"an instance of 'gmm\.NormalInverseWishart'", gmm.GaussianMixture(prior=3).fit, [[0.0], [1.0]])
-
-
 def test_import_costs_numpy_and_scipy_alone_and_leaves_fits_and_the_search_until_they_are_asked_for():
     heavy = {"jinja2", "matplotlib", "pandas", "polars", "pyarrow", "rich", "sklearn"}
     told = python("-c", "import sys, gmm; print(*sys.modules); gmm.select; assert 'gmm._selection' in sys.modules")
@@ -143,9 +139,7 @@ def test_a_wheel_without_licence_and_bill_of_materials_is_refused(tmp_path):
         archive.writestr(f"{inside}/licenses/LICENSE", "")
         archive.writestr(f"{inside}/sboms/gmm-em.cdx.json", '{"components": [{"name": "Cython"}, {"name": "numpy"}]}')
     found = " ".join(faults(wheel))
-    assert all(part in found for part in ("no LICENSE-DATA", "version of compiler", "version of scipy"))
-    assert "no LICENSE " not in found
-    assert "Cython" not in found
+    assert_tells(found, "no LICENSE-DATA", "version of compiler", "version of scipy", lacks=["no LICENSE ", "Cython"])
 
 
 def checks_of_a_release(root=ROOT):
@@ -159,7 +153,7 @@ def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
     unreleased = f"CHANGELOG.md gives {gmm.__version__} no date"
     assert faults(f"v{gmm.__version__}", ours) in ([], [unreleased])
     found = " ".join(faults("v999", f"{ours}-of-others"))
-    assert all(part in found for part in ("tag is v999", "address Source", "address Issues", "address Changelog"))
+    assert_tells(found, "tag is v999", "address Source", "address Issues", "address Changelog")
 
 
 def test_results_of_another_commit_are_no_release(tmp_path):
@@ -193,9 +187,8 @@ def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
     words = [sys.executable, str(ROOT / "setup.py"), "-q", "bdist_wheel", "--bdist-dir", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, env=os.environ | {"CC": "no-such-cc -O2"}, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "This package is compiled here, which needs a C compiler (no-such-cc is not on PATH)" in done.stderr
-    for system in ("Debian, Ubuntu:  sudo apt install build-essential", "Fedora: ", "macOS: ", "Windows: "):
-        assert system in done.stderr
+    assert_tells(done.stderr, "This package is compiled here, which needs a C compiler (no-such-cc is not on PATH)")
+    assert_tells(done.stderr, "Debian, Ubuntu:  sudo apt install build-essential", "Fedora: ", "macOS: ", "Windows: ")
     assert len(done.stderr.splitlines()) < 12
     assert not done.stdout
 

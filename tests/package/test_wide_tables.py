@@ -69,8 +69,7 @@ def test_what_a_fitted_mixture_says(fitted, tmp_path):
         np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
         criteria = fitted.criteria(X)
         assert np.isfinite([fitted.score(X), fitted.bic(X), criteria["icl"], criteria["nec"]]).all()
-        assert fitted.sample(5)[0].shape == (5, D)
-        assert fitted.precisions_.shape == fitted.covariances_.shape
+        assert (fitted.sample(5)[0].shape, fitted.precisions_.shape) == ((5, D), fitted.covariances_.shape)
         fitted.save(tmp_path / "mixture.npz")
         again = GaussianMixture.from_parameters(
             *[getattr(fitted, name) for name in PARAMETERS], covariance_type=fitted.covariance_type

@@ -183,8 +183,7 @@ def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
         for number in range(picture.n_frames):
             picture.seek(number)
             waits.append(picture.info["duration"])
-        assert waits == [1000, wait, wait, wait, 2500]
-        assert picture.info["loop"] == 0
+        assert (waits, picture.info["loop"]) == ([1000, wait, wait, wait, 2500], 0)
     assert picture.size == (250, 320)
     assert picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
 

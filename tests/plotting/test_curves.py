@@ -146,8 +146,7 @@ def values_of(found, name, criterion):
 @pytest.mark.parametrize(("criterion", "written"), [(None, "BIC"), ("aic", "AIC"), ("aicc", "AICc"), ("icl", "ICL")])
 def test_there_is_a_line_for_each_type(found, criterion, written):
     ax, name = plot_selection(found, criterion=criterion), criterion or found.criterion
-    assert set(found.status) == {"ok"}
-    assert len(line_data(ax)) == 14
+    assert (set(found.status), len(line_data(ax))) == ({"ok"}, 14)
     assert set(line_data(ax)) == {values_of(found, kind, name) for kind in found.covariance_type}
     best = int(np.nanargmin(getattr(found, name)))
     assert markers(ax, "*") == [(found.n_components[best], getattr(found, name)[best])]

@@ -19,7 +19,7 @@ from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
 from pictures import PLOTS, areas, assert_ellipse_holds, bars, dots, draw, each_plot, legend, legend_of, numbers, tints
-from tables import a_mixture, refused
+from tables import a_mixture, assert_tells, refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
@@ -221,8 +221,7 @@ def test_mean_and_share_of_uncertain_rows_are_of_all_rows(weighted):
     weight = np.where(uncertainty > 0.1, 0.01, 50.0) * (np.arange(3000) % 7 > 0) if weighted else None
     told = legend(plot_uncertainty(model, X, sample_weight=weight, max_points=5))
     mean, part = (np.average(values, weights=weight) for values in (uncertainty, uncertainty > 0.1))
-    assert f"mean {mean:.2g}" in told
-    assert f"above 0.1: {percent(part)} of rows" in told
+    assert_tells(told, f"mean {mean:.2g}", f"above 0.1: {percent(part)} of rows")
 
 
 def test_the_legend_counts_rows_or_sums_their_weights_and_heavier_rows_are_larger():
@@ -325,8 +324,7 @@ def test_pairs_are_a_grid_with_one_legend(plot):
     grid = plot(model, X, view="pairs")
     assert grid.shape == (3, 3)
     assert {(ax.figure, ax.get_legend()) for ax in grid.ravel()} == {(grid[0, 0].figure, None)}
-    assert len(grid[0, 0].figure.legends) == 1
-    assert [ax.get_xlabel() for ax in grid[2]] == ["x0", "x1", "x2"]
+    assert (len(grid[0, 0].figure.legends), [ax.get_xlabel() for ax in grid[2]]) == (1, ["x0", "x1", "x2"])
     assert [ax.get_ylabel() for ax in grid[1:, 0]] == ["x1", "x2"]
     for i in range(3):
         assert all(grid[i, j].get_xlim() == grid[2, j].get_xlim() for j in range(i + 1))

@@ -93,8 +93,7 @@ def test_boundaries_part_clusters_which_have_a_colour_each(combined):
 def test_pairs_before_a_fit():
     table = TABLE.assign(weight=np.where(np.arange(180) % 9 == 0, np.nan, X[:, 0] ** 2))
     grid = plot_pairs(table, WORDS, max_points=50)
-    assert grid.shape == (3, 3)
-    assert [ax.get_xlabel() for ax in grid[2]] == ["size", "age", "weight"]
+    assert (grid.shape, [ax.get_xlabel() for ax in grid[2]]) == ((3, 3), ["size", "age", "weight"])
     points = dots(grid[1, 0])
     assert len(points.get_offsets()) == 50
     assert {tuple(shade[:3]) for shade in points.get_facecolors()} == {tuple(shade) for shade in colours(2)}

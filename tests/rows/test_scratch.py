@@ -56,8 +56,7 @@ def test_a_reading_that_ends_early_is_begun_again():
     next(first)
     first.close()
     calls = data.calls
-    assert source.n_rows == 9000
-    assert data.calls == calls + 1
+    assert (source.n_rows, data.calls) == (9000, calls + 1)
     assert_same(fitted(source), fitted(ROWS))
 
 

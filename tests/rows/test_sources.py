@@ -71,8 +71,7 @@ def test_a_source_needs_no_more_than_the_least(source):
 def test_a_source_that_lacks_rows_is_told():
     source, last = Days(), np.array([N - 1])
     refused("expected chunks of all 9000 rows of the source, got the first 8999", Listed(ROWS[1:]).take, last)
-    assert source.n_rows == N
-    assert repr(source) == "<rows of the blocks: 3 features, float64>"
+    assert (source.n_rows, repr(source)) == (N, "<rows of the blocks: 3 features, float64>")
     source.n_days = 8
     refused("the blocks changed between two readings: 9000 rows the first time, 8000 now", source.take, last)
 

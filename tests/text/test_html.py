@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from inside import CRITERIA, Cell, Column, Html, Table, block, choice, details, drawn, escaped, line, sparkline, style
-from tables import PARAMETERS, reloaded
+from tables import PARAMETERS, assert_tells, reloaded
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)
@@ -42,8 +42,7 @@ def test_texts_are_escaped_wherever_they_stand():
     page = parsed(block(line(WICKED), Table.of([WICKED, "1"], cells, WICKED), details(WICKED, WICKED)))
     for tag in ("p", "caption", "summary"):
         assert texts(page, tag) == [WICKED]
-    assert texts(page, "th") == [WICKED, "1"]
-    assert texts(page, "td") == [WICKED, WICKED]
+    assert (texts(page, "th"), texts(page, "td")) == ([WICKED, "1"], [WICKED, WICKED])
     assert page.findall(".//td")[1].get("title") == WICKED
     picture = parsed(sparkline([0, 1], label=WICKED))
     assert picture.get("aria-label") == picture[0].text == WICKED
@@ -257,8 +256,7 @@ def test_what_failed_is_muted_and_says_why(found):
         assert (cell.get("style") is None) == (status != "not converged")
     paragraphs = " ".join(texts(page, "p"))
     signs = "★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete (ended early)"
-    assert all(sign in paragraphs for sign in signs)
-    assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
+    assert_tells(paragraphs, *signs, f"1 {found.covariance_type[2]} failed: {WICKED}")
 
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
@@ -279,11 +277,9 @@ def test_the_estimator_of_a_search_tells_what_it_found(found):
     assert str(search) == repr(search) == call
     assert not list(shown(search).iter("th"))
     search.fit(X)
-    assert repr(search) == call
-    assert str(search) == f"{call}\n{search.selection_!r}"
+    assert (repr(search), str(search)) == (call, f"{call}\n{search.selection_!r}")
     page = shown(search)
-    assert texts(page, "code") == [call]
-    assert texts(page, "summary") == ["the best mixture", "parameters"]
+    assert (texts(page, "code"), texts(page, "summary")) == ([call], ["the best mixture", "parameters"])
     told, same = ({place: cell.text for place, cell in grid_of(each).items()} for each in (page, shown(found)))
     assert told == same
     assert len(page.findall(".//{*}style")) == 1

@@ -17,7 +17,7 @@ from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
 from inside import CLASSIC, InvalidParameterError, as_rows, check_real, check_whole
-from tables import refused, warned
+from tables import assert_tells, refused, warned
 from test_hostile_calls import VIEWS
 
 rng = np.random.RandomState(0)
@@ -82,8 +82,6 @@ BAD_ROWS = SHARED | {
     "null in Arrow": (pa.table({"a": [True, None]}), ["NaN", "row 1, column 0 ('a')"]),
     "too large to square": (with_value(1e200), ["too large", "row 7, column 1", "1e+200"]),
 }
-
-
 FITS_ALONE = {"one row", "no columns", "too large to square"}  # which a fitted mixture scores, or has another word for
 
 
@@ -93,7 +91,7 @@ def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     X, words = BAD_ROWS[name]
     error = refused(None, mixture().fit, X, error=(TypeError, ValueError))
     told = str(error)
-    assert not [word for word in words if word not in told], told
+    assert_tells(told, *words)
     assert len(told) < 500
     for method in ("predict", "predict_proba", "score_samples", "score") * (name not in FITS_ALONE):
         refused(None, getattr(FITTED, method), X, error=(TypeError, ValueError))
@@ -114,8 +112,7 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
 @pytest.mark.parametrize("make", [frame, lambda: pl.DataFrame(ROWS, NAMES), lambda: arrow()])
 def test_names_are_kept_and_forgotten(make):
     model = mixture().fit(make())
-    assert model.feature_names_in_.tolist() == NAMES
-    assert model.feature_names_in_.dtype == object
+    assert (model.feature_names_in_.tolist(), model.feature_names_in_.dtype) == (NAMES, object)
     model.predict(make())
     model.fit(pd.DataFrame(ROWS))  # columns 0, 1, 2 are no names
     assert not hasattr(model, "feature_names_in_")
@@ -194,8 +191,7 @@ BAD_WEIGHTS = {
 def test_weights_that_are_none(name):
     weights, words = BAD_WEIGHTS[name]
     for method in (mixture().fit, FITTED.score, FITTED.bic, FITTED.aic):
-        told = str(refused(None, method, ROWS, sample_weight=weights, error=(TypeError, ValueError)))
-        assert not [word for word in words if word not in told], told
+        assert_tells(str(refused(None, method, ROWS, sample_weight=weights, error=(TypeError, ValueError))), *words)
 
 
 @pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda w: w.astype(">f4"), lambda w: w[::-1].copy()[::-1]])
@@ -219,6 +215,7 @@ BAD_PARAMETERS = {
     "n_threads": ((0,), "an int in the range [1, inf) or None"),
     "max_ratio": ((LONG,), "a float in the range [1.0, inf] or None"),
     "noise": ((LONG,), "a float in the range (0.0, 1.0)"),
+    "prior": ((3,), "an instance of 'gmm.NormalInverseWishart'"),
 }
 
 

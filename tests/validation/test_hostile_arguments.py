@@ -123,10 +123,8 @@ def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatc
 PLOTS = [name for name in gmm.plotting.__all__ if name.startswith(("animate", "plot"))]
 DRAWN = {name.lower(): value for name, value in OBJECTS.items()} | {"of": X, "models": OBJECTS["Selection"]}
 DRAWN |= {"combined": OBJECTS["CombinedComponents"], "errors": OBJECTS["StandardErrors"]}
-DRAWN |= {
-    "test": BootstrapLRT(1.0, np.ones(9), MODEL, MODEL, 9),
-    "stability": Stability(np.arange(2, 4), np.ones((2, 1)), 1),
-}
+DRAWN["test"] = BootstrapLRT(1.0, np.ones(9), MODEL, MODEL, 9)
+DRAWN["stability"] = Stability(np.arange(2, 4), np.ones((2, 1)), 1)
 
 
 @pytest.mark.usefixtures("figures")
@@ -168,8 +166,7 @@ def test_a_subclass_names_its_parameters(cls):
             super().__init__(**more)
 
     named, lost = Named(extra=3), Lost(random_state=0)
-    assert clone(named).get_params() == {"extra": 3, "n_components": 2}
-    assert repr(named) == "Named(extra=3)"
+    assert (clone(named).get_params(), repr(named)) == ({"extra": 3, "n_components": 2}, "Named(extra=3)")
     assert repr(lost) == "Lost()"
     for call in (lost.get_params, lambda: clone(lost), lambda: lost.set_params(tol=1), lambda: lost.fit(X, Y)):
         refused(r"no varargs.*Lost.__init__ has \*rest, \*\*more", call, error=RuntimeError)
