@@ -154,7 +154,10 @@ def pairwise(**axes):
 
 
 def cases(*rows, ids=None):
-    """Parametrize a test by a table: each row has a value for each of the test's first parameters."""
+    """Parametrize a test by rows, or a dict of rows, which have a value for each of the test's first parameters."""
+    if len(rows) == 1:
+        (table,) = rows
+        rows, ids = [*table.values()], table
 
     def parametrized(test):
         width = len(rows[0]) if isinstance(rows[0], tuple) else 1

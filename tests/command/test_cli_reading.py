@@ -86,9 +86,8 @@ FIRST_LINES = {
 }
 
 
-@pytest.mark.parametrize("name", FIRST_LINES)
-def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
-    text, verdict = FIRST_LINES[name]
+@cases(FIRST_LINES)
+def test_a_first_line_is_a_row_or_names_or_is_asked_about(text, verdict, tmp_path):
     (named, _), (unnamed, silent) = (read_text(tmp_path, text, header=header) for header in (True, False))
     n = len([line for line in text.splitlines() if line])
     assert (named.num_rows, unnamed.num_rows, silent) == (n - 1, n, ())
@@ -305,9 +304,9 @@ LABELS = {
 
 
 @blocks_too
-@pytest.mark.parametrize("kind", LABELS)
-def test_labels_that_are_numbers_are_left_out(kind, how, tmp_path):
-    (name, values, why), (a, b) = LABELS[kind], np.random.default_rng(0).normal(size=(2, 60)).round(3)
+@cases(LABELS)
+def test_labels_that_are_numbers_are_left_out(name, values, why, how, tmp_path):
+    a, b = np.random.default_rng(0).normal(size=(2, 60)).round(3)
     note = f"dropped: {name!r} ({why}), which is a label, not a measurement; use --columns"
     path = write(tmp_path / "t.csv", [name, "a", "b"], values, a, b)
     columns, _, told, _ = fitted(path, *how)
@@ -515,9 +514,8 @@ READ = {
 
 
 @blocks_too
-@pytest.mark.parametrize("kind", READ)
-def test_what_programs_write_is_read(kind, how, tmp_path):
-    lines, values = READ[kind]
+@cases(READ)
+def test_what_programs_write_is_read(lines, values, how, tmp_path):
     columns, means, *_ = fitted(written(tmp_path / "t.csv", lines[0], lines[1:]), *how)
     np.testing.assert_array_equal(columns, [*values])
     np.testing.assert_allclose(means, [[np.mean(column) for column in values.values()]])
@@ -562,9 +560,8 @@ SUMMED = {
 
 
 @blocks_too
-@pytest.mark.parametrize("kind", SUMMED)
-def test_rows_made_of_others_are_left_out_or_of_blocks_refused(kind, how, tmp_path):
-    lines, told = SUMMED[kind]
+@cases(SUMMED)
+def test_rows_made_of_others_are_left_out_or_of_blocks_refused(lines, told, how, tmp_path):
     done = run("fit", written(tmp_path / "t.csv", "who,a,b", lines), *ONE, "--json", *(how or ["--drop-missing"]))
     assert re.search(told, done.stderr)
     if how:

@@ -115,9 +115,8 @@ SETTINGS = {"reg_covar": "x", "n_threads": -5, "n_components": 0, "covariance_ty
 SETTINGS |= {"max_iter": 1.5, "prior": {"unknown": 1}, "random_state": "x", "tol__x": 1, "unknown": 1, "self": 1}
 
 
-@pytest.mark.parametrize("case", NOT_MIXTURES)
-def test_values_that_are_no_mixture_are_refused(case):
-    parts, match = NOT_MIXTURES[case]
+@cases(NOT_MIXTURES)
+def test_values_that_are_no_mixture_are_refused(parts, match):
     refused(match, GaussianMixture.load, tampered(FIT, **parts))
 
 
@@ -167,9 +166,8 @@ NOT_TABLES = {
 }
 
 
-@pytest.mark.parametrize("case", NOT_TABLES)
-def test_tables_that_no_search_could_have_found_are_refused(case):
-    parts, match = NOT_TABLES[case]
+@cases(NOT_TABLES)
+def test_tables_that_no_search_could_have_found_are_refused(parts, match):
     refused(match, Selection.load, tampered(TABLE, **parts))
 
 

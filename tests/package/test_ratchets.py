@@ -7,10 +7,9 @@ import json
 import sys
 
 import numpy as np
-import pytest
 
 from gmm import GaussianMixture, select
-from tables import PACKAGE, python
+from tables import PACKAGE, cases, python
 
 PLACE = str(PACKAGE)
 ROWS = np.concatenate([np.random.default_rng(0).normal(mean, 1, (150, 2)) for mean in (0, 4)])
@@ -46,9 +45,8 @@ json.dump([len([name for name in names if name.startswith("gmm")]) for names in 
 """
 
 
-@pytest.mark.parametrize("use", USES)
-def test_a_small_task_makes_few_calls(use):
-    task, most_calls, most_modules = USES[use]
+@cases(USES)
+def test_a_small_task_makes_few_calls(task, most_calls, most_modules):
     task()  # what is made once
     seen = []
 

@@ -17,7 +17,7 @@ from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
 from inside import CLASSIC, InvalidParameterError, as_rows, check_real, check_whole
-from tables import assert_tells, refused, warned
+from tables import assert_tells, cases, refused, warned
 from test_hostile_calls import VIEWS
 
 rng = np.random.RandomState(0)
@@ -187,9 +187,8 @@ BAD_WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_WEIGHTS)
-def test_weights_that_are_none(name):
-    weights, words = BAD_WEIGHTS[name]
+@cases(BAD_WEIGHTS)
+def test_weights_that_are_none(weights, words):
     for method in (mixture().fit, FITTED.score, FITTED.bic, FITTED.aic):
         assert_tells(str(refused(None, method, ROWS, sample_weight=weights, error=(TypeError, ValueError))), *words)
 

@@ -100,10 +100,9 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_columns_that_can_drive_the_choice_are_noted(name):
+@cases(TABLES)
+def test_columns_that_can_drive_the_choice_are_noted(table, beginnings):
     """The rules are those of `gmm fit`."""
-    table, beginnings = TABLES[name]
     notes = select(table, 1, "diag").notes
     assert [note[: len(begin)] for note, begin in zip(notes, beginnings, strict=True)] == beginnings
 
