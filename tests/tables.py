@@ -124,10 +124,10 @@ def assert_same(one, other, rtol=0.0, names=PARAMETERS):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
 
 
-def assert_tells(text, *parts, lacks=()):
-    """A text has each of these parts, and lacks others."""
+def assert_contains(text, *parts, without=()):
+    """A text has each of these parts, and none of others."""
     assert not [part for part in parts if part not in text], text
-    assert not [part for part in lacks if part in text], text
+    assert not [part for part in without if part in text], text
 
 
 def reloaded(what):
@@ -161,7 +161,8 @@ def cases(*rows, ids=None):
 
     def parametrized(test):
         width = len(rows[0]) if isinstance(rows[0], tuple) else 1
-        return pytest.mark.parametrize(",".join([*inspect.signature(test).parameters][:width]), rows, ids=ids)(test)
+        names = [name for name in inspect.signature(test).parameters if name != "self"]
+        return pytest.mark.parametrize(",".join(names[:width]), rows, ids=ids)(test)
 
     return parametrized
 

@@ -7,7 +7,7 @@ from sklearn.datasets import load_iris
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, table, text_in, write
 from gmm import __version__
-from tables import assert_tells
+from tables import assert_contains
 
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 X, Y = load_iris(return_X_y=True)
@@ -32,7 +32,7 @@ def fitted(rows, tmp_path_factory):
 def test_a_fit_prints_its_classes_and_writes_the_classifier_of_python(fitted, rows):
     out, printed = fitted
     assert printed.splitlines()[0].endswith("iris.csv: 150 rows, 4 columns")
-    assert_tells(printed, "3 classes, 3 components", " of the labelled rows; 15 rows have no label\n")
+    assert_contains(printed, "3 classes, 3 components", " of the labelled rows; 15 rows have no label\n")
     assert "labelled rows are predicted right" in printed
     assert printed.splitlines()[-1] == f"written to {out}: model.gmm, labels.csv, result.json"
     ours, direct = gmm.load(out / "model.gmm"), gmm.MixtureClassifier(random_state=0).fit(X, SOME)

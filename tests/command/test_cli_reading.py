@@ -20,7 +20,7 @@ import pytest
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
 from inside import WORDS, delimited
-from tables import PACKAGE, assert_tells, cases, warned
+from tables import PACKAGE, assert_contains, cases, warned
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = PACKAGE / "data" / "faithful.csv"
@@ -87,7 +87,7 @@ FIRST_LINES = {
 
 
 @cases(FIRST_LINES)
-def test_a_first_line_is_a_row_or_names_or_is_asked_about(text, verdict, tmp_path):
+def test_a_first_line_is_a_row_or_names_or_refused_with_the_option(text, verdict, tmp_path):
     (named, _), (unnamed, silent) = (read_text(tmp_path, text, header=header) for header in (True, False))
     n = len([line for line in text.splitlines() if line])
     assert (named.num_rows, unnamed.num_rows, silent) == (n - 1, n, ())
@@ -198,7 +198,8 @@ def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
     assert ("commas are read as decimal" in notes) == (mark == ",")
     first = path.read_text(encoding="utf-8").splitlines()[1].split(";")[2]
     value = first.replace("." if mark == "," else ",", "").replace(",", ".")
-    assert_tells(notes, f"{first!r} of column 'Masse' as {value}", "which may be a code", "'Jahr' (3 distinct values)")
+    grouped = f"{first!r} of column 'Masse' as {value}"
+    assert_contains(notes, grouped, "which may be a code", "'Jahr' (3 distinct values)")
     assert fitted(path, *how, "--decimal", mark)[1] == means
 
 
@@ -264,7 +265,7 @@ def columns_of(folder, *columns, how=(), tells=()):
     names = [chr(ord("a") + j) for j in range(len(columns))]
     pa.parquet.write_table(pa.table(dict(zip(names, columns, strict=True))), folder / "t.parquet")
     done = ok("fit", folder / "t.parquet", "--components", 1, "--covariance", "EEI", "--json", *how)
-    assert_tells(done.stderr, *tells, lacks=["try without"])  # the search's words for the same
+    assert_contains(done.stderr, *tells, without=["try without"])  # the search's words for the same
     return "".join(json.loads(done.stdout)["data"]["columns"])
 
 
@@ -323,7 +324,7 @@ def test_large_integers_of_tables_are_labels(kind, how, tmp_path):
     path = parquet(tmp_path / "t.parquet", id=pa.array(LARGE, kind), of=pa.array([None, *LARGE[1:]], kind), a=a, b=b)
     columns, _, told, _ = fitted(path, *how)
     assert columns == ["a", "b"]
-    assert_tells(told, "dropped: 'id', which numbers the rows", "dropped: 'of' (by its digits), which is a label")
+    assert_contains(told, "dropped: 'id', which numbers the rows", "dropped: 'of' (by its digits), which is a label")
     with pytest.warns(UserWarning, match=r"columns 'id' \(by its digits\), 'of' \(by its digits\) are labels"):
         gmm.open_rows(path)
 
@@ -342,12 +343,12 @@ def test_row_numbers_beside_texts_are_nothing_to_fit(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["1.077;63.336", "1,077;63,336"])  # thousands or thousandths
-def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
+def test_ambiguous_points_and_commas_are_refused_with_the_option(first, tmp_path):
     mark = first[1]
     path = written(tmp_path / "table.csv", "a;b", [first, f"950;12{mark}001"])
     with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
         gmm.open_rows(path)
-    assert_tells(str(caught.value), f"1{mark}077", "row 1", "'a'", "decimal")
+    assert_contains(str(caught.value), f"1{mark}077", "row 1", "'a'", "decimal")
     with pytest.warns(UserWarning, match="without the marks in them: '1[.,]077' of column 'a' as 1077"):
         whole = gmm.open_rows(path, decimal="," if mark == "." else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
@@ -363,7 +364,7 @@ def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
     ({"header": 0}, "header to be True or False"),
     ({"header": "no"}, "header to be True or False"),
 )
-def test_what_is_said_of_a_text_is_refused_where_it_is_wrong(says, told, tmp_path):
+def test_wrong_options_of_a_text_are_refused(says, told, tmp_path):
     path = written(tmp_path / "table.csv", "a;b", ["1.25;2.5"])
     with pytest.raises((TypeError, ValueError), match=told):
         list(gmm.open_rows(path, **says).chunks())
@@ -430,7 +431,7 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     note = "note: column 'hum' has -999 in 31 rows, far from all others; if it is a code, use --na -999 --missing em"
     assert fitted(path, *how)[2] == ("" if how else f"{note}\n")
     _, means, notes, _ = fitted(path, *how, "--na", "-999", "--missing", "em")
-    assert_tells(notes, "missing values in 31 of 800 rows", lacks=["far from"])
+    assert_contains(notes, "missing values in 31 of 800 rows", without=["far from"])
     assert 59 < means[0][0] < 61
     refused(path, *how, "--na", "-999", tells=["missing value"])
     if kind == "parquet":
@@ -577,7 +578,7 @@ def test_words_of_totals_may_be_names(tmp_path):
         assert fitted(written(tmp_path / "t.csv", "who,a,b", lines))[1] == [[A.mean(), B.mean()]]
 
 
-def test_words_of_totals_among_numbers_are_asked_about(tmp_path):
+def test_words_of_totals_among_numbers_are_refused_with_the_option(tmp_path):
     numbered = [row[1:] for row in ROWS]
     for word in ("SD", "Total"):
         path = written(tmp_path / "t.csv", "who,a,b", [*numbered[:20], f"{word},5,40", *numbered[20:]])

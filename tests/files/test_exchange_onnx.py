@@ -107,7 +107,7 @@ def test_rows_beyond_squares_have_numbers(run, covariance_type):
         assert np.isnan(found["log_likelihood"][2])
 
 
-def test_the_file_is_valid_and_says_what_it_is(tmp_path):
+def test_the_file_is_valid_and_describes_itself(tmp_path):
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(mixture().sample(200, random_state=1)[0], columns=list("abcdé"))
     fitted = GaussianMixture(2, covariance_type="VVE", random_state=0).fit(table)

@@ -9,7 +9,7 @@ import pytest
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.sklearn import from_sklearn, to_sklearn
 from inside import CLASSIC, PARSIMONIOUS, covariance_model
-from tables import cases, refused, reloaded
+from tables import assert_same, cases, refused, reloaded
 
 peers, preprocessing = pytest.importorskip("sklearn.mixture"), pytest.importorskip("sklearn.preprocessing")
 RNG = np.random.default_rng(0)
@@ -69,8 +69,7 @@ def test_ours_score_theirs_as_they_do(cls, covariance_type, prior):
 def test_there_and_back_no_bit_changes(cls, dtype):
     ours = cls(n_components=3, random_state=0, reg_covar=1e-5, max_iter=500).fit(X.astype(dtype))
     back = from_sklearn(to_sklearn(ours))
-    for part in ("means", "covariances"):
-        np.testing.assert_array_equal(getattr(back._parameters, part), getattr(ours._parameters, part))
+    assert_same(back._parameters, ours._parameters, names=("means", "covariances"))
     np.testing.assert_allclose(back.score_samples(X), ours.score_samples(X), rtol=1e-12)
     assert (back.n_iter_, back.lower_bound_) == (ours.n_iter_, ours.lower_bound_)
     assert repr(back) == repr(ours)

@@ -133,7 +133,7 @@ def keys(value):
         yield from itertools.chain.from_iterable(map(keys, value))
 
 
-def test_the_page_tells_every_entry_of_a_file(saved_now):
+def test_the_page_documents_every_entry_of_a_file(saved_now):
     page = (ROOT / "docs" / "file-format.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`([^`\n]+)`", page))
     for content in (*saved_now, *(path.read_bytes() for path in FILES)):

@@ -61,7 +61,7 @@ def test_a_fit(name, how):
         GaussianMixture(**asked).fit(X)
 
 
-def test_what_a_fitted_mixture_says(fitted, tmp_path):
+def test_the_methods_of_a_fitted_mixture(fitted, tmp_path):
     with no_matrix_of_all_features():
         assert str(fitted)
         assert fitted._repr_html_()

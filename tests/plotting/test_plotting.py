@@ -19,7 +19,7 @@ from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
 from pictures import PLOTS, areas, assert_ellipse_holds, bars, dots, draw, each_plot, legend, legend_of, numbers, tints
-from tables import a_mixture, assert_tells, refused
+from tables import a_mixture, assert_contains, refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
@@ -221,7 +221,7 @@ def test_mean_and_share_of_uncertain_rows_are_of_all_rows(weighted):
     weight = np.where(uncertainty > 0.1, 0.01, 50.0) * (np.arange(3000) % 7 > 0) if weighted else None
     told = legend(plot_uncertainty(model, X, sample_weight=weight, max_points=5))
     mean, part = (np.average(values, weights=weight) for values in (uncertainty, uncertainty > 0.1))
-    assert_tells(told, f"mean {mean:.2g}", f"above 0.1: {percent(part)} of rows")
+    assert_contains(told, f"mean {mean:.2g}", f"above 0.1: {percent(part)} of rows")
 
 
 def test_the_legend_counts_rows_or_sums_their_weights_and_heavier_rows_are_larger():

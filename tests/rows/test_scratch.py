@@ -49,7 +49,7 @@ def test_the_bits_are_those_in_memory_and_the_data_are_read_once(covariance_type
     assert f"{rows.nbytes / 1e6:,.1f} MB of scratch>" in repr(source)
 
 
-def test_a_reading_that_ends_early_is_begun_again():
+def test_a_reading_that_ends_early_starts_again():
     data = Counted()
     source = gmm.open_rows(data, scratch=True)
     first = source.blocks(weighted=False)

@@ -15,15 +15,14 @@ METHODS = ("predict", "predict_proba", "score_samples")
 
 
 class Pieces(Source):
-    """Rows that are served in chunks of one to three lanes; counts the looks."""
+    """Rows that are served in chunks of one to three lanes."""
 
     def __init__(self, rows, sample_weight=None, arranged=list):
-        self.rows, self.sample_weight, self.looks, self.arranged = rows, sample_weight, [], arranged
+        self.rows, self.sample_weight, self.arranged = rows, sample_weight, arranged
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
     def chunks(self, lane_rows=1):
         """Serve passes rearranged chunks."""
-        self.looks.append(lane_rows)
         chunks, start, lanes = [], 0, 0
         while start < self.n_rows:
             lanes = lanes % 3 + 1
@@ -68,7 +67,7 @@ def test_a_source_needs_no_more_than_the_least(source):
             refused("row numbers", source.take, np.array(bad), error=error)
 
 
-def test_a_source_that_lacks_rows_is_told():
+def test_a_source_that_lacks_rows_is_an_error():
     source, last = Days(), np.array([N - 1])
     refused("expected chunks of all 9000 rows of the source, got the first 8999", Listed(ROWS[1:]).take, last)
     assert (source.n_rows, repr(source)) == (N, "<rows of the blocks: 3 features, float64>")

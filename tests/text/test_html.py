@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from inside import CRITERIA, Cell, Column, Html, Table, block, choice, details, drawn, escaped, line, sparkline, style
-from tables import PARAMETERS, assert_tells, reloaded
+from tables import PARAMETERS, assert_contains, reloaded
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)
@@ -240,7 +240,7 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
         assert numbers == pytest.approx(expected, abs=0.005)
 
 
-def test_what_failed_is_muted_and_says_why(found):
+def test_failed_cells_are_muted_and_have_their_reason(found):
     told, estimators = list(found.status), list(found.estimators)
     places = {"degenerate: component 1": 1, f"failed: {WICKED}": 2, "not tried": 15, "not converged": 16}
     for status, number in places.items():
@@ -256,7 +256,7 @@ def test_what_failed_is_muted_and_says_why(found):
         assert (cell.get("style") is None) == (status != "not converged")
     paragraphs = " ".join(texts(page, "p"))
     signs = "★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete (ended early)"
-    assert_tells(paragraphs, *signs, f"1 {found.covariance_type[2]} failed: {WICKED}")
+    assert_contains(paragraphs, *signs, f"1 {found.covariance_type[2]} failed: {WICKED}")
 
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
@@ -271,7 +271,7 @@ def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
         assert entries <= set(text.split())
 
 
-def test_the_estimator_of_a_search_tells_what_it_found(found):
+def test_the_estimator_of_a_search_prints_what_it_found(found):
     search = GaussianMixtureSearch(range(1, 4), random_state=0)
     call = "GaussianMixtureSearch(n_components=range(1, 4), random_state=0)"
     assert str(search) == repr(search) == call

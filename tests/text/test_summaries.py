@@ -15,7 +15,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, sel
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import CRITERIA, PARSIMONIOUS, StudentTails, choice
-from tables import FAITHFUL, assert_tells, cases, refused, reloaded
+from tables import FAITHFUL, assert_contains, cases, refused, reloaded
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -52,7 +52,7 @@ def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture):
     *(("full", 2, "VVV (full)"), ("tied", 2, "EEE (tied)"), ("VVI", 2, "VVI (diag)"), ("VEI", 2, "VEI")),
     *(("full", 1, "V (full)"), ("diag", 1, "V (diag)"), ("spherical", 1, "V"), ("V", 1, "V"), ("EII", 1, "E")),
 )
-def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(covariance_type, d, both):
+def test_every_text_on_a_mixture_names_its_covariances_by_both_names(covariance_type, d, both):
     """Of one column only the letter of the volume is left."""
     table = TABLE.iloc[:, :d]
     fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(table)
@@ -65,7 +65,7 @@ def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(
     assert f", {both}: " in repr(test)
 
 
-def test_a_summary_has_what_the_methods_say(mixture):
+def test_a_summary_has_the_results_of_the_methods(mixture):
     weights = np.where(np.arange(100) % 2, 0.5, 2.0)
     for sample_weight in (None, weights):
         summary = mixture.summary(TABLE, sample_weight)
@@ -76,7 +76,7 @@ def test_a_summary_has_what_the_methods_say(mixture):
         np.testing.assert_array_equal(summary.counts, np.bincount(mixture.predict(TABLE)))
         for part in ("100 rows", f"ICL {criteria['icl']:.2f}", "rows  weight", "no component is degenerate"):
             assert part in repr(summary)
-    assert_tells(repr(summary), "100 rows of weight 125, ", "per unit weight")
+    assert_contains(repr(summary), "100 rows of weight 125, ", "per unit weight")
     assert "no component is degenerate" in summary._repr_html_()
 
 
@@ -91,7 +91,7 @@ def test_a_summary_is_a_table_of_components(mixture):
 
 
 @pytest.mark.filterwarnings("ignore:Covariances are nearly singular")  # of the copy, by some kernels
-def test_why_a_component_is_degenerate_is_told():
+def test_the_reason_of_a_degenerate_component_is_printed():
     few = np.vstack([X[60:], [[90.0, 90.0]]])
     mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
     told = "degenerate: component 1 (too few rows for its covariance)"
@@ -106,8 +106,8 @@ def test_why_a_component_is_degenerate_is_told():
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
     mixture = GaussianMixture(2, random_state=0).fit(ties)
     told = repr(mixture.summary(ties))
-    assert_tells(told, "no variance but reg_covar", lacks=["about"])
-    assert_tells(str(mixture), "log-likelihood about ", "BIC about ")
+    assert_contains(told, "no variance but reg_covar", without=["about"])
+    assert_contains(str(mixture), "log-likelihood about ", "BIC about ")
 
 
 @pytest.mark.filterwarnings("ignore:reg_covar hides groups")
@@ -170,7 +170,7 @@ def test_credible_intervals_are_a_table():
     assert len(frame) == 2 * 3
     row = frame.query("component == 1 and feature == 'age'").iloc[0]
     assert (row.low, row.high) == tuple(intervals.means[1, 1])
-    assert_tells(repr(intervals), "size", "90")
+    assert_contains(repr(intervals), "size", "90")
     line = repr(posterior.credible_intervals()).splitlines()[2]
     assert {len(number.partition(".")[2]) for number in line.split()[4:] if number != "to"} == {2}
 
@@ -304,17 +304,17 @@ def test_what_was_not_chosen_is_marked(found):
     told = {"EEE_2": "degenerate: component 1", "VVV_3": "failed: no more rows", "EVV_3": "failed: no more rows"}
     shown = "\n".join(lines(marked(found, **told, EII_5="not tried", VII_5="not converged"), 100))
     signs = "^2325.22", "~3128.18", "3 EVV, VVV failed: no more rows", "^ a component is degenerate"
-    assert_tells(shown, *signs, "~ not converged", "– not tried")
+    assert_contains(shown, *signs, "~ not converged", "– not tried")
     assert shown.count("failed") == 3
     assert "^" not in shown[shown.index("loglik") : shown.index("★ best")]
     failed = marked(found, **{f"{name}_2": "failed: no" for name in PARSIMONIOUS})
     assert [line for line in lines(failed) if "failed:" in line] == ["2 all models failed: no"]
 
 
-def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
+def test_a_number_of_components_that_was_not_tried_has_no_column(found):
     turned = marked(found, **{f"{name}_5": "not tried" for name in PARSIMONIOUS})
     shown = lines(replace(turned, complete=False))
-    assert_tells(shown[1], "K=4", lacks=["K=5"])
+    assert_contains(shown[1], "K=4", without=["K=5"])
     assert shown[-1].endswith("56 of 70 cells tried")
     assert "every cell was fitted once" in lines(replace(found, complete=False))[-1]
 
@@ -347,7 +347,7 @@ def test_a_search_gives_what_it_prints_in_parts():
     assert found.ranking().columns[1].entries == [str(found.n_components[n]) for n in found.ranked(distinct=True)]
     assert found.ranking([3]).columns[2].entries == [found.kinds[3]]
     assert found.differences[found.best_index] == 0 <= np.nanmin(found.differences)
-    assert_tells(repr(found), *remarks.certainty, *remarks.failures)
+    assert_contains(repr(found), *remarks.certainty, *remarks.failures)
     assert remarks.advice == ("2 groups are the most that were tried: try n_components up to 6",)
     assert "<table" in grid._repr_html_()
 

@@ -19,10 +19,7 @@ def told(call):
     return re.findall(r"did you mean (.*)\?", str(refused(None, call, error=(ValueError, TypeError))))
 
 
-@pytest.mark.parametrize(
-    ("cls", "parameter", "name"),
-    [(cls, option, name) for cls in ESTIMATORS for option in sorted(cls().get_params()) for name in NAMES[option]],
-)
+@cases(*((cls, option, name) for cls in ESTIMATORS for option in sorted(cls().get_params()) for name in NAMES[option]))
 def test_an_estimator_suggests_the_nearest_name(cls, parameter, name):
     for wrong in (name.swapcase(), name[:2] + name[3:])[: 2 if len(name) > 3 else 1]:  # in short names, no letter less
         assert told(lambda wrong=wrong: cls(**{parameter: wrong}).fit(X)) == [repr(name)]

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from gmm import Selection, select
 from inside import copies
-from tables import DATA, PACKAGE, assert_tells, cases, refused, reloaded
+from tables import DATA, PACKAGE, assert_contains, cases, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -23,7 +23,7 @@ X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
     ({"x0": np.ones(20), "x1": 1.0}, r"^All columns are constant"),
     ids=["one", "two with names", "all"],
 )
-def test_columns_that_do_not_vary_are_told(columns, told):
+def test_columns_that_do_not_vary_are_noted(columns, told):
     table = pd.DataFrame(columns)
     with pytest.warns(UserWarning, match="Some columns are constant"):
         found = select(table if "a" in columns else table.to_numpy().copy(), 1, "diag")
@@ -37,7 +37,7 @@ def test_copies_and_rescalings_of_columns_are_noted(standardize):
     assert "(of 'a'), 'minus' (of 'b')" in note
     named.loc[3, "in"] += 0.01 * X[:, 0].std()
     note, of_rounded = select(named, 1, "diag", standardize=standardize).notes
-    assert_tells(note, "'minus' (of 'b')", lacks=["'in'"])
+    assert_contains(note, "'minus' (of 'b')", without=["'in'"])
     assert "column 'in' (of 'a') is a copy or a rescaling but for rounding" in of_rounded
     named.loc[3, "in"] += X[:, 0].std()
     (note,) = select(named, 1, "diag", standardize=standardize).notes
@@ -54,7 +54,7 @@ def test_rescalings_that_are_rounded_are_noted(step):
     for gaps in (0, 20):
         rows[:gaps, [0, 2]] = np.nan
         (note,) = copies(rows, ["a", "b", "c", "d"])
-        assert_tells(note, "'c' (of 'a')", "but for rounding, which can drive the choice")
+        assert_contains(note, "'c' (of 'a')", "but for rounding, which can drive the choice")
     rows[-1] = 1e6
     assert copies(rows[:, [1, 3]], ["b", "d"]) == ()
 
@@ -138,7 +138,7 @@ def test_a_component_of_error_values_is_doubted():
     found = select(rows, 3, "diag")
     (doubt,) = [line.strip() for line in repr(found).splitlines() if "noise=True" in line]
     k = int(np.argmin(found.best.weights_))
-    assert_tells(doubt, f"component {k}, of weight 0.0", "'heat'")
+    assert_contains(doubt, f"component {k}, of weight 0.0", "'heat'")
     assert doubt in str(found.best)
     assert "noise=True" not in repr(select(rows, 2, "diag", noise=True))
     for name in ("iris", "galaxies"):
@@ -195,7 +195,7 @@ def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covari
 
 @pytest.mark.parametrize("value", [1e12, 1e20, 9.97e36, -1e100])
 @pytest.mark.parametrize("n_rows", [1, 6])
-def test_no_search_begins_beside_a_value_that_leaves_others_no_digits(n_rows, value):
+def test_no_search_starts_with_a_value_that_leaves_others_no_digits(n_rows, value):
     X, rows = two_groups(value, n_rows)
     for how in ({}, {"standardize": True}):
         told = rf"got 'x\d' with {re.escape(f'{value:g}')} in row \d+ \(of those fitted, from 0\)"
