@@ -46,8 +46,7 @@ def iris(tmp_path_factory):
 def result(iris, tmp_path_factory):
     """A finished ``gmm fit`` with everything written."""
     out = tmp_path_factory.mktemp("fit") / "new" / "result"
-    done = ok("fit", iris, "--label-column", "species", "--components", 3, "--out", out)
-    return out, done.stdout
+    return out, ok("fit", iris, "--label-column", "species", "--components", 3, "--out", out).stdout
 
 
 @pytest.fixture(scope="module")
@@ -423,10 +422,8 @@ def test_components_that_may_be_one_cluster_are_reported(tmp_path):
     first, second = (" + ".join(map(str, np.flatnonzero(expected == c))) for c in range(4) if (expected == c).sum() > 1)
     words = f"may be one cluster: {first}, {second}. That makes 4 clusters of 6"
     assert f"{words} components" in " ".join(done.stdout.split())
-    report = text_in(tmp_path / "r" / "report.html")
-    assert_contains(report, f"{words} groups", 'class="picture combined"')
-    alone = ok(*how, "--components", "3", "--out", tmp_path / "s")
-    assert "one cluster" not in alone.stdout
+    assert_contains(text_in(tmp_path / "r" / "report.html"), f"{words} groups", 'class="picture combined"')
+    assert "one cluster" not in ok(*how, "--components", "3", "--out", tmp_path / "s").stdout
     assert result_in(tmp_path / "s")["best"]["clusters"] is None
 
 
@@ -746,8 +743,7 @@ sys.exit(main())
 @posix
 class TestOnATerminal:
     def test_progress_is_live(self, iris):
-        shown = on_terminal(sys.executable, "-m", "gmm", "fit", iris, *FAST)
-        assert_contains(shown, "fitting", "/6")
+        assert_contains(on_terminal(sys.executable, "-m", "gmm", "fit", iris, *FAST), "fitting", "/6")
 
     @pytest.mark.parametrize("kind", ["--components 3 --covariance VVV", "--bayesian"])
     def test_passes_over_blocks_are_live(self, kind, tmp_path):
@@ -766,8 +762,7 @@ class TestOnATerminal:
             "from gmm._cli import main; sys.exit(main())"
         )
         slow = f"(sleep 0.8; cat '{iris}') | {sys.executable} -c '{script}' predict {model} - --out {tmp_path}/p.csv"
-        shown = on_terminal("bash", "-c", slow)
-        assert_contains(shown, "reading", "writing")
+        assert_contains(on_terminal("bash", "-c", slow), "reading", "writing")
         assert len(text_in(tmp_path / "p.csv").splitlines()) == 151
 
     @cases(("", "head -1", []), ("--report", "true", ["report.html"]), ("--json --plot p.svg", "true", ["p.svg"]))

@@ -179,8 +179,7 @@ def test_notes_and_messages_on_many_columns_are_short_and_name_what_is_really_un
 
 def exported(place, mark=",", text="-", encoding="utf-8"):
     """Write measurements as a German spreadsheet does, one of them with a text that is no number; return the path."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 3)) * [1, 20, 900] + [17, 190, 4200]
+    X = np.random.default_rng(0).normal(size=(60, 3)) * [1, 20, 900] + [17, 190, 4200]
     lines = [f"{a:.1f};{b:.2f};{c:,.1f};{2007 + i % 3}" for i, (a, b, c) in enumerate(X)]
     if mark == ",":
         lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
@@ -232,8 +231,7 @@ def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
 
 @blocks_too
 def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
-    path = exported(tmp_path, text="188,25", encoding="latin-1")
-    columns, _, notes, _ = fitted(path, *how)
+    columns, _, notes, _ = fitted(exported(tmp_path, text="188,25", encoding="latin-1"), *how)
     assert columns == ["Länge", "Breite", "Masse"]
     assert "read as Latin-1" in notes
     late, lines = tmp_path / "late.csv", [b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)]
@@ -254,8 +252,7 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     assert whole["data"]["n_rows"] == 90
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
     (folder / "b.csv").write_text("x,z,y\n1,2,3\n")
-    told = ok("fit", folder, *fit).stderr
-    assert "a.csv lacks columns of later files, which are dropped: 'z'" in told
+    assert "a.csv lacks columns of later files, which are dropped: 'z'" in ok("fit", folder, *fit).stderr
     (folder / "b.csv").write_text("x\n1\n")
     refused(folder, *fit, tells=["b.csv: no column 'y'", f"{folder} is read as one table, so name one file"])
 

@@ -282,8 +282,7 @@ def test_messages_name_the_source_and_what_it_holds(tmp_path):
     path = tmp_path / "broken"
     path.write_bytes(b"x")
     with path.open("rb") as file:
-        sources = {path: "broken", file: "broken", b"x": "as bytes", io.BytesIO(b"x"): "BytesIO"}
-        for source, name in sources.items():
+        for source, name in {path: "broken", file: "broken", b"x": "as bytes", io.BytesIO(b"x"): "BytesIO"}.items():
             refused(f"{name} is not a saved model", gmm.load, source)
     for content, kind in {b"a,b\n1,2\n": "text, such as a table", b"\x93NUMPY": "bytes"}.items():
         path.write_bytes(content)

@@ -158,8 +158,7 @@ def test_freeze_keeps_it_and_adds_the_names_of_the_features():
     pd = pytest.importorskip("pandas")
     named = GaussianMixture(1).fit(pd.DataFrame(X, columns=["width", "height"]))
     assert named.freeze().metadata == {"feature_names": ["width", "height"]}
-    again = gmm.load(content(named, metadata=METADATA))
-    frozen = again.freeze()
+    frozen = gmm.load(content(named, metadata=METADATA)).freeze()
     assert frozen.metadata == {"feature_names": ["width", "height"]} | METADATA
     assert FrozenMixture.load(content(frozen)).metadata == frozen.metadata
     assert gmm.load(content(named, metadata={"feature_names": "mine"})).freeze().metadata == {"feature_names": "mine"}

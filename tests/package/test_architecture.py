@@ -137,8 +137,7 @@ def cython_imports(path):
     pattern = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\b([\w., ]*)")
     for number, line in enumerate(code_without_text(path), 1):
         if found := pattern.match(line):
-            names = re.findall(r"(?:^|,)\s*([\w.]+)", found[2]) or ["*"]
-            for name in names:
+            for name in re.findall(r"(?:^|,)\s*([\w.]+)", found[2]) or ["*"]:
                 yield number, f"{found[1]}.{name}" if found[1] else name
 
 

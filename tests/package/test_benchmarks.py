@@ -29,13 +29,11 @@ def test_a_search_is_judged_cell_by_cell():
 
 @pytest.mark.parametrize("model", search.MODELS)
 def test_the_health_of_a_search_is_of_full_covariances(model):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 3)) * [1, 2, 3] + 20 * np.eye(3)[np.arange(60) % 3]
+    X = np.random.default_rng(0).normal(size=(60, 3)) * [1, 2, 3] + 20 * np.eye(3)[np.arange(60) % 3]
     fit = GaussianMixture(3, covariance_type=model, random_state=0).fit(X)
     mixture = search.dense(fit, model)
     assert mixture.covariances.shape == (3, 3, 3)
-    score = mean_log_likelihood(X, mixture, "full")
-    assert score == pytest.approx(fit.score(X), rel=1e-9)
+    assert mean_log_likelihood(X, mixture, "full") == pytest.approx(fit.score(X), rel=1e-9)
     assert search.healthy(mixture, model, 60)
     assert not search.healthy(mixture, model, 6)
 

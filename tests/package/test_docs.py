@@ -90,11 +90,9 @@ def test_what_is_said_to_be_beyond_is_there():
     beyond = [names for line in re.findall(r"^\*Beyond\*: (.*)", text, re.MULTILINE) for names in named([line])]
     assert len(beyond) > 8
     mixture = GaussianMixture().fit(np.arange(6.0).reshape(3, 2))
-    missing = {name for name in beyond if re.fullmatch(r"\w+", name) and not hasattr(mixture, name)}
-    assert not missing
+    assert not {name for name in beyond if re.fullmatch(r"\w+", name) and not hasattr(mixture, name)}
     prose = re.sub("```.*?```", "", text, flags=re.DOTALL)
-    left_out = {name for name in dir(GaussianMixture) if name[0] != "_"} - set(named([prose]))
-    assert not left_out
+    assert not {name for name in dir(GaussianMixture) if name[0] != "_"} - set(named([prose]))
 
 
 def test_the_reference_lists_every_public_name_once():

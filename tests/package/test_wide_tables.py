@@ -97,8 +97,7 @@ def test_a_search(types):
 @pytest.mark.filterwarnings("ignore:The statistic is 0")
 def test_resampling():
     with no_matrix_of_all_features():
-        mixture = GaussianMixture(2, covariance_type="diag", random_state=0)
-        held_out_log_likelihood(mixture, X, n_splits=3)
+        held_out_log_likelihood(GaussianMixture(2, covariance_type="diag", random_state=0), X, n_splits=3)
         bootstrap_lrt(X, 1, covariance_type="spherical", n_replicates=2, n_init=1, random_state=0)
 
 
@@ -111,8 +110,7 @@ def test_pictures_films_and_directions(name):
             plt.close("all")
         gmm.plotting.animate_fit(ALL, 2, covariance_type=name, max_iter=3, random_state=0)
         gmm.plotting.plot_convergence(fitted)
-        found = gmm.analysis.directions(fitted, n_directions=2)
-        assert found.transform(ALL).shape == (N, 2)
+        assert gmm.analysis.directions(fitted, n_directions=2).transform(ALL).shape == (N, 2)
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")

@@ -214,8 +214,7 @@ def test_what_lies_above_the_axes_is_marked_at_the_top():
 
 
 def test_types_that_mean_the_same_share_a_line():
-    found = select(ROWS[:, :1], range(1, 3), PARSIMONIOUS, random_state=0)
-    ax = plot_selection(found)
+    ax = plot_selection(select(ROWS[:, :1], range(1, 3), PARSIMONIOUS, random_state=0))
     assert len(line_data(ax)) == 2
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
 

@@ -533,8 +533,7 @@ def test_a_legend_does_not_cover_the_callers_small_axes(plot):
 
 @pytest.mark.parametrize("thin", [0.3, 1e-2, 1e-4])
 def test_regions_hold_their_share_however_alike_two_columns_are(thin):
-    covariance = 1 + thin**2 * np.eye(2)
-    model = GaussianMixture.from_parameters([1.0], [[5.0, 5.0]], [covariance])
+    model = GaussianMixture.from_parameters([1.0], [[5.0, 5.0]], [1 + thin**2 * np.eye(2)])
     ax = plot_density(model, model.sample(200, random_state=0)[0], content=(0.5, 0.9))
     rows = model.sample(20_000, random_state=1)[0]
     lines = next(item for item in ax.collections if isinstance(item, ContourSet) and not item.filled)

@@ -177,8 +177,7 @@ def test_what_is_of_another_kind_or_not_fitted_is_refused(name):
     of_rows = "X" in inspect.signature(plot).parameters and name != "plot_criteria"
     for what in ("x", 3, None):
         told = rf"expected (a|the|what gmm\.\w+\.\w+ returns).* got {type(what).__name__}"
-        error = refused(told, plot, *[what, X][: 1 + of_rows], error=TypeError)
-        assert not isinstance(error, ValueError)
+        assert not isinstance(refused(told, plot, *[what, X][: 1 + of_rows], error=TypeError), ValueError)
     if of_rows or name in ("plot_convergence", "plot_selection", "plot_criteria"):
         for what in [GaussianMixtureSearch(), MixtureClassifier()][: 1 + of_rows]:
             refused("instance is not fitted yet", plot, *[what, X][: 1 + of_rows], error=NotFittedError)

@@ -120,8 +120,7 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
     assert len(mixture.predict(empty).compute()) == len(empty)
     refused("feature names", mixture.score, X.rename(columns={"a": "z"}))
     refused("sizes are unknown", GaussianMixture(K).fit, X, sample_weight=np.ones(len(frame)), error=TypeError)
-    weights = X.a - X.a + 2
-    assert_near(fitted(X, weights), mixture, 1e-6)
+    assert_near(fitted(X, X.a - X.a + 2), mixture, 1e-6)
 
 
 def test_what_is_wrong_with_a_collection_is_said():

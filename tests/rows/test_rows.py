@@ -46,8 +46,7 @@ def written_to(path):
 
 
 def table_of(rows, weight=None, **more):
-    columns = dict(zip(NAMES, rows.T, strict=True))
-    return pa.table(more | columns | ({} if weight is None else {"w": weight}))
+    return pa.table(more | dict(zip(NAMES, rows.T, strict=True)) | ({} if weight is None else {"w": weight}))
 
 
 # --- Tables, in files and of other packages ------------------------------------------------------

@@ -74,8 +74,7 @@ def test_copies_share_it():
     """A fit with labels, or one that prints, makes a copy of its rows."""
     data = Counted()
     source = gmm.open_rows(data, scratch=True)
-    other = source.with_changes(on_reading=None)
-    for rows in (source, other, source):
+    for rows in (source, source.with_changes(on_reading=None), source):
         assert_same(fitted(rows), fitted(ROWS))
     assert data.calls == 1
 

@@ -119,8 +119,7 @@ def test_what_is_wrong_with_a_piece_is_said():
     (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
 )
 def test_chunks_that_are_not_all_rows_in_order_are_refused(arranged, message, method):
-    mixture = fitted(ROWS, means_init=ROWS[:K])
-    refused(message, getattr(mixture, method), Pieces(ROWS, arranged=arranged))
+    refused(message, getattr(fitted(ROWS, means_init=ROWS[:K]), method), Pieces(ROWS, arranged=arranged))
 
 
 class Given(sources.BlockSource):

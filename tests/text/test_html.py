@@ -149,8 +149,7 @@ def test_a_fitted_mixture_shows_its_own_numbers():
     assert "2 components, 2 features, VVV (full) covariance, 11 free parameters" in told
     assert f"converged after {mixture.n_iter_} passes ({mixture.history_.reason})" in told
     assert f"mean log-likelihood {mixture.lower_bound_:.6g} nats" in told
-    curve = page.find(".//{*}polyline").get("points").split()
-    assert len(curve) == mixture.n_iter_
+    assert len(page.find(".//{*}polyline").get("points").split()) == mixture.n_iter_
     text = str(mixture)
     assert text.startswith("GaussianMixture(n_components=2, random_state=0)\n")
     assert all(told in text for told in texts(page, "td")[:8] + texts(page, "th"))
@@ -246,8 +245,7 @@ def test_failed_cells_are_muted_and_have_their_reason(found):
     for status, number in places.items():
         told[number] = status
         estimators[number] = None if status[0] in "f" or status == "not tried" else estimators[number]
-    turned = replace(found, status=tuple(told), estimators=tuple(estimators), complete=False)
-    page = shown(turned)
+    page = shown(replace(found, status=tuple(told), estimators=tuple(estimators), complete=False))
     grid = grid_of(page)
     for status, number in places.items():
         cell = grid[found.covariance_type[number], f"K={found.n_components[number]}"]

@@ -66,8 +66,7 @@ def test_every_text_on_a_mixture_names_its_covariances_by_both_names(covariance_
 
 
 def test_a_summary_has_the_results_of_the_methods(mixture):
-    weights = np.where(np.arange(100) % 2, 0.5, 2.0)
-    for sample_weight in (None, weights):
+    for sample_weight in (None, np.where(np.arange(100) % 2, 0.5, 2.0)):
         summary = mixture.summary(TABLE, sample_weight)
         criteria = mixture.criteria(TABLE, sample_weight)
         assert summary.criteria == pytest.approx({name: criteria[name] for name in ("bic", "icl", "aic")})

@@ -149,8 +149,7 @@ def test_a_component_of_error_values_is_doubted():
 
 def with_codes(code, share=0.04, digits=6, n=800):
     """Humidity and temperature, of which a share of the humidities is a code."""
-    rng = np.random.default_rng(1)
-    rows = rng.normal([60, 20], [5, 4], (n, 2)).round(digits)
+    rows = np.random.default_rng(1).normal([60, 20], [5, 4], (n, 2)).round(digits)
     rows[: round(share * n), 0] = code
     return pd.DataFrame(rows, columns=["hum", "temp"])
 
@@ -188,8 +187,7 @@ def test_a_value_beyond_any_tail_is_noted_with_its_row_and_hides_no_group(covari
     notes = [note for note in found.notes if "interquartile ranges" in note]
     assert len(notes) == len({int(np.argmax(np.abs(X[row]))) for row in rows})
     assert any(f"has {value:g} in row {rows[0]} (of those fitted, from 0)" in note for note in notes) or n_rows > 1
-    labels = found.best.predict(X)
-    assert adjusted_rand_score(np.repeat([0, 1], 250), labels) > 0.96
+    assert adjusted_rand_score(np.repeat([0, 1], 250), found.best.predict(X)) > 0.96
     assert found.status[found.best_index] == "ok"
 
 
