@@ -36,7 +36,8 @@ _MEASURED = 100_000  # rows that determine the width of a column
 _OF_NORMAL_VALUES = 2.6  # deviations: how many values there are times the median gap between them
 _ROUNDING = 8 * np.finfo(np.float64).eps  # relative: values that are nearer to each other are one
 _SAME = 1e-9  # of the range of the middle half: the same
-_FLOATS = np.float32, np.float64
+_DOUBLE = np.dtype(np.float64)
+_FLOATS = _DOUBLE, np.dtype(np.float32)
 _CONVERTS = "gmm.sources.checked_rows(X, sample_weight) converts others"
 
 
@@ -224,14 +225,15 @@ class ArraySource(Source):
         self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
     ) -> None:
         X: Any = rows
-        weights: Any = sample_weight
         is_array = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
         if not is_array or rows.ndim != 2 or rows.dtype not in _FLOATS:
             raise TypeError(f"expected an array (n, d) of float32 or float64, got {excerpt(X)}: {_CONVERTS}")
-        has_type = isinstance(weights, np.ndarray) and weights.dtype == np.float64
-        if weights is not None and not (has_type and weights.shape == (len(rows),)):
-            got = f"got {excerpt(weights)}: {_CONVERTS}"
-            raise TypeError(f"expected weights of shape {(len(rows),)} in an array of float64, {got}")
+        if sample_weight is not None:
+            weights: Any = sample_weight
+            has_type = isinstance(weights, np.ndarray) and weights.dtype == _DOUBLE
+            if not has_type or weights.shape != (len(rows),):
+                got = f"got {excerpt(weights)}: {_CONVERTS}"
+                raise TypeError(f"expected weights of shape {(len(rows),)} in an array of float64, {got}")
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
