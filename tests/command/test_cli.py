@@ -625,9 +625,6 @@ def test_bad_usage_ends_with_2(words, told):
     assert told in fails(2, *shlex.split(words))
 
 
-PANDAS = "python -c \"import pandas; pandas.read_{}.to_parquet('a.parquet')\""
-
-
 @cases(
     ("absent.csv", None, "", "absent.csv: No such file"),
     ("empty.csv", b"", "", "is not a table: there is no line in it"),
@@ -659,7 +656,7 @@ PANDAS = "python -c \"import pandas; pandas.read_{}.to_parquet('a.parquet')\""
     ("a.csv", b"\xd0\xcf\x11\xe0\n1,2\n", "", "such as .xls: save the table as CSV"),
     ("a.csv", b"PAR1\n1\n", "", "Parquet: end its name in .parquet"),
     ("a.csv", b"PK\x03\x04\x14\x00\x00\x00", "", "save the table as CSV"),
-    ("a.xlsx", b"", "", PANDAS.format("excel('a.xlsx')")),
+    ("a.xlsx", b"", "", "python -c \"import pandas; pandas.read_excel('a.xlsx').to_parquet('a.parquet')\""),
     ("a.csv", b"a\n1\n2\n", "--out a.csv", "--out a.csv: expected a directory"),
 )
 def test_bad_data_ends_with_1(name, content, words, told, tmp_path):

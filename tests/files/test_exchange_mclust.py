@@ -110,8 +110,7 @@ def test_what_r_has_written_is_read(name):
 
 
 def test_names_go_along(tmp_path):
-    pandas = pytest.importorskip("pandas")
-    ours = fitted("VVE", X=pandas.DataFrame(IRIS, columns=["Länge", "b", "c"]))
+    ours = fitted("VVE", X=pytest.importorskip("pandas").DataFrame(IRIS, columns=["Länge", "b", "c"]))
     to_json(ours, tmp_path / "mixture.json")
     assert "Länge" in (tmp_path / "mixture.json").read_text(encoding="utf-8")
     with (tmp_path / "mixture.json").open("rb") as file:

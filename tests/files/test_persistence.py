@@ -155,8 +155,7 @@ def test_it_comes_back_as_it_was(own):
 
 
 def test_freeze_keeps_it_and_adds_the_names_of_the_features():
-    pd = pytest.importorskip("pandas")
-    named = GaussianMixture(1).fit(pd.DataFrame(X, columns=["width", "height"]))
+    named = GaussianMixture(1).fit(pytest.importorskip("pandas").DataFrame(X, columns=["width", "height"]))
     assert named.freeze().metadata == {"feature_names": ["width", "height"]}
     frozen = gmm.load(content(named, metadata=METADATA)).freeze()
     assert frozen.metadata == {"feature_names": ["width", "height"]} | METADATA

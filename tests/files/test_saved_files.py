@@ -82,10 +82,9 @@ def assert_alike(found, expected, where):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name} {path.stem}")
 def test_a_file_of_an_earlier_version_loads_as_it_was(path):
-    expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     saved = gmm.load(path)
     assert type(saved).__name__ == path.stem
-    assert_alike(told(saved), expected, path.stem)
+    assert_alike(told(saved), json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), path.stem)
 
 
 def test_there_is_a_file_of_each_class_of_each_version():
@@ -99,8 +98,7 @@ def test_there_is_a_file_of_each_class_of_each_version():
 
 def examples():
     """Make one object of each class, with all that its file may hold."""
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame(FAITHFUL, columns=["eruptions", "waiting"])
+    table = pytest.importorskip("pandas").DataFrame(FAITHFUL, columns=["eruptions", "waiting"])
     prior = gmm.NormalInverseWishart(mean=[3.0, 70.0], shrinkage=0.5, scale=[[0.2, 0.0], [0.0, 30.0]])
     mixture = GaussianMixture(3, covariance_type="VVE", n_init=3, refine="split-merge", prior=prior, random_state=0)
     posterior = BayesianGaussianMixture(

@@ -21,7 +21,6 @@ MODULES += tuple(f"exchange.{name}" for name in ("mclust", "onnx", "sklearn"))
 INSTALLED = ["gmm", *(m.name for m in pkgutil.walk_packages(gmm.__path__, "gmm."))]
 WITH_EXAMPLES = [name for name in INSTALLED if b">>> " in Path(find_spec(name).origin).read_bytes()]
 PUBLIC = {"gmm", *(name for name in INSTALLED if not any(part.startswith("_") for part in name.split(".")))}
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def test_the_table_of_models_is_what_the_package_has():
@@ -149,7 +148,7 @@ class Runner(doctest.DocTestRunner):
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_are_true(name):
     module = import_module(name)
-    runner = Runner(optionflags=FLAGS)
+    runner = Runner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     examples = Finder().find(module)
     for example in examples:
         runner.run(example)

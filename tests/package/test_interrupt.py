@@ -202,13 +202,12 @@ INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool
             {begin} = begin
             print(time.process_time() - began, flush=True)"""
 OF_POOL = {"begin": "Pool.submit", "where": "beginner._thread_name_prefix"}
-OF_THREAD = {"begin": "Thread.start", "where": "beginner.name", "name": "gmm_0"}
 FOR_EVER = "n_threads=2, tol=0, max_iter=10**6"
 
 
 @cases(
     ({**OF_POOL, "name": "gmm"}, *long_fit("one long pass", 2)),
-    (OF_THREAD, *long_fit("one long pass", 2)),
+    ({"begin": "Thread.start", "where": "beginner.name", "name": "gmm_0"}, *long_fit("one long pass", 2)),
     ({**OF_POOL, "name": "gmm"}, 20_000, 4, f"GaussianMixture(3, means_init=X[:3], {FOR_EVER}).fit(X)"),
     ({**OF_POOL, "name": "gmm-cell"}, 200_000, 4, f"import gmm; gmm.select(X, 8, ['full', 'diag'], {FOR_EVER})"),
     ids=["pass", "pass of a thread", "climb", "search"],

@@ -171,9 +171,8 @@ def test_many_rows_are_thinned_and_that_is_told():
 def test_what_is_beyond_the_edges_is_told_outside_of_the_axes():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    figure = shown(film, 2)[0].figure
     told = [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
-    assert figure.get_supxlabel().split("\n") == told
+    assert shown(film, 2)[0].figure.get_supxlabel().split("\n") == told
 
 
 def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):

@@ -634,12 +634,9 @@ def test_components_are_told_apart_by_everyone_in_grey_and_on_white_paper():
     assert ((colours(100) >= 0) & (colours(100) <= 1)).all()
 
 
-THIN = np.array([[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]])
-
-
 CASES = {  # covariances of two components, how far they are apart, and the weight of the second
     "a weight of 1e-300": (np.eye(2), np.eye(2), 3.0, 1e-300),
-    "the least weight, thin": (np.eye(2), THIN, 3.0, 5e-324),
+    "the least weight, thin": (np.eye(2), [[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]], 3.0, 5e-324),
     "no weight": (np.eye(2), np.eye(2), 3.0, 0.0),
     "very far apart": (np.eye(2), np.eye(2), 1e150, 0.5),
     "tiny": (1e-300 * np.eye(2), 1e-300 * np.eye(2), 1e-150, 0.5),

@@ -67,12 +67,9 @@ def part_of_a_memory_map(rows, folder):
     return memory_map(np.repeat(rows, 2, axis=0), folder)[::2]
 
 
-ARRAYS = [hdf5, zarr_array, memory_map, part_of_a_memory_map]
-
-
 @pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, ">f8", np.int16])
-@pytest.mark.parametrize("make", ARRAYS)
+@pytest.mark.parametrize("make", [hdf5, zarr_array, memory_map, part_of_a_memory_map])
 def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_path):
     rows = (10 * ROWS).astype(dtype)
     array = make(rows, tmp_path)

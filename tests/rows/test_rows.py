@@ -207,16 +207,13 @@ def test_there_are_two_looks_before_the_first_pass_of_a_default_fit_and_one_of_a
         assert seen[0] - 1 == expected
 
 
-FIRST = ROWS[:50], WEIGHTS[:50]
-
-
 @cases(
     ([], ValueError, "one block of rows"),
     ([ROWS[:0]], ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\)"),
     ([ROWS[:50], ROWS[:5, :2]], ValueError, "block 1 of the factory <lambda>: X has 2 features, .* is expecting 3"),
     ([ROWS[:50], ROWS[:5].astype("f4")], ValueError, "block 1 .*: expected float64, as in the first .*float32"),
     ([ROWS[:50], ROWS[:5].astype("M8[s]")], TypeError, "block 1 .* dates"),
-    ([ROWS[:50], FIRST], ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
+    ([ROWS[:9], (ROWS[:9], WEIGHTS[:9])], ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
     ([ROWS[:50], np.full((5, D), np.nan)], ValueError, r"NaN[^$]*row 50, column 0"),
     ([(ROWS[:50], -WEIGHTS[:50])], ValueError, "Negative values"),
 )

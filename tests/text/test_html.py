@@ -234,9 +234,8 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
     assert rows[0]["ΔBIC"] == "0.00"
     for row, number in zip(rows, found.ranked(), strict=False):
         assert (int(row["K"]), row["model"]) == (found.n_components[number], found.covariance_type[number])
-        numbers = [float(row[name]) for name in ("BIC", "loglik", "df")]
         expected = [found.bic[number], found.loglik[number], found.n_parameters[number]]
-        assert numbers == pytest.approx(expected, abs=0.005)
+        assert [float(row[name]) for name in ("BIC", "loglik", "df")] == pytest.approx(expected, abs=0.005)
 
 
 def test_failed_cells_are_muted_and_have_their_reason(found):
@@ -252,9 +251,8 @@ def test_failed_cells_are_muted_and_have_their_reason(found):
         assert cell.get("title").endswith(f"; {status}")
         assert ("gmm-muted" in cell.get("class")) == (status != "not converged")
         assert (cell.get("style") is None) == (status != "not converged")
-    paragraphs = " ".join(texts(page, "p"))
     signs = "★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete (ended early)"
-    assert_contains(paragraphs, *signs, f"1 {found.covariance_type[2]} failed: {WICKED}")
+    assert_contains(" ".join(texts(page, "p")), *signs, f"1 {found.covariance_type[2]} failed: {WICKED}")
 
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):

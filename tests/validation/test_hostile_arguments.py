@@ -21,11 +21,10 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, MixtureRegressor
 from gmm.exchange import mclust, onnx, sklearn
 from gmm.inference import BootstrapLRT, Stability
-from tables import refused
+from tables import cases, refused
 from test_hostile_calls import answer
 
-rng = np.random.default_rng(0)
-X = rng.normal(size=(40, 2)) + 5 * (np.arange(40) % 2)[:, None]
+X = np.random.default_rng(0).normal(size=(40, 2)) + 5 * (np.arange(40) % 2)[:, None]
 Y = np.arange(40) % 2
 HOW = {"random_state": 0, "max_iter": 5, "tol": 1.0}
 MODEL = GaussianMixture(2, **HOW).fit(X)
@@ -62,11 +61,10 @@ WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.ze
 WRONG += (np.array("full"), np.array(2.0), np.ma.masked, pd.NA, np.array(["full", "bic"]), np.array([1, 2]))
 WRONG += (["full", "bic"], [1, 2], {"full": 1}, pd.Series(["full", "bic"]), pd.Series([1, 2]))
 ESTIMATORS = GaussianMixture, GaussianMixture(), make_pipeline(GaussianMixture()), LogisticRegression()
-DIAGONAL = GaussianMixture(2, covariance_type="diag", **HOW).fit(X)
 BESIDE = {
     "column_notes": {"rows": RIGHT["source"]},
     "select": {"covariance_type": "full"},
-    "fisher_vector": {"model": DIAGONAL},
+    "fisher_vector": {"model": GaussianMixture(2, covariance_type="diag", **HOW).fit(X)},
     "open_rows": {"data": "predictions.csv"},
     "split_lrt": {"n_splits": 2},
     "stability": {"n_splits": 2},
@@ -149,10 +147,7 @@ def test_a_parameter_is_right_or_refused_by_fit(name):
             answer(lambda: cls(**usual | {parameter: wrong}).fit(X, Y))  # noqa: B023
 
 
-KINDS = GaussianMixture, BayesianGaussianMixture, MixtureClassifier, gmm.GaussianMixtureSearch
-
-
-@pytest.mark.parametrize("cls", KINDS)
+@cases(GaussianMixture, BayesianGaussianMixture, MixtureClassifier, gmm.GaussianMixtureSearch)
 def test_a_subclass_names_its_parameters(cls):
     """As scikit-learn asks: what is not named would be lost by a copy."""
 

@@ -306,8 +306,7 @@ def is_mixture(mixture, X):
 
 # --- Each call ----------------------------------------------------------------------------------
 
-CLASSES = sorted(PARAMETERS, key=lambda cls: cls.__name__)
-each_class = pytest.mark.parametrize("cls", CLASSES)
+each_class = pytest.mark.parametrize("cls", sorted(PARAMETERS, key=lambda cls: cls.__name__))
 
 
 @each_class
