@@ -54,8 +54,8 @@ def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     output.check_place("--out", options.out)
-    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
-    if len(there) == 2 and os.path.samefile(*there):
+    existing = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
+    if len(existing) == 2 and os.path.samefile(*existing):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
     check_options(options)
     model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)

@@ -517,16 +517,16 @@ def check_options(options: argparse.Namespace, **models: str) -> None:
         If one needs another, or two exclude each other.
     """
     given = {name: value for name, value in vars(options).items() if name in OPTIONS and value not in (None, False, [])}
-    there = {*models.values(), *(f"--tails {name}" for name in given.get("tails", ()))}
+    present = {*models.values(), *(f"--tails {name}" for name in given.get("tails", ()))}
     for name, value in given.items():
         flag = "FILE" if name == "file" else OPTIONS[name].flag
-        there |= {flag, f"{flag} {value}"}
+        present |= {flag, f"{flag} {value}"}
     for option in (OPTIONS[name] for name in given):
-        if option.needs and option.needs not in there:
+        if option.needs and option.needs not in present:
             raise UsageError(f"{option.flag}: expected with {option.needs}")
     names = _OPTIONS | models
     if heavy := [name for name in given.get("tails", ()) if name != "normal"]:
         names["heavy tails"] = f"--tails {heavy[0]}"
     for row in IN_PYTHON.exclusions:
-        if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
+        if {names.get(row.first, row.first), names.get(row.second, row.second)} <= present:
             raise UsageError(in_options(row.message(names), options))

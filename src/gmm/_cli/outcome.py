@@ -86,14 +86,14 @@ def compare(labels: Labels, components: NDArray[np.integer[Any]], K: int) -> Agr
     K : int
         Number of components.
     """
-    counts, there = np.zeros((len(labels.names), K + 1), dtype=np.int64), labels.codes >= 0
-    np.add.at(counts, (labels.codes[there], components[there]), 1)
+    counts, is_labelled = np.zeros((len(labels.names), K + 1), dtype=np.int64), labels.codes >= 0
+    np.add.at(counts, (labels.codes[is_labelled], components[is_labelled]), 1)
     counts = counts if (components < 0).any() else counts[:, :K]
     return Agreement(
         labels=tuple(labels.names.tolist()),
         counts=counts,
         adjusted_rand_index=adjusted_rand_index(counts),
-        n_unlabelled=int((~there).sum()),
+        n_unlabelled=int((~is_labelled).sum()),
     )
 
 

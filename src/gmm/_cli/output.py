@@ -142,7 +142,7 @@ def write_with_others(
     path: Path | str | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
-    write_table(path, in_step(rows.table_columns(options.keep), blocks) if options.keep else blocks)
+    write_table(path, align_blocks(rows.table_columns(options.keep), blocks) if options.keep else blocks)
 
 
 def distinct(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def distinct(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any
     return named
 
 
-def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def align_blocks(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield blocks of columns behind the same rows of a table, which come in tables of other lengths.
 
     Raises
@@ -164,16 +164,16 @@ def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> 
     ValueError
         If the table ends before the blocks.
     """
-    waiting = None
+    unused = None
     for block in blocks:
         n = len(next(iter(block.values())))
-        while waiting is None or waiting.num_rows < n:
+        while unused is None or unused.num_rows < n:
             more = next(tables, None)
             if more is None:
                 raise ValueError("the table changed between two readings: it has fewer rows now")
-            waiting = more if waiting is None else pa.concat_tables([waiting, more])
-        here, waiting = waiting.slice(0, n), waiting.slice(n)
-        own = dict(zip(here.column_names, here.columns, strict=True))
+            unused = more if unused is None else pa.concat_tables([unused, more])
+        same, unused = unused.slice(0, n), unused.slice(n)
+        own = dict(zip(same.column_names, same.columns, strict=True))
         yield {**own, **distinct(own, block)}
 
 

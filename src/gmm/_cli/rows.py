@@ -101,7 +101,7 @@ def _columns_to_read(
     fields: Mapping[str, Any],
     columns: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
-    serving: Mapping[str, str] = MappingProxyType({}),
+    roles: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[list[str], tuple[str, ...]]:
     """Choose the columns that are to be read as numbers, in memory or not.
 
@@ -113,7 +113,7 @@ def _columns_to_read(
         Those to choose; by default all numeric ones.
     exclude : iterable of str
         Those not to choose.
-    serving : mapping of str to str
+    roles : mapping of str to str
         Those that serve as something else, and the options that name them.
 
     Returns
@@ -130,11 +130,11 @@ def _columns_to_read(
     """
     if all(pa.types.is_null(field.type) for field in fields.values()):
         raise CommandError("the table has no rows, or none with a value")
-    out = dict.fromkeys([*exclude, *serving])
+    out = dict.fromkeys([*exclude, *roles])
     _check_present(fields, [*(columns or ()), *out])
     for name in columns or ():
-        if name in serving:
-            raise CommandError(f"{serving[name]} names column {name!r}, which is fitted: expected another column")
+        if name in roles:
+            raise CommandError(f"{roles[name]} names column {name!r}, which is fitted: expected another column")
     if overlap := sorted({*out}.intersection(columns or ())):
         raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
     if columns is not None:
@@ -146,17 +146,17 @@ def _columns_to_read(
         return list(dict.fromkeys(columns)), ()
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
     obstacles = {name: fields[name].obstacle for name in reasons}
-    if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
+    if mixed := {name: each for name, each in obstacles.items() if each is not None and each.mostly_numbers}:
         if all(reasons.values()) and _are_names(mixed):
-            row, texts = next(iter(mixed.values())).row + 1, quoted(of.texts[0] for of in mixed.values())
+            row, texts = next(iter(mixed.values())).row + 1, quoted(each.texts[0] for each in mixed.values())
             raise CommandError(
                 f"row {row} holds {texts} in place of numbers, like names of columns: leave such rows out of the file, "
                 f"and put a further table into a file of its own; {_COUNTED}"
             )
-        each = (f"column {name!r} holds numbers, and {of.reason}; {of.remedy}" for name, of in mixed.items())
+        reports = (f"column {name!r} holds numbers, and {each.reason}; {each.remedy}" for name, each in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
         remedy = f"; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
-        raise CommandError(f"{listed(each, SHOWN)}{'' if all(reasons.values()) else remedy}; {_COUNTED}")
+        raise CommandError(f"{listed(reports, SHOWN)}{'' if all(reasons.values()) else remedy}; {_COUNTED}")
     if reasons.get("") == "":
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
@@ -170,9 +170,9 @@ def _columns_to_read(
 
 def _are_names(obstacles: Mapping[str, Any]) -> bool:
     """Return whether the first texts in columns of numbers are a row of names: their own, or different words."""
-    texts = [of.texts[0] for of in obstacles.values()]
+    texts = [each.texts[0] for each in obstacles.values()]
     are_words = 1 < len(texts) == len({*texts}) and all(text[:1].isalpha() for text in texts)
-    return (are_words or texts == [*obstacles]) and len({of.row for of in obstacles.values()}) == 1
+    return (are_words or texts == [*obstacles]) and len({each.row for each in obstacles.values()}) == 1
 
 
 def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
@@ -283,11 +283,11 @@ class Rows:
             yield block.take(self.indices[slice(*ends)] - first)
             first += len(block)
 
-    def kept(self, places: NDArray[np.intp], note: str) -> Rows:
+    def select(self, positions: NDArray[np.intp], note: str) -> Rows:
         """Return some of the rows in memory, by their positions (from 0), with their weights and one more note."""
-        weights = None if self.weights is None else self.weights[places]
-        source = ArraySource(self.values[places], weights, feature_names=self.source.feature_names)
-        indices = places if self.indices is None else self.indices[places]
+        weights = None if self.weights is None else self.weights[positions]
+        source = ArraySource(self.values[positions], weights, feature_names=self.source.feature_names)
+        indices = positions if self.indices is None else self.indices[positions]
         return replace(self, source=source, indices=indices, notes=(*self.notes, note))
 
     def subset(self, indices: NDArray[np.intp]) -> Any:
@@ -322,7 +322,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _meeting(_without_summaries(_rows(table, columns, options), written), options)
+        rows = _where(_without_summaries(_rows(table, columns, options), written), options)
         rows = _checked(_measurements(rows, options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
@@ -366,8 +366,8 @@ def rows_for(
     with screen.working("reading"):
         table, written = _open(options)
         errors = options.errors or ()
-        chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
-        columns, omissions = _columns_to_read(table.fields, chosen, serving=serving)
+        chosen, roles = None if names is None else list(names), dict.fromkeys(errors, "--errors")
+        columns, omissions = _columns_to_read(table.fields, chosen, roles=roles)
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -410,8 +410,9 @@ def _open(options: argparse.Namespace) -> tuple[Any, Mapping[str, Any]]:
     settings |= {"na_values": options.na, "comments": options.comment, "words": WORDS, "whole": not options.blocks}
     settings["content"] = sys.stdin.buffer.read() if options.file == "-" else None
     table = open_table(options.file, **settings)
-    obstacles = [of for field in table.fields.values() if (of := field.obstacle) is not None and of.mostly_numbers]
-    words = {text for of in obstacles for text in of.texts if _SUMMARY.match(text)}
+    found = (field.obstacle for field in table.fields.values())
+    obstacles = [each for each in found if each is not None and each.mostly_numbers]
+    words = {text for each in obstacles for text in each.texts if _SUMMARY.match(text)}
     if not words or options.command == "predict":
         return table, table.fields
     return open_table(options.file, **settings | {"na_values": [*options.na, *words]}), table.fields
@@ -449,21 +450,21 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     found = {note.kind: note for note in column_notes(rows.source, _KINDS, labels=rows.table.labels())}
     fitted, notes = names, list[str]()
     for kind, note in found.items():
-        if (numeric := note.among(fitted)) is None or (named and kind != "copies"):
+        if (fitted_note := note.among(fitted)) is None or (named and kind != "copies"):
             continue
-        n_others = len(fitted) - len(numeric.columns)
-        if named or not n_others or (kind == "codes" and len(numeric.columns) > _CODES_EACH * n_others):
-            notes.append(numeric.in_options)
+        n_others = len(fitted) - len(fitted_note.columns)
+        if named or not n_others or (kind == "codes" and len(fitted_note.columns) > _CODES_EACH * n_others):
+            notes.append(fitted_note.in_options)
         else:
-            notes.append(numeric.left_out)
-            fitted = tuple(name for name in fitted if name not in numeric.columns)
-    rows, of = replace(rows, notes=(*rows.notes, *notes)), {kind: {*note.columns} for kind, note in found.items()}
-    if {*fitted} <= of.get("constant", set()):
+            notes.append(fitted_note.left_out)
+            fitted = tuple(name for name in fitted if name not in fitted_note.columns)
+    rows, of_kind = replace(rows, notes=(*rows.notes, *notes)), {kind: {*note.columns} for kind, note in found.items()}
+    if {*fitted} <= of_kind.get("constant", set()):
         others = quoted((name for name in names if name not in fitted), SHOWN)
         left_out = f", besides those left out: {others}" if len(fitted) < len(names) else ""
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(fitted, SHOWN)}{left_out}")
     has_texts = any(_why_not_numeric(field) for field in rows.table.fields.values())
-    if has_texts and not named and {*fitted} <= of.get("numbers", set()) | of.get("labels", set()):
+    if has_texts and not named and {*fitted} <= of_kind.get("numbers", set()) | of_kind.get("labels", set()):
         raise CommandError(
             f"nothing to fit: the columns of numbers are identifiers or labels: {quoted(names, SHOWN)}; the others "
             "hold no numbers"
@@ -497,24 +498,24 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
         if np.isnan(rows.source.take(np.array([row]))[0, column]):
             what = "a missing"
             instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
-        where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
+        position = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
+        raise CommandError(f"{what} value in {position}: leave such rows out of the file{instead}")
     return rows
 
 
 def _with_values(rows: Rows, estimator: object, options: argparse.Namespace, **kwargs: Any) -> Rows:
     """Return the rows that have a value, as an estimator takes them, and note how many values are missing."""
     source: Any = checked_rows(rows.source, estimator=estimator, error_covariance=_variances(rows, options), **kwargs)
-    some = sum(of.n_rows for of in source.patterns if of.missing.any())
+    some = sum(pattern.n_rows for pattern in source.patterns if pattern.missing.any())
     if not some:
         return replace(rows, source=source)
-    share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
+    share = sum(pattern.n_rows * pattern.missing.mean() for pattern in source.patterns) / source.n_rows
     missing = f"missing values in {some:,} of {counted(source.n_rows, 'row')}, {percent(share)} of all values"
     notes = (*rows.notes, missing)
     empty = source.empty
     if empty.any():
-        which = listed(map(str, np.flatnonzero(empty) + 1), SHOWN)
-        notes = (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out ({which})")
+        numbers = listed(map(str, np.flatnonzero(empty) + 1), SHOWN)
+        notes = (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out ({numbers})")
         source = source.where(~empty)
         rows = replace(rows, indices=np.flatnonzero(~empty))
     return replace(rows, source=source, notes=notes)
@@ -565,11 +566,11 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
             f"missing values in {share} ({columns}): {first}{more}; use --drop-missing to leave these rows out; "
             f"{_INSTEAD[options.command]}; {_COUNTED}"
         )
-    return rows.kept(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
+    return rows.select(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
 
 def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
-    """Leave out rows of totals and means: those that a text names so, and a last one whose numbers do.
+    """Leave out rows of totals and means, by a text such as "Total", or in the last row by its numbers.
 
     Raises
     ------
@@ -584,14 +585,14 @@ def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
             raise CommandError(f"row {min(named) + 1} holds {texts}: leave such rows out of the file; {_COUNTED}")
         noun = "rows" if len(named) > 1 else "row"
         note = f"left out: {noun} {listed((str(i + 1) for i in named), SHOWN)} ({texts}), made of other rows"
-        rows = rows.kept(np.delete(np.arange(rows.n_rows), [*named]), note)
+        rows = rows.select(np.delete(np.arange(rows.n_rows), [*named]), note)
     if not (found := column_notes(rows.source, ("total",))):
         return rows
     if not rows.in_memory:
         raise CommandError(found[0].in_options)
     last = int(np.flatnonzero(~np.isnan(rows.values).all(axis=1)).max())
     note = f"left out: row {rows.numbers(last, last + 1)[0]}, as {found[0].rpartition(': ')[0]}"
-    return rows.kept(np.delete(np.arange(rows.n_rows), last), note)
+    return rows.select(np.delete(np.arange(rows.n_rows), last), note)
 
 
 def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
@@ -605,9 +606,9 @@ def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     for block in rows.table.columns(texts) if texts else ():
         for name, column in zip(texts, block.columns, strict=True):
             chosen = pc.fill_null(pc.match_substring_regex(column, _SUMMARY.pattern, ignore_case=True), False)
-            here = {n_rows + i: column[i].as_py().strip() for i in np.flatnonzero(chosen.to_numpy()).tolist()}
-            found |= here
-            among_numbers |= here.keys() if rows.table.fields[name].is_numeric else set()
+            summaries = {n_rows + i: column[i].as_py().strip() for i in np.flatnonzero(chosen.to_numpy()).tolist()}
+            found |= summaries
+            among_numbers |= summaries.keys() if rows.table.fields[name].is_numeric else set()
         n_rows += block.num_rows
     end, begin = n_rows, 0
     totals = {i: text for i, text in found.items() if text.lower().startswith(("sub", "zwischen"))}
@@ -634,7 +635,7 @@ def _named_summaries(rows: Rows, fields: Mapping[str, Any]) -> dict[int, str]:
     return totals
 
 
-def _meeting(rows: Rows, options: argparse.Namespace) -> Rows:
+def _where(rows: Rows, options: argparse.Namespace) -> Rows:
     """Return the rows for which all conditions of the options hold; a missing value meets none.
 
     Raises
@@ -662,7 +663,7 @@ def _meeting(rows: Rows, options: argparse.Namespace) -> Rows:
             raise CommandError(f"{option}: no row is left")
         if not met.all():
             note = f"left out: {np.sum(~met)} of {counted(len(met), 'row')}, for which not {text}"
-            rows = rows.kept(np.flatnonzero(met), note)
+            rows = rows.select(np.flatnonzero(met), note)
     return rows
 
 

@@ -240,13 +240,13 @@ class Screen:
         tables = _tables(labels, [*columns, *extra], self._width)
         rows = [[column.heading, *column.entries] for column in (*labels[1:], *columns)]
         first, *of_components = Table.of(["component", *map(str, shown)], rows, kinds=[TEXT]).columns
-        down = _tables([first], of_components, self._width)
-        turned = len(down) < len(tables)
+        transposed = _tables([first], of_components, self._width)
+        is_transposed = len(transposed) < len(tables)
         notes = [f"{title} of component {k}: {text}" for k, text in zip(shown, correlations, strict=True) if text]
-        notes = notes if turned else []
+        notes = notes if is_transposed else []
         if hidden := omissions(column=len(names) - COLUMNS_SHOWN):
             notes.append(f"{hidden[0]} (--json prints all)")
-        self.tables(down if turned else tables, notes)
+        self.tables(transposed if is_transposed else tables, notes)
         if isinstance(model, GaussianMixture) and hasattr(model, "loadings_"):
             self.line()
             self._factors(model, names, shown)
@@ -260,14 +260,14 @@ class Screen:
             labels += [(k, name) for name in (*(f"factor {j}" for j in range(len(loadings))), "noise ±")]
             values += [*loadings, np.sqrt(noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
-        of = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
+        headings = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
         columns = list[Column]()
         for name, column in zip(columns_of[:COLUMNS_SHOWN], table.T, strict=False):
             form = form_of(largest := float(np.abs(column).max()), largest)
             columns.append(Column(name, [f"{value:{form}}" for value in column]))
         hidden = omissions(row=len(values) - _LOADINGS_SHOWN)
         notes = [f"{note} of loadings (--json prints all)" for note in hidden]
-        self.tables(_tables(of.columns, columns, self._width), notes)
+        self.tables(_tables(headings.columns, columns, self._width), notes)
 
     def tables(self, tables: Sequence[Table], notes: Sequence[str] = ()) -> None:
         """Print tables below each other, and notes below them."""
@@ -302,7 +302,7 @@ def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> 
 
 
 def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: str) -> str:
-    """Print which components may be one cluster, given the cluster of each; `word` is what a component is called."""
+    """Return a sentence on components that may be one cluster, by the cluster of each; `word` stands for them."""
     members = [[k for k in shown if clusters[k] == c] for c in dict.fromkeys(clusters[list(shown)])]
     merged = ", ".join(" + ".join(map(str, each)) for each in members if len(each) > 1)
     return (

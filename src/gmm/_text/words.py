@@ -150,6 +150,6 @@ def in_one_line(texts: Iterable[str], width: int) -> list[str]:
 
 
 def omissions(**numbers: int) -> list[str]:
-    """Note how many more of each there are than a table shows; there is none if these are all."""
+    """Return a note on how many more of each there are than a table shows; none if these are all."""
     more = [counted(number, f"more {name}") for name, number in numbers.items() if number > 0]
     return [f"… and {', '.join(more)}"] if more else []

@@ -122,11 +122,11 @@ def figure(svg: Html, caption: str) -> Html:
     return Html(f'<figure><div class="view">{svg}</div>{caption}</figure>')
 
 
-def _picture(name: str, caption: str, plot: Callable[..., Any], *of: object) -> Html:
+def _picture(name: str, caption: str, plot: Callable[..., Any], *arguments: object) -> Html:
     """Draw a picture, which has a name, of something."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
-        svg = plotting.inline_svg(plot(*of), name, escaped(caption.partition(".")[0]))
+        svg = plotting.inline_svg(plot(*arguments), name, escaped(caption.partition(".")[0]))
     return figure(Html(svg), caption)
 
 
@@ -156,7 +156,7 @@ _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly se
 
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
-    """Write how many groups describe which rows; "as requested" if only one number was tried."""
+    """Return a sentence on how many groups describe which rows; "as requested" if only one number was tried."""
     request = ", as requested," if len(set(tried)) == 1 else ""
     verb = "describes" if n_components == 1 else "describe"
     columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
@@ -164,28 +164,28 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
 
 
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
-    """Write what a variational fit started with, and what its empty components expect; `unit` is rows in the plural."""
+    """Return a sentence on the components of a variational fit; `unit` is rows in the plural."""
     little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
     empty = f"{n_empty} empty, with {little} expected {unit} in all" if n_empty else "none empty"
     return f"The fit began with {counted(n_components, 'component')} and left {empty}."
 
 
 def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
-    """Write how many of the requested mixtures were fitted and compared."""
+    """Return a sentence on how many of the requested mixtures were fitted and compared."""
     many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
     return f"Compared: {many}, by groups ({span(tried)}) and {counted(n_types, 'covariance model')}."
 
 
-def correlation_sentence(names: Sequence[str], strongest: Correlation | None, where: str = "Within the group,") -> str:
-    """Write which two columns are most strongly correlated; empty if `strongest` is None."""
+def correlation_sentence(names: Sequence[str], strongest: Correlation | None, scope: str = "Within the group,") -> str:
+    """Return a sentence on which two columns are most strongly correlated; empty if `strongest` is None."""
     if strongest is None:
         return ""
     i, j, value = strongest
     signed = with_minus(f"{round(value, 2) + 0.0:+.2f}")  # never -0.00
     if abs(value) < _CORRELATED:
-        return f"{where} no two columns are correlated (strongest correlation {signed})."
+        return f"{scope} no two columns are correlated (strongest correlation {signed})."
     change = f"{names[i]} and {names[j]} rise together" if value > 0 else f"{names[i]} falls as {names[j]} rises"
-    return f"{where} {change} (correlation {signed})."
+    return f"{scope} {change} (correlation {signed})."
 
 
 def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
@@ -213,7 +213,7 @@ def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """Write how close the next best cells are; empty if there are none.
+    """Return a sentence on how close the next best cells are; empty if there are none.
 
     `rivals` are (n_components, covariance model, distance to the best), best first.
     """
@@ -222,12 +222,12 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     (K, name, distance), chosen_by = rivals[0], IN_PYTHON.criteria[criterion]
     near = sum(distance < _OPEN for *_, distance in rivals) if chosen_by.has_scale else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {chosen_by.title}: too close to decide."
-    others, away = within if near > 1 else "", with_minus(chosen_by.text(distance))
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {away} behind.{others}"
+    others, gap = within if near > 1 else "", with_minus(chosen_by.text(distance))
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {gap} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """Write which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
+    """Return a sentence on another number of groups that fits almost as well; empty if there is none, or no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
     if not others or not IN_PYTHON.criteria[criterion].has_scale:
         return ""
@@ -253,25 +253,25 @@ def component_sentences(
 
 
 def shared_sentence(names: Sequence[str], strongest: Sequence[Correlation | None]) -> str:
-    """Write which columns are most strongly correlated in every group; empty where groups differ."""
+    """Return a sentence on which columns are most strongly correlated in every group; empty where groups differ."""
     same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
     return correlation_sentence(names, strongest[0], "In every group,") if same else ""
 
 
 def certainty_sentence(result: MixtureOutcome) -> str:
-    """Write for how many rows no group reaches a probability that is sure."""
+    """Return a sentence on the rows whose labels are not sure."""
     n, limit = int(result.counts.sum()), percent(SURE, 0)
-    which = " outside the noise" if result.n_noise else ""
+    scope = " outside the noise" if result.n_noise else ""
     if result.n_uncertain == 0:
-        return f"Every row{which} belongs to its group with a probability of at least {limit}."
+        return f"Every row{scope} belongs to its group with a probability of at least {limit}."
     return (
-        f"For {result.n_uncertain:,} of {counted(n, 'row')}{which} ({format_share(result.n_uncertain / n)}), no group "
+        f"For {result.n_uncertain:,} of {counted(n, 'row')}{scope} ({format_share(result.n_uncertain / n)}), no group "
         f"reaches a probability of {limit}: treat these labels with caution."
     )
 
 
 def separation_sentence(result: MixtureOutcome) -> str:
-    """Write how well the groups are separated, and how many clusters the overlapping ones make."""
+    """Return sentences on how well the groups are separated, and how many clusters the overlapping ones make."""
     n = result.n_clusters
     joined = "" if n is None else f" Joined where they overlap, they make {counted(n, 'cluster')}."
     return f"They {_separation(result)}.{joined}"
@@ -302,7 +302,7 @@ def _separation(result: MixtureOutcome) -> str:
 
 
 def noise_sentence(result: MixtureOutcome) -> str:
-    """Write how many rows belong to no group; empty if none does."""
+    """Return a sentence on how many rows belong to no group; empty if none does."""
     n = result.n_noise
     rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)}) {'belongs' if n == 1 else 'belong'}"
     return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n else ""
@@ -366,12 +366,12 @@ def column_statistics(X: NDArray[np.floating], weights: Array | None) -> Array:
     """
     statistics = []
     for column in X.T:
-        there = ~np.isnan(column) if weights is None else ~np.isnan(column) & (weights > 0)
-        values = column[there].astype(np.float64)
-        of: Any = None if weights is None else weights[there]
-        mean = np.average(values, weights=of)
-        spread = np.sqrt(np.average((values - mean) ** 2, weights=of))
-        quantiles = np.quantile(values, _QUARTILES, weights=of, method="linear" if of is None else "inverted_cdf")
+        is_used = ~np.isnan(column) if weights is None else ~np.isnan(column) & (weights > 0)
+        values = column[is_used].astype(np.float64)
+        used: Any = None if weights is None else weights[is_used]
+        mean = np.average(values, weights=used)
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=used))
+        quantiles = np.quantile(values, _QUARTILES, weights=used, method="linear" if used is None else "inverted_cdf")
         statistics.append([*quantiles, mean, spread])
     return np.array(statistics)
 
@@ -505,14 +505,14 @@ class Report:
             shared = shared_sentence(self.names, strongest)
             parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
         else:
-            where = "Within the group," if result.n_noise else "Over all rows"
-            parts.append(correlation_sentence(self.names, strongest[0], where))
+            scope = "Within the group," if result.n_noise else "Over all rows"
+            parts.append(correlation_sentence(self.names, strongest[0], scope))
         parts.append(self._table_of_groups())
         if isinstance(self.model, GaussianMixture) and hasattr(self.model, "loadings_"):
             parts.append(self._table_of_loadings(self.model))
         first = np.flatnonzero(result.labels < 0)[:_ROWS_SHOWN]
-        which = "The rows" if len(first) == result.n_noise else f"The first {len(first)} of {result.n_noise:,} rows"
-        parts.append(self._table_of_rows(first, f"{which} of the noise"))
+        extent = "The rows" if len(first) == result.n_noise else f"The first {len(first)} of {result.n_noise:,} rows"
+        parts.append(self._table_of_rows(first, f"{extent} of the noise"))
         if result.combined is not None:
             clusters = clusters_sentence(result.combined.clusters(), self.shown, "group")
             caption = "The same rows in the colours of the clusters. The ellipses are those of the groups."
@@ -786,7 +786,9 @@ class SearchReport(Report):
             "distance from the best). Smaller is better, except for the log-likelihood."
         )
         if any("inf" in column.entries for column in columns):
-            columns = [of._replace(entries=["∞" if text == "inf" else text for text in of.entries]) for of in columns]
+            columns = [
+                each._replace(entries=["∞" if text == "inf" else text for text in each.entries]) for each in columns
+            ]
             caption += " AICc is infinite (∞) where there are about as many parameters as rows."
         return Table(columns, caption, best=0)
 
