@@ -344,7 +344,7 @@ _COMMANDS = {
     "fit": _Command(
         "fit mixtures to a table and choose the best",
         "Fit every number of components with every covariance model and choose the best by a criterion. "
-        "Fits begin from each other, too. Without FILE, the bundled Old Faithful data are fitted.",
+        "Fits also start from the mixtures of others. Without FILE, the bundled Old Faithful data are fitted.",
         (("", (_FILE._replace(keywords={"nargs": "?"}), *_MOST_USED)),
          ("search", _SEARCH), ("columns and rows", _COLUMNS), ("results", _RESULTS)),
     ),
