@@ -25,12 +25,12 @@ def fit_of(rows, labels=None, error_covariance=None, **how):
 
 
 USES = {  # at most so many calls of the package's Python, in so many of its modules
-    "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 110, 25),
+    "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 109, 24),
     "fit beside noise": (lambda: fit_of(ROWS, noise=True), 178, 30),
     "fit of heavy tails": (lambda: fit_of(ROWS, tails="t"), 134, 30),
     "fit of rows with labels": (lambda: fit_of(ROWS, LABELS), 227, 30),
-    "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 418, 32),
-    "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 489, 33),
+    "fit of rows with gaps": (lambda: fit_of(GAPS, missing="em"), 397, 31),
+    "fit of rows with errors": (lambda: fit_of(ROWS, None, ERRORS), 472, 32),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 80, 24),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
     "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_526, 41),

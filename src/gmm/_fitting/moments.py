@@ -96,12 +96,13 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     axis_aligned = all(model.layout.axis_aligned for model in models)
     if axis_aligned or not source.patterns:
         return ""
-    has_column = np.zeros((len(source.patterns), source.n_features))
-    for row, pattern in zip(has_column, source.patterns, strict=True):
-        row[pattern.observed] = pattern.weight > 0
-    called = column_names(names, source.n_features)
+    has_weight = [pattern.weight > 0 for pattern in source.patterns]
+    has_column = np.array([~pattern.missing for pattern in source.patterns], dtype=float)[has_weight]
     pairs = np.argwhere(np.triu(has_column.T @ has_column == 0))
-    return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
+    if not len(pairs):
+        return ""
+    called = column_names(names, source.n_features)
+    return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN)
 
 
 def warn_of_unobserved_pairs(columns: str, of_rows: str = "") -> None:

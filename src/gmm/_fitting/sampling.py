@@ -99,7 +99,7 @@ def _weighted_set(rows: Source) -> Source:
     merged, weight = distinct_rows(np.ascontiguousarray(np.hstack(keys)), rows.weights)
     values = np.ascontiguousarray(merged[:, :d])
     result: Source = ArraySource(np.where(np.isinf(values), np.nan, values), weight)
-    if rows.patterns:
+    if not isinstance(rows, ArraySource):
         from gmm._rows.incomplete import IncompleteSource
 
         row_errors = RowErrors(merged[:, -1].astype(np.intp), errors.covariances) if errors else NO_ERRORS

@@ -56,11 +56,9 @@ class Window(NamedTuple):
         """Return the rows of some patterns, (P,), in their order."""
         return self.order[np.repeat(some, self.n_rows)]
 
-    def patterns(self) -> list[tuple[Pattern, NDArray[np.intp]]]:
-        """Return what is known of each pattern, and its rows."""
-        facts = zip(self.missing, self.n_rows.tolist(), self.weights.tolist(), self.kinds.tolist(), strict=True)
-        here = np.split(self.order, self.n_rows.cumsum()[:-1])
-        return [(Pattern(np.flatnonzero(~of[0]), *of), rows) for of, rows in zip(facts, here, strict=True)]
+    def patterns(self) -> Iterator[Pattern]:
+        """Return the patterns."""
+        return map(Pattern, self.missing, self.n_rows.tolist(), self.weights.tolist(), self.kinds.tolist())
 
 
 class IncompleteSource(Source):
@@ -131,7 +129,7 @@ class IncompleteSource(Source):
         """The sets of columns that rows have, in the order of their keys."""
         found: dict[bytes, Pattern] = {}
         for window in self.windows():
-            for key, (pattern, _) in zip(window.keys, window.patterns(), strict=True):
+            for key, pattern in zip(window.keys, window.patterns(), strict=True):
                 found[key] = pattern.joined(found[key]) if key in found else pattern
         return [found[key] for key in sorted(found)]
 
@@ -152,7 +150,8 @@ class IncompleteSource(Source):
     def iter_patterns(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
         """Yield the patterns of each window, with the numbers of their rows and the columns that these have."""
         for window in self.windows():
-            for pattern, here in window.patterns():
+            rows_of_each = np.split(window.order, window.n_rows.cumsum()[:-1])
+            for pattern, here in zip(window.patterns(), rows_of_each, strict=True):
                 rows = window.chunk.rows.take(here, axis=0).take(pattern.observed, axis=1)
                 part = ArraySource(rows, weights_of(window.chunk.sample_weight, here))
                 yield pattern, here + window.chunk.first, part
@@ -232,7 +231,8 @@ class IncompleteSource(Source):
         """
         donors, scales = self.donors
         means, missing, has = self.column_means.astype(np.float64), np.isnan(rows), ~np.isnan(donors)
-        scaled, others = (np.where(np.isnan(x), 0.0, x) / scales for x in (rows - means, donors))
+        scaled = np.where(missing, 0.0, rows - means) / scales
+        others = np.where(has, donors, 0.0) / scales
         with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
             sides = [np.square(scaled), ~missing, -2 * scaled], [has, np.square(others), others]
             np.matmul(np.hstack(sides[0]), np.hstack(sides[1]).T, out=squares)

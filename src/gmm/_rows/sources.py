@@ -73,10 +73,8 @@ class Pattern(NamedTuple):
 
     Parameters
     ----------
-    observed : array of int
-        Columns.
     missing : bool array of shape (d,)
-        Whether a column is another one.
+        Whether a column is not in the set.
     n_rows : int
         Number of the rows.
     weight : float
@@ -85,11 +83,15 @@ class Pattern(NamedTuple):
         Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
 
-    observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
     n_rows: int
     weight: float
     error: int = -1
+
+    @property
+    def observed(self) -> NDArray[np.intp]:
+        """The columns."""
+        return np.flatnonzero(~self.missing)
 
     def joined(self, other: Pattern) -> Pattern:
         """Return the same pattern of both rows."""
@@ -186,8 +188,7 @@ class Source(ABC):
 
     def iter_patterns(self) -> Iterator[tuple[Pattern, NDArray[np.intp], ArraySource]]:
         """Yield the patterns of rows, chunk by chunk, with the numbers of the rows and their observed columns."""
-        d = self.n_features
-        complete = Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey.weight)
+        complete = Pattern(np.zeros(self.n_features, dtype=bool), self.n_rows, self.survey.weight)
         for first, rows, weight in self.chunks():
             yield complete, np.arange(first, first + len(rows)), ArraySource(rows, weight)
 
