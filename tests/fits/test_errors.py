@@ -266,10 +266,12 @@ def test_a_value_that_is_missing_needs_no_error():
     ("errors", "says"),
     [
         (np.ones(3), r"\(400, 4\).*got \(3,\)"),
-        (-np.ones(4), r"0 or more.*-1 at row 0, column 0 of error_covariance"),
+        (np.array([1, -1, 1, 1]), r"0 or more.*-1 at index 1 of error_covariance"),
+        (np.array([1, 1, np.nan, 1]), r"finite.*nan at index 2 of error_covariance$"),
+        (np.diag([1, 1, -1, 1]), r"0 or more.*-1 at row 2, column 2 of error_covariance"),
         (np.full((400, 4), np.inf), r"finite.*inf at row 0, column 0 of error_covariance.*missing='em'"),
-        (np.triu(np.ones((4, 4))), "not symmetric at index 0 of error_covariance"),
-        (2 * np.ones((4, 4)) - np.eye(4), "not positive semidefinite at index 0 of error_covariance"),
+        (np.triu(np.ones((4, 4))), "not symmetric: error_covariance$"),
+        (2 * np.ones((4, 4)) - np.eye(4), "not positive semidefinite: error_covariance$"),
         (["a"] * 4, "error_covariance"),
     ],
 )

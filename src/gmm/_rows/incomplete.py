@@ -358,7 +358,8 @@ def _errors_of(array: Array, n_rows: int, n_features: int, missing: NDArray[np.b
             f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
             f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
         )
-    if array.shape in ((d,), (d, d)):
+    of_all = array.shape in ((d,), (d, d))
+    if of_all:
         array = array[None]
     elif missing is not None:
         without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
@@ -366,20 +367,23 @@ def _errors_of(array: Array, n_rows: int, n_features: int, missing: NDArray[np.b
     errors = RowErrors.from_values(array, n)
     matrices = errors.covariances
 
-    def of_row(index: tuple[int, ...]) -> str:
-        return place((int((errors.codes == index[0]).argmax()), *index[1:]), name)
+    def where(index: tuple[int, ...]) -> str:
+        return place(index[1:] if of_all else (int((errors.codes == index[0]).argmax()), *index[1:]), name)
 
-    unknown = "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
+    def where_variance(index: tuple[int, ...]) -> str:
+        return where((*index, index[1]) if matrices.ndim == 3 else index)
+
+    unknown = "" if of_all else "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
     check_values(
-        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", of_row, unknown
+        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", where, unknown
     )
     variances, squares = errors.variances, "; these are squares of standard errors"
-    check_values(variances >= 0, variances, "variances of 0 or more", of_row, squares)
+    check_values(variances >= 0, variances, "variances of 0 or more", where_variance, squares)
     if matrices.ndim == 3:
         largest = np.abs(matrices).max(axis=(1, 2))
         uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
         negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
         for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
             if (index := first_index(wrong)) is not None:
-                raise ValueError(f"expected covariances, got a matrix that is not {what} at {of_row(index)}")
+                raise ValueError(f"expected covariances, got a matrix that is not {what}: {where(index)}")
     return errors
