@@ -1,5 +1,7 @@
 """Which components are degenerate: on few rows, narrower than rounding or the ridge, or no better than chance."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -8,29 +10,18 @@ from sklearn.metrics import adjusted_rand_score
 import inside
 import reference
 from gmm import GaussianMixture, select
-from inside import (
-    FULL,
-    PARSIMONIOUS,
-    TIED,
-    Degeneracy,
-    DegeneracyRule,
-    MixtureParameters,
-    Noise,
-    Resolution,
-    covariance_model,
-)
+from inside import FULL, PARSIMONIOUS, Degeneracy, DegeneracyRule, MixtureParameters, Resolution, covariance_model
 from tables import dense
 
 RIDGE = 1e-6
-
-
-def degenerate_of(parameters, n, ridge, steps=0.0):
-    """Check the components of a mixture of n rows, whose columns have these steps."""
-    rows = Resolution(float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
-    return Degeneracy(parameters.model, rows)(parameters)
-
-
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
+every_model = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
+
+
+def degenerate_of(parameters, n):
+    """Check the components of a mixture of n rows."""
+    rows = Resolution(float(n), np.zeros(parameters.n_features), RIDGE)
+    return Degeneracy(parameters.model, rows)(parameters)
 
 
 def of_diagonals(name, weights, means, variances):
@@ -44,6 +35,15 @@ def mixture(name, weights, variances, apart=1.0):
     """Round components of given variances in two features, so far apart."""
     means = apart * np.arange(2.0 * len(weights)).reshape(-1, 2)
     return of_diagonals(name, weights, means, [[v, v] for v in variances])
+
+
+def mixtures(name, numbers, ridges, rng):
+    """Yield mixtures of a model with their statistics, their numbers of rows and their ridges."""
+    model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
+    for _ in range(100):
+        n, ridge = int(rng.choice(numbers)), float(rng.choice(ridges))
+        with suppress(inside.SingularMatrixError):
+            yield *a_mixture(model, ridge, n, rng), n, ridge
 
 
 def a_mixture(model, ridge, n, rng):
@@ -60,23 +60,17 @@ def a_mixture(model, ridge, n, rng):
     statistics = inside.SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.layout)
     parameters = inside.Objective(model, ridge).update(statistics)
     if rng.random() < 0.2:
-        parameters = parameters.with_noise(Noise(X.min(axis=0) - 1, X.max(axis=0) + 1), 0.1)
+        parameters = parameters.with_noise(inside.Noise(X.min(axis=0) - 1, X.max(axis=0) + 1), 0.1)
     elif rng.random() < 0.2:
         parameters = parameters.with_other(tails=inside.StudentTails(5.0))
     return parameters, statistics
 
 
-@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
+@every_model
 def test_causes_are_those_of_the_twin(name):
     rng, told = np.random.default_rng(0), set()
-    model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
-    for _ in range(100):
-        n, ridge = int(rng.choice([4, 8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
-        try:
-            parameters, statistics = a_mixture(model, ridge, n, rng)
-        except inside.SingularMatrixError:
-            continue
-        K, d = parameters.means.shape
+    for parameters, statistics, n, ridge in mixtures(name, [4, 8, 40, 200], [1e-9, 1e-6, 1e-2], rng):
+        model, (K, d) = parameters.model, parameters.means.shape
         steps = rng.choice([0.0, 0.0, 1.0, 10.0], d)
         free = model.layout.dense(parameters.covariances, K, d)
         statistics = statistics if rng.random() < 0.5 else None
@@ -91,25 +85,19 @@ def test_causes_are_those_of_the_twin(name):
     assert told | {1, 2} == {0, 1, 2, 4, 5}
 
 
-@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
+@every_model
 def test_what_a_fit_is_worth_is_that_of_the_twin(name):
     rng, lost = np.random.default_rng(0), []
-    model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
-    for _ in range(100):
-        n, ridge = int(rng.choice([8, 40, 200])), float(rng.choice([1e-6, 1e-2]))
-        try:
-            parameters, _ = a_mixture(model, ridge, n, rng)
-        except inside.SingularMatrixError:
-            continue
+    for parameters, _, n, ridge in mixtures(name, [8, 40, 200], [1e-6, 1e-2], rng):
         steps = rng.choice([0.0, 0.1, 1.0, 10.0], parameters.n_features)
         weight = np.r_[np.full(n - 1, 2.0), rng.choice([2.0, 40.0 * n])]
         n_copies = weight.sum() / np.exp(np.log(weight).mean())
-        check = Resolution(float(n), steps, ridge, weight=weight).check(model)
+        check = Resolution(float(n), steps, ridge, weight=weight).check(parameters.model)
         noise = np.asarray(parameters.noise.variances) if parameters.noise else None
         got = check.worth(parameters.as_estimate(), noise, 1.0)
         lost.append(1 - reference.worth_of_bound(parameters, n, n_copies, steps, ridge, 1.0))
         assert 1 - got == pytest.approx(lost[-1], rel=1e-6, abs=1e-9)
-    assert np.isinf(lost).any() or model.common
+    assert np.isinf(lost).any() or parameters.model.common
     assert (np.array(lost) == 0).any()
     assert len({round(x, 6) for x in lost if np.isfinite(x)}) > 3
 
@@ -169,11 +157,11 @@ def test_few_rows_are_a_group_only_where_they_are_worth_more_than_chance_gives(n
     fewest = 2 if name in ("VVE", "VVV") else 1 if name not in OF_ONE_COVARIANCE else 1.5
     for rows, expected in ((fewest, True), (fewest + 0.02, False)):
         far = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0], 1e40)
-        assert degenerate_of(far, 100, RIDGE).tolist() == [False, expected]
+        assert degenerate_of(far, 100).tolist() == [False, expected]
     assert words_of(mixture(name, [0.99, 0.01], [1.0, 1.0], 1e9), 100) == {1: "too few rows for its covariance"}
     (reason,) = words_of(mixture(name, [0.97, 0.03], [1.0, 0.5]), 100).values()
     assert reason == "too few rows to distinguish a group from chance"
-    assert not degenerate_of(mixture(name, [0.5, 0.5], [1.0, 1.0]), 1000, RIDGE).any()
+    assert not degenerate_of(mixture(name, [0.5, 0.5], [1.0, 1.0]), 1000).any()
 
 
 @pytest.mark.parametrize("correlated", [False, True])
@@ -207,7 +195,7 @@ def _moments(X, shares):
 def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(covariance_type, K, ulps):
     covariance, model = np.ones((2, 2)), covariance_model(covariance_type)
     covariance[1, 1] += ulps * np.finfo(float).eps
-    stored = covariance if model.layout is TIED else np.stack([covariance] * K)
+    stored = covariance if model.layout.pooled else np.stack([covariance] * K)
     mixture = MixtureParameters(np.full(K, 1 / K), np.eye(2)[:K], stored, model)
     assert Degeneracy(model, Resolution(200.0, np.zeros(2), 0.0)).causes(mixture).tolist() == [3] * K
     assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "ONE_NUMBER", None) == [3] * K
@@ -231,7 +219,7 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     rows = np.concatenate([rng.normal(size=(60, 3)), rng.normal(4, 1, (60, 3)), np.full((3, 3), 9.0)])
     rows[:60, 2] = 0.5
     source, shares = inside.ArraySource(rows), np.repeat(np.eye(3), [60, 60, 3], axis=0)
-    noise = Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else inside.NO_NOISE
+    noise = inside.Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else inside.NO_NOISE
     problem = inside.Problem(source, inside.Objective(model, RIDGE, noise=noise), 1)
     in_numbers = Resolution.from_source(source, RIDGE)._replace(source=None)  # without a look at the rows
     for rule in DegeneracyRule:
@@ -291,17 +279,10 @@ def years(n=150, seed=0):
     return np.column_stack([rng.normal(size=(n, 2)), rng.choice([2007.0, 2008.0, 2009.0], n)])
 
 
-TABLES = {
-    "setosa": IRIS[SPECIES == 0],
-    "rounded groups": rounded_groups(),
-    "years": years(),
-}
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_the_choice_does_not_follow_the_ridge(name):
-    """Three decades of the ridge change a spike by 6.9 per row in BIC."""
-    fits = [select(TABLES[name], range(1, 4), random_state=0, reg_covar=ridge) for ridge in (1e-4, 1e-7)]
+@pytest.mark.parametrize("rows", [IRIS[SPECIES == 0], rounded_groups(), years()], ids=["setosa", "groups", "years"])
+def test_the_choice_does_not_follow_the_ridge(rows):
+    """Three decades of the ridge change a component on ties by 6.9 per row in BIC."""
+    fits = [select(rows, range(1, 4), random_state=0, reg_covar=ridge) for ridge in (1e-4, 1e-7)]
     assert np.ptp([found.scores[found.best_index] for found in fits]) < 2
     assert {found.status[found.best_index] for found in fits} == {"ok"}
 

@@ -12,9 +12,9 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import ArraySource, EStep, IncompleteSource, as_source, fitted_parameters
+from inside import ArraySource, EStep, as_source, fitted_parameters
 from origins import stream
-from tables import refused, reloaded, with_gaps
+from tables import incomplete, refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
 
 TYPES, KINDS = (*inside.PARSIMONIOUS, *reference.OF_FACTORS), ("shared", "own", "both")
@@ -32,12 +32,6 @@ def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
     errors = errors if matrices else errors * np.eye(d)
     X = values + np.einsum("nij,nj->ni", np.linalg.cholesky(errors + 1e-12 * np.eye(d)), rng.normal(size=(n, d)))
     return with_gaps(X, 0.3, seed + 1) if gaps else X, errors if matrices else np.einsum("nii->ni", errors).copy()
-
-
-def uncertain(X, errors, weight=None):
-    rows = ArraySource(X, weight)
-    rows = IncompleteSource.from_rows(rows) if np.isnan(X).any() else rows
-    return IncompleteSource.with_errors(rows, errors, None)
 
 
 def as_matrices(errors):
@@ -66,7 +60,9 @@ PASSES += [("full", d, "own", matrices, False, False) for d in (1, 2, 8, 9, 12) 
 def test_a_pass_is_the_twins(covariance_type, d, kind, matrices, gaps, hard):
     (X, errors), parameters = blurred(150, d, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type, d)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
-    with EStep(uncertain(X, errors, weight), parameters.model.layout) as e_step:
+    source = incomplete(X, weight) if gaps else ArraySource(X, weight)
+    source = inside.IncompleteSource.with_errors(source, errors, None)
+    with EStep(source, parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint, given = joint_of(X, errors, parameters), (weight, written_out(parameters), got.origins)
     of_rows = X, as_matrices(errors)

@@ -1,6 +1,5 @@
 """Fixed parameters: against the twin and scipy's optimum, what must not move, and what is refused."""
 
-import functools
 import itertools
 
 import numpy as np
@@ -103,10 +102,13 @@ def assert_climbs(mixture, X, fixed, **fit):
     assert_fixed(mixture, before, fixed)
 
 
-@every_model
-@every_mask
-def test_what_is_fixed_stays_and_the_likelihood_rises(name, fixed):
-    assert_climbs(beginning(name, MASKS[fixed], reg_covar=0, tol=0), rows(), MASKS[fixed])
+@pytest.mark.parametrize(
+    ("name", "fixed", "prior"),
+    [(name, fixed, None) for name in [*PARSIMONIOUS, *reference.OF_FACTORS] for fixed in MASKS]
+    + [(name, "means", PRIOR) for name in PARSIMONIOUS],  # beside it, factors need covariances of their own
+)
+def test_what_is_fixed_stays_and_the_likelihood_or_the_posterior_rises(name, fixed, prior):
+    assert_climbs(beginning(name, MASKS[fixed], reg_covar=0, tol=0, prior=prior), rows(), MASKS[fixed])
 
 
 def of_kind(kind, X):
@@ -118,7 +120,6 @@ def of_kind(kind, X):
         "gaps": (np.where(np.arange(X.size).reshape(X.shape) % 10 == 0, np.nan, X), {"missing": "em"}, {}),
         "labels": (X, {}, {"labels": np.where(numbers % 4, -1, (numbers // 4) % 2)}),
         "noise": (X, {"noise": 0.1}, {}),
-        "prior": (X, {"prior": NormalInverseWishart()}, {}),
     }[kind]
 
 
@@ -133,11 +134,6 @@ def test_fixed_parameters_go_with_all_kinds_of_rows_and_noise(fixed, kind):
         mixture.set_params(warm_start=True)
     assert_climbs(mixture, X, masks, **fit)
     assert kind != "noise" or 0 < mixture.noise_weight_ != pytest.approx(0.1, abs=1e-6)
-
-
-@every_type
-def test_with_a_prior_the_posterior_rises(name):
-    assert_climbs(beginning(name, MASKS["means"], reg_covar=0, tol=0, prior=PRIOR), rows(), MASKS["means"])
 
 
 def test_a_new_component_beside_a_known_one_is_where_scipy_finds_it():
@@ -360,11 +356,6 @@ def searched(data=X, n_components=range(2, 6), covariance_type=("full", "EEI", "
     return select(data, n_components, covariance_type, **how)
 
 
-@functools.cache
-def usual():
-    return searched()
-
-
 def fits(found):
     return [mixture for mixture in found.estimators if mixture is not None]
 
@@ -448,7 +439,7 @@ def test_no_cell_is_below_a_fit_from_elsewhere(name):
 
 
 def test_known_classes_and_new_ones_are_found_where_they_are_in_any_order():
-    found, turned = usual(), searched(means_init=MEANS[::-1])
+    found, turned = searched(), searched(means_init=MEANS[::-1])
     assert found.best.n_components == 4
     new = found.best.means_[2:][np.argsort(found.best.means_[2:, 0])]
     np.testing.assert_allclose(new, [[-3, -5], [2, 5]], atol=0.5)
@@ -488,9 +479,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_no_cell_can_have_is_refused(name):
-    how, words = REFUSED[name]
+@pytest.mark.parametrize(("how", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_no_cell_can_have_is_refused(how, words):
     refused(words, searched, **how)
 
 

@@ -127,14 +127,11 @@ def test_no_pass_lowers_the_likelihood(covariance_type, acceleration, seed, K, m
     assert mixture.lower_bound_ == pytest.approx(mixture.score(X, sample_weight=weight), abs=1e-9)
 
 
-def test_rows_on_a_line_have_a_fit_without_a_ridge_and_equal_rows_have_none():
+def test_rows_on_a_line_and_components_without_rows_are_fitted_without_a_ridge_and_equal_rows_are_not():
     X = np.column_stack([np.repeat(np.arange(30.0), 2), np.zeros(60)])
     mixture = GaussianMixture(3, reg_covar=0, max_ratio=50, random_state=0)
     assert_limited(mixture.fit(X))
     refused(r"ill-defined|singular", mixture.fit, np.ones((20, 2)))
-
-
-def test_a_component_without_rows_keeps_a_covariance_within_the_limit():
     X, _ = table(4)
     far = {"means_init": [[0, 0, 0], [1e6, 0, 0]], "weights_init": [0.5, 0.5], "precisions_init": [np.eye(3)] * 2}
     assert_limited(GaussianMixture(2, reg_covar=0, max_ratio=10, fixed={"means": True}, **far).fit(X))

@@ -13,6 +13,10 @@ BROKEN = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])  # of strides tha
 ROUND = WhitenedMixture(SPHERICAL, np.zeros(1), np.zeros((1, 2)), np.ones(1))
 
 
+def weighted(weight, rows=X):
+    GaussianMixture(2).fit(rows, sample_weight=np.full(120, weight))
+
+
 def test_float32_attributes_that_float32_cannot_hold_are_float64():
     rows = (X * 1e25).astype(np.float32)
     mixture = GaussianMixture(2, random_state=0).fit(rows)
@@ -24,15 +28,9 @@ def test_float32_attributes_that_float32_cannot_hold_are_float64():
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        *(
-            (lambda w=w: GaussianMixture(2).fit(X, sample_weight=np.full(120, w)), "Divide it by its m")
-            for w in (5e-324, 1e-310, 1e306)
-        ),
+        *((lambda w=w: weighted(w), "Divide it by its m") for w in (5e-324, 1e-310, 1e306)),
         (lambda: GaussianMixture(2, means_init=np.full((2, 2), 1e300)).fit(X), "too large"),
-        (
-            lambda: GaussianMixture(2).fit(X * 1e149, sample_weight=np.full(120, 1e10)),
-            r"weights sum to 1.2e\+12, and X has .* at row \d+, column \d.*Divide",
-        ),
+        (lambda: weighted(1e10, X * 1e149), r"weights sum to 1.2e\+12, and X has .* at row \d+, column \d.*Divide"),
         (lambda: GaussianMixture(1).fit(np.array([[0.0], [1.0], [-1e200], [1e200], [1e200]])), "row 2"),
         (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30), "n_samples"),
         (lambda: EStep(ArraySource(BROKEN["a"]), SPHERICAL)(ROUND), "got 20 and 8"),
@@ -55,11 +53,9 @@ def test_float32_rows_take_weights_that_float32_cannot_hold(weight, unit):
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
 def test_float32_rows_and_weights_that_overflow_together_are_computed_in_float64(covariance_type):
     signs, weight = np.random.default_rng(0).choice([-1, 1], size=(2000, 3)), np.full(2000, 9e11)
-    single, double = (
-        GaussianMixture(1, covariance_type=covariance_type).fit((9.5e11 * signs).astype(dtype), sample_weight=weight)
-        for dtype in (np.float32, np.float64)
-    )
-    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
+    fit, rows = GaussianMixture(1, covariance_type=covariance_type).fit, 9.5e11 * signs
+    single, double = (fit(each, sample_weight=weight).lower_bound_ for each in (rows.astype(np.float32), rows))
+    assert single == pytest.approx(double, rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:reg_covar hides groups")

@@ -77,15 +77,10 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     rows = rng.normal(size=(400, 3))
     rows[:200, 2] = 0.5
     tied, of_rows = np.repeat(np.eye(2), 200, axis=0), problem(rows, model=name)
-    starts = [moments(rows, one).reduced(of_rows.objective.model.layout) for one in (tied, rng.permutation(tied))]
-    on_ties, good = short_runs(of_rows, starts, 5)
+    moments = [inside.from_responsibilities(of_rows.rows, one, inside.FULL) for one in (tied, rng.permutation(tied))]
+    on_ties, good = short_runs(of_rows, [one.reduced(of_rows.objective.model.layout) for one in moments], 5)
     assert on_ties.lower_bound > good.lower_bound
     assert choose_best(of_rows, [on_ties, good]) is good
-
-
-def moments(rows, responsibilities):
-    """The statistics of rows that belong to components."""
-    return inside.from_responsibilities(inside.ArraySource(rows), responsibilities, inside.FULL)
 
 
 @pytest.mark.parametrize("accelerated", [True, False])

@@ -15,7 +15,6 @@ from inside import starts as initialization
 from tables import noted, parameters, refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
-closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_start = pytest.mark.parametrize("init_params", inside.STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 
@@ -42,9 +41,8 @@ def test_few_rows_are_taken_as_a_weighted_set_in_order_of_value():
 def test_many_rows_are_sampled_without_repeats_and_more_for_more_components_but_none_without_weight():
     rows = np.arange(30_000.0)[:, None]
     weight = np.where(rows[:, 0] % 2, 0.0, 1 + rows[:, 0])
-    few, more, weighted = (
-        draw_sample(ArraySource(rows, w), K, np.random.RandomState(0)) for w, K in ((None, 3), (None, 20), (weight, 3))
-    )
+    drawn = ((None, 3), (None, 20), (weight, 3))
+    few, more, weighted = (draw_sample(ArraySource(rows, w), K, np.random.RandomState(0)) for w, K in drawn)
     assert [len(np.unique(each.rows)) for each in (few, more)] == [len(few.rows), len(more.rows)] == [10_000, 20_000]
     assert np.isin(few.rows, rows).all()
     assert abs(few.rows.mean() - rows.mean()) < 250
@@ -259,12 +257,10 @@ def test_clusters_weigh_rows_and_leave_a_centre_without_rows_where_it_is():
         return inside.Clusters(view, seeds, 20, _em.Scratch()).centres
 
     rows, light = np.array([0.0, 1.0, 1.5, 10.0])[:, None], 1e-160
-    for weight, expected in (
-        ([1.0, 3.0, 0.0, 1.0], [0.75, 10.0]),
-        ([1e200, light, light, light], [0.0, 10.0]),  # the share off the centres underflows
-    ):
+    underflows = [1e200, light, light, light]  # the share off the centres does
+    for weight, expected in (([1.0, 3.0, 0.0, 1.0], 0.75), (underflows, 0.0)):
         centres = clusters(rows, np.array(weight), np.array([[0.0], [9.0]]))
-        np.testing.assert_allclose(centres[:, 0], expected, atol=1e-9)
+        np.testing.assert_allclose(centres[:, 0], [expected, 10.0], atol=1e-9)
     for far in (40.0, 1e6):
         centres = clusters(ROWS, None, np.array([[0.0, 4.0], [far, far]]))
         np.testing.assert_array_equal(centres[1], [far, far])
@@ -308,7 +304,7 @@ def test_covariances_are_the_inverses_of_given_precisions(d):
 
 
 @quiet
-@closed_forms
+@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 def test_responsibilities_may_be_an_array_or_come_from_a_function(covariance_type):
     one_hot, calls = np.eye(3)[GROUPS], []
 
@@ -404,18 +400,14 @@ def test_of_few_rows_clusters_are_these(rows, weight, n_clusters, expected):
     np.testing.assert_array_equal(ward(rows, weight, n_clusters), expected)
 
 
-def test_ties_go_to_the_first_row_whatever_rounding_says():
+def test_ties_go_to_the_first_row_whatever_rounding_does():
     grid = np.argwhere(np.ones((12, 12)))
     exact, *others = (ward(grid * unit, np.ones(144), 7) for unit in (1.0, 0.1, 1 / 3, 1e7 + 0.1))
     for clusters in others:
         np.testing.assert_array_equal(clusters, exact)
-
-
-def test_equal_rows_and_rows_that_nearly_are_come_to_an_end():
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)  # equal rows, and rows that nearly are
     near = np.concatenate([np.zeros((20, 3)), 1e-9 * rng.normal(size=(20, 3)), rng.normal(size=(3, 3))])
-    clusters = ward(near, np.ones(43), 4)
-    assert same_clusters(clusters, [0] * 40 + [1, 2, 3])
+    assert same_clusters(ward(near, np.ones(43), 4), [0] * 40 + [1, 2, 3])
 
 
 @quiet

@@ -168,6 +168,9 @@ def test_each_component_has_the_tails_of_its_group():
         part = (drawn[labels == k] - each.means_[k]) @ each.precisions_cholesky_[k]
         assert kstest(part[:, 0], "t", (degrees,)).pvalue > 1e-3
     np.testing.assert_array_equal(each.marginal([1]).degrees_of_freedom_, each.degrees_of_freedom_)
+    of_one = shared.marginal([0])
+    of_one.means_ = of_one.means_ + 1
+    assert of_one.degrees_of_freedom_ == shared.degrees_of_freedom_
 
 
 @pytest.fixture(scope="module")
@@ -192,12 +195,6 @@ def test_a_file_with_other_degrees_of_freedom_than_there_are_is_refused():
     one = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None]}
     wrong = one | {"degrees_of_freedom": np.array([0.5, 0])}
     refused("from 1 to 1000000", inside.mixture_from_state, wrong, covariance_model("full"))
-
-
-def test_assigned_parameters_leave_the_tails(fitted):
-    of_two = fitted.marginal([0, 2])
-    of_two.means_ = of_two.means_ + 1
-    assert of_two.degrees_of_freedom_ == fitted.degrees_of_freedom_
 
 
 @pytest.mark.parametrize("wrong", [0.5, 1e7, "4", "all", [4, 5], True, np.nan])
