@@ -259,11 +259,6 @@ def test_some_rows_are_about_their_own_mean(weight, mass):
     assert found[0].mean_log_evidence == pytest.approx(found[1].mean_log_evidence, rel=1e-12)
 
 
-def test_so_many_neighbours_are_not_found_in_so_few_rows():
-    for n_others, number in ((N, 0), (N + 1, 3), (3, 3)):
-        refused("to find so many neighbours in", inside._em.neighbour_distances, X, n_others, number)
-
-
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 @pytest.mark.parametrize("size", [0.0, 1e-200])
 def test_a_column_without_spread_changes_no_split(covariance_type, size):
@@ -280,11 +275,13 @@ def test_a_column_without_spread_changes_no_split(covariance_type, size):
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 
-def test_other_numbers_of_components_are_refused():
+def test_other_numbers_of_components_or_of_neighbours_than_there_can_be_are_refused():
     one, family, rows = candidate("full")[0], Objective(covariance_model("full"), RIDGE).family, table()
     for n_components in (K, 2 * K + 1):
         refused("of 4 to 6 components, got", one.with_splits, inside._em.Scratch(), rows, family((n_components, D)))
     refused("fewer components than 3, got 3", one.without, inside._em.Scratch(), rows, family((K, D)), 1)
+    for n_others, number in ((N, 0), (N + 1, 3), (3, 3)):
+        refused("to find so many neighbours in", inside._em.neighbour_distances, X, n_others, number)
 
 
 def best(rows, covariance_type, n_components=K, seed=0):
@@ -333,10 +330,7 @@ def test_more_components_find_a_cluster_that_none_begins_in():
     centres = np.repeat([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]], 60, axis=0)
     rows = centres + np.random.default_rng(0).normal(size=(300, 2))
     assert min(best(rows, "full", 5, seed=seed).counts.min() for seed in range(10)) > 55
-
-
-def test_the_last_passes_see_all_rows():
-    assert best(np.random.default_rng(2).normal(size=(3000, 2)), "full").weight == 3000
+    assert best(np.random.default_rng(2).normal(size=(3000, 2)), "full").weight == 3000, "the last passes see all rows"
 
 
 def race(fewest_rows=None, seeds=1):

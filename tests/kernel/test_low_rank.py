@@ -72,13 +72,6 @@ def of_pass(rows, weight, mixture, moments, n_threads=1, **how):
         return e_step(mixture, **how)
 
 
-def expected_second(mixture, dense):
-    """[Σ r x̃², Σ r y x̃ᵀ] about the centres, of full moments of the same pass."""
-    scatter = dense.recentred(mixture.centres).second
-    maps = mixture.whiteners[:, 1:] * mixture.whiteners[:, :1]
-    return np.concatenate([np.diagonal(scatter, axis1=1, axis2=2)[:, None], maps @ scatter], axis=1)
-
-
 SHAPES = [(D, Q, K, 700), (1, 1, 2, 40), (3, 5, 2, 300), (45, 4, 3, 3000), (100, 3, 11, 2500), (80, 2, 60, 1500)]
 SHAPES += [(700, 3, 3, 300)]  # whose features take several strips
 
@@ -94,7 +87,9 @@ def test_a_pass_is_that_of_the_dense_twin(shape, order, weighted, hard):
     np.testing.assert_allclose(own.counts, dense.counts, rtol=1e-9, atol=1e-10 * n)
     some = own.counts > 0  # others stay at different origins
     np.testing.assert_allclose(own.means[some], dense.means[some], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=1e-8, atol=1e-10 * n)
+    scatter, maps = dense.recentred(mixture.centres).second, mixture.whiteners[:, 1:] * mixture.whiteners[:, :1]
+    expected = np.concatenate([np.diagonal(scatter, axis1=1, axis2=2)[:, None], maps @ scatter], axis=1)
+    np.testing.assert_allclose(own.second, expected, rtol=1e-8, atol=1e-10 * n)  # [Σ r x̃², Σ r y x̃ᵀ]
     np.testing.assert_array_equal(own.origins, mixture.centres)
     if hard or weighted:  # which change no row
         return
@@ -189,10 +184,6 @@ def embedded(n, d, K, q, seed=0, apart=0.5):
     return factor_groups(n, d, q, K, seed, apart=apart)
 
 
-def density(X, asked):
-    return None if asked is None else reference.FactorPrior(X.mean(axis=0), *asked, X.var(axis=0) * 0.5)
-
-
 def family_of(kind, K, d, q, ridge, prior):
     moments = None
     if prior:
@@ -231,7 +222,7 @@ def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, p
 @given(**sizes, ridge=ridges, asked=priors)
 def test_an_update_and_the_density_of_its_prior_are_those_of_the_twin(kind, seed, K, d, q, ridge, asked):
     X, responsibilities, weight, before = beginning(seed, K, d, min(q, d - 1), ridge, kind)
-    prior = density(X, asked)
+    prior = None if asked is None else reference.FactorPrior(X.mean(axis=0), *asked, X.var(axis=0) * 0.5)
     ours, estimate = compiled(kind, X, responsibilities, weight, before, ridge, prior)
     how = {"ridge": ridge, "isotropic": kind == "ppca", "prior": prior}
     twin = reference.factor_m_step(X, responsibilities, weight, *before[2:], **how)
@@ -342,24 +333,18 @@ def climbed(problem, K, max_iter, *, accelerated=True, tolerance=-np.inf, begin=
         return problem.prepare_run(e_step, begin, how).go().result
 
 
-def begun(X, K, q, kind, seed):
-    """A mixture of factors by chance at rows."""
-    rng, d = np.random.default_rng(seed), X.shape[1]
-    noise = rng.uniform(0.5, 1.5, (K, 1, 1 if kind == "ppca" else d)) * np.ones((K, 1, d))
-    covariances = np.concatenate([noise, rng.normal(size=(K, q, d))], axis=1)
-    model = inside.factor_model(kind, q, False)
-    return inside.MixtureParameters(rng.dirichlet(np.full(K, 9.0)), X[:K].copy(), covariances, model)
-
-
 @every_kind
 @pytest.mark.parametrize(("d", "q", "seed"), [(3, 1, 0), (5, 2, 1), (6, 3, 2)])
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
 def test_each_pass_is_the_twins(kind, ridge, d, q, seed):
-    X, weight = embedded(300, d, 2, q, seed), np.random.default_rng(seed).uniform(0.5, 2, 300)
-    begin, family = begun(X, 2, q, kind, seed), reference.FreeFactors(d, q, ridge, kind == "ppca")
-    written_out = begin.weights, begin.means, begin.covariances[:, 1:].transpose(0, 2, 1), begin.covariances[:, 0]
-    told = reference.accelerated_em(X, written_out, family, 15, weight=weight)
+    X, rng = embedded(300, d, 2, q, seed), np.random.default_rng(seed)
+    weight, noise = rng.uniform(0.5, 2, 300), rng.uniform(0.5, 1.5, (2, 1 if kind == "ppca" else d)) * np.ones((2, d))
+    loadings, weights = rng.normal(size=(2, d, q)), rng.dirichlet(np.full(2, 9.0))
+    given, family = (weights, X[:2].copy(), loadings, noise), reference.FreeFactors(d, q, ridge, kind == "ppca")
+    told = reference.accelerated_em(X, given, family, 15, weight=weight)
     problem = problem_of(X, 2, q, kind, None, ridge, weight=weight)
+    stored = np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
+    begin = inside.MixtureParameters(weights, X[:2].copy(), stored, problem.objective.model)
     reference.check_climb(climbed(problem, 2, 15, begin=inside.Continuation(begin)).trace, told)
 
 

@@ -1,5 +1,7 @@
 """The pass against its twin: every form, layout, type, memory order, thread count and remainder."""
 
+from itertools import starmap
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,10 +89,8 @@ def tolerance_of(dtype, form):
 
 def test_a_far_or_thin_component_calls_for_the_centred_form_and_for_float64_and_adds_to_the_rounding():
     rows, mixture = rows_and_mixture("full", 3, 4, dtype=np.float32)
-    plans = [
-        EStep(ArraySource(rows), FULL).plan(mixture._replace(whiteners=mixture.whiteners * shrunk))
-        for shrunk in (1, 8, 16, 1e4, np.nan)
-    ]
+    e_step, shrunk = EStep(ArraySource(rows), FULL), (1, 8, 16, 1e4, np.nan)
+    plans = [e_step.plan(mixture._replace(whiteners=mixture.whiteners * each)) for each in shrunk]
     assert [plan.linear for plan in plans] == [True, True, True, False, False]
     assert [plan.single for plan in plans[:4]] == [True, False, False, False]
     assert plans[2].rounding == pytest.approx(4 * plans[1].rounding)
@@ -148,12 +148,7 @@ def test_float32_rows_may_be_in_any_unit(name, scale):
 
 
 def test_the_linear_form_is_for_few_features_and_a_lane_of_heavy_blocks_is_short():
-    problems = (
-        rows_and_mixture("full", 2, 40),
-        rows_and_mixture("full", 2, 41),
-        rows_and_mixture("full", 1, 1000),
-        rows_and_mixture("diag", 2, 1000),
-    )
+    problems = starmap(rows_and_mixture, [("full", 2, 40), ("full", 2, 41), ("full", 1, 1000), ("diag", 2, 1000)])
     plans = [EStep(ArraySource(rows), mixture.layout).plan(mixture) for rows, mixture in problems]
     assert [plan.linear for plan in plans] == [True, False, False, True]
     assert plans[2].lane_rows < 2000
@@ -363,21 +358,14 @@ def test_components_of_weight_zero_get_no_row_and_cost_nothing(name, dtype, form
 # --- What a pass tells of its components' shapes ------------------------------------------------
 
 
-def some_axes(mixture):
-    """Axes without symmetry or triangles."""
-    axes = np.random.default_rng(5).uniform(0.2, 0.8, size=mixture.whiteners.shape)
-    return axes / np.sqrt(mixture.centres.shape[1]) if mixture.layout in (FULL, TIED) else axes
-
-
 def assert_shapes_are_the_twins(rows, mixture, forms, weight=None):
     """Along axes a pass tells what a component's rows add up to, and what it would lose."""
-    twin, axes = Twin(rows, mixture, weight), some_axes(mixture)
+    twin, size = Twin(rows, mixture, weight), mixture.whiteners.shape[-1] if mixture.layout in (FULL, TIED) else 1
+    axes = np.random.default_rng(5).uniform(0.2, 0.8, size=mixture.whiteners.shape) / np.sqrt(size)  # no triangles
     log_rest = twin.weight @ reference.log_rest(twin.joint)
     written = reference.dense(axes, NAMES[mixture.layout], *mixture.centres.shape)
-    powers, unweighted = (
-        reference.power_sums(twin.X, twin.responsibilities, each, mixture.centres, written)
-        for each in (twin.weight, np.ones(len(rows)))
-    )
+    masses, given = (twin.weight, np.ones(len(rows))), (mixture.centres, written)
+    powers, unweighted = (reference.power_sums(twin.X, twin.responsibilities, mass, *given) for mass in masses)
     scale = max(np.abs(unweighted).max() + twin.weight.sum(), np.abs(powers).max())
     for form, case in forms:
         got = EStep(ArraySource(rows, weight), mixture.layout, form=form).diagnostics(mixture, axes)
