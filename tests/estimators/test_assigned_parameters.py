@@ -54,9 +54,8 @@ def test_components_sorted_in_any_order_of_assignment_are_the_same_mixture(K, co
         for name in names:
             setattr(mixture, name, components_of(mixture, name, order))
         responsibilities = responsibilities[:, order]
-        np.testing.assert_allclose(
-            mixture.score_samples(groups()), expected, rtol=1e-3 if dtype == np.float32 else 1e-9
-        )
+        rtol = 1e-3 if dtype == np.float32 else 1e-9
+        np.testing.assert_allclose(mixture.score_samples(groups()), expected, rtol=rtol)
     np.testing.assert_allclose(mixture.predict_proba(groups()), responsibilities, atol=0.01)
 
 
@@ -119,12 +118,9 @@ def test_what_was_not_assigned_is_as_it_was_until_the_mixture_is_used(covariance
 @pytest.mark.parametrize("spread", ASSIGNABLE[2:])
 def test_another_number_of_components_may_be_assigned(covariance_type, spread):
     three, chosen = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(groups()), [2, 0]
-    part = GaussianMixture.from_parameters(
-        three.weights_[chosen] / three.weights_[chosen].sum(),
-        three.means_[chosen],
-        components_of(three, "covariances_", chosen),
-        covariance_type=covariance_type,
-    )
+    weights, covariances = three.weights_[chosen], components_of(three, "covariances_", chosen)
+    parts = weights / weights.sum(), three.means_[chosen], covariances
+    part = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type)
     never_fitted = GaussianMixture(covariance_type=covariance_type)
     other = GaussianMixture(2, covariance_type=covariance_type, random_state=1).fit(groups(seed=1))
     for source, targets in ((three, [never_fitted, other]), (part, [pickle.loads(pickle.dumps(three))])):

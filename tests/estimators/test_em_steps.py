@@ -218,7 +218,7 @@ def lines(caplog, level):
     return [record.getMessage() for record in caplog.records if record.name == "gmm" and record.levelno == level]
 
 
-def test_a_fit_says_how_it_begins_and_how_each_start_ends(caplog):
+def test_a_fit_tells_how_it_begins_and_how_each_start_ends_and_a_search_every_cell(caplog):
     caplog.set_level(logging.INFO, "gmm")
     fitted = GaussianMixture(2, n_init=2, refine="split-merge", random_state=0).fit(X)
     told = lines(caplog, logging.INFO)
@@ -230,6 +230,10 @@ def test_a_fit_says_how_it_begins_and_how_each_start_ends(caplog):
     assert not lines(caplog, logging.DEBUG)
     BayesianGaussianMixture(n_components=3, random_state=0).fit(X)
     assert "lower bound" in lines(caplog, logging.INFO)[-1]
+    gmm.select(X, [1, 2], ["full", "diag"], random_state=0)
+    told = "\n".join(lines(caplog, logging.INFO))
+    for name in ("full", "diag"):
+        assert f"search: components 2, {name}  log-likelihood" in told
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -243,14 +247,6 @@ def test_every_pass_is_told_at_debug_and_changes_nothing(caplog, acceleration):
     assert passes[0].startswith("start 1/1  pass    1  ")
     assert ["step rejected" not in line for line in passes] == list(loud.history_.accepted)
     np.testing.assert_array_equal(loud.means_, quiet)
-
-
-def test_a_search_tells_every_cell(caplog):
-    caplog.set_level(logging.INFO, "gmm")
-    gmm.select(X, [1, 2], ["full", "diag"], random_state=0)
-    told = "\n".join(lines(caplog, logging.INFO))
-    for name in ("full", "diag"):
-        assert f"search: components 2, {name}  log-likelihood" in told
 
 
 def test_nothing_is_printed_unless_asked(capfd):

@@ -133,28 +133,25 @@ def test_it_is_a_fitted_mixture_after_each_block():
     assert not hasattr(gmm.BayesianGaussianMixture(), "partial_fit")
 
 
-def test_names_are_those_of_the_first_block():
+def test_names_a_prior_and_the_box_of_noise_are_those_of_the_first_block():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b"])
     mixture = GaussianMixture(K, random_state=0).partial_fit(frame).partial_fit(frame[:10])
     assert list(mixture.feature_names_in_) == ["a", "b"]
     refused("feature names should match", mixture.partial_fit, frame[["b", "a"]])
-
-
-def test_a_prior_is_estimated_once():
     streams = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
     np.testing.assert_array_equal(*(record_of(each).stream.objective.prior.mean for each in streams))
+    mixture = begun(noise=True)
+    before = mixture._parameters.noise.box
+    np.testing.assert_array_equal(before, [X.min(axis=0), X.max(axis=0)])
+    for rows in (X + 50, X[:1]):  # of which one has none of its own
+        np.testing.assert_array_equal(mixture.partial_fit(rows)._parameters.noise.box, before)
 
 
-@pytest.mark.parametrize(
-    ("prior", "ridge"),
-    [
-        (None, 0.1),
-        ("conjugate", 1e-6),
-        ("conjugate", 0.1),
-        (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6),
-    ],
-)
+STRONG = NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D))
+
+
+@pytest.mark.parametrize(("prior", "ridge"), [(None, 0.1), ("conjugate", 1e-6), ("conjugate", 0.1), (STRONG, 1e-6)])
 @pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 @pytest.mark.filterwarnings("ignore:Some components lost all rows")  # whose weight goes to 0
 def test_a_prior_and_a_ridge_count_once_in_a_fit_that_goes_on(covariance_type, prior, ridge):
@@ -183,9 +180,8 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_block_is_refused_and_changes_nothing(name):
-    rows, how, words = BAD[name]
+@pytest.mark.parametrize(("rows", "how", "words"), BAD.values(), ids=BAD)
+def test_a_bad_block_is_refused_and_changes_nothing(rows, how, words):
     mixture = begun().partial_fit(X[:50])
     before = pickle.dumps(mixture)
     refused(words, mixture.partial_fit, rows, **how)
@@ -231,7 +227,9 @@ def test_other_parameters_in_the_middle_of_a_stream_are_refused(change, words):
     stream.set_params(**before).partial_fit(X)
 
 
-def test_a_singular_covariance_without_ridge_is_an_error():
+def test_a_singular_covariance_without_ridge_or_an_infinite_prior_is_an_error():
+    mixture = GaussianMixture(1, random_state=0, prior=NormalInverseWishart(scale=1e200))
+    refused("expected a finite prior relative to rows", mixture.fit, X, sample_weight=np.full(len(X), 1e-150))
     mixture = GaussianMixture(2, reg_covar=0, means_init=[[0.0, 0.0], [9.0, 9.0]])
     refused("ill-defined empirical covariance", mixture.partial_fit, [[0.0, 0.0], [0.0, 0.0], [9.0, 9.0], [9.0, 9.0]])
     assert not hasattr(mixture, "means_")
@@ -266,14 +264,6 @@ def test_noise_is_followed_as_well(covariance_type):
     assert fitted.noise_weight_ == pytest.approx(noise_weight, abs=1e-4)
 
 
-def test_the_box_of_noise_is_that_of_the_first_block():
-    mixture = GaussianMixture(K, noise=True, random_state=0).partial_fit(X)
-    before = mixture._parameters.noise.box
-    np.testing.assert_array_equal(before, [X.min(axis=0), X.max(axis=0)])
-    for rows in (X + 50, X[:1]):  # of which one has none of its own
-        np.testing.assert_array_equal(mixture.partial_fit(rows)._parameters.noise.box, before)
-
-
 def test_a_stream_whose_groups_fade_into_noise_loads():
     rng = np.random.default_rng(0)
     near, box = rng.normal(size=(200, 2)) * 0.05, [[-10, -10], [10, 10]]
@@ -281,8 +271,3 @@ def test_a_stream_whose_groups_fade_into_noise_loads():
     for _ in range(5):
         stream.partial_fit(rng.uniform(5, 10, (1000, 2)), decay=0.5)
     assert reloaded(stream).noise_weight_ == stream.noise_weight_
-
-
-def test_a_prior_that_overflows_beside_the_rows_is_refused():
-    mixture = GaussianMixture(1, random_state=0, prior=NormalInverseWishart(scale=1e200))
-    refused("expected a finite prior relative to rows", mixture.fit, X, sample_weight=np.full(len(X), 1e-150))

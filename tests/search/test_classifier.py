@@ -54,9 +54,8 @@ def test_several_components_are_chosen_where_they_classify_better():
     fit = MixtureClassifier([1, 4], ["VVV"], **how).fit(rings, inner)
     assert max(mixture.n_components for mixture in fit.mixtures_) == 4
     few = np.concatenate([np.flatnonzero(inner == 0), np.flatnonzero(inner == 1)[:9]])  # too few to hold some out
-    assert {
-        mixture.n_components for mixture in MixtureClassifier([1, 4], **how).fit(rings[few], inner[few]).mixtures_
-    } == {1}
+    fit = MixtureClassifier([1, 4], **how).fit(rings[few], inner[few])
+    assert {mixture.n_components for mixture in fit.mixtures_} == {1}
 
 
 @pytest.mark.filterwarnings("ignore:Some columns are constant")
@@ -123,6 +122,9 @@ def test_several_components_separate_what_one_cannot():
     semi = MixtureClassifier(2, ["EII", "VVV"], random_state=0).fit(X, sparse)
     assert [mixture.n_components for mixture in semi.mixtures_] == [2, 2]
     assert semi.score(X, y) > 0.97
+    for n_components, chosen in ((1, 1), ([1, 2], 2)):  # of a class alone as well
+        alone = MixtureClassifier(n_components, ["EII"]).fit(X[:, :1], np.zeros(len(X)))
+        assert [mixture.n_components for mixture in alone.mixtures_] == [chosen]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
@@ -245,13 +247,6 @@ def test_spikes_on_rounded_columns_are_told_of():
         assert re.search(f"A component of {told}", classifier.remarks_["degenerate class"])
 
 
-def test_a_class_alone_is_chosen_for_too():
-    X, _ = interleaved()
-    for n_components, chosen in ((1, 1), ([1, 2], 2)):
-        fit = MixtureClassifier(n_components, ["EII"]).fit(X[:, :1], np.zeros(len(X)))
-        assert [mixture.n_components for mixture in fit.mixtures_] == [chosen]
-
-
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_standardized_columns_have_no_units(n_components, sparse):
@@ -303,10 +298,10 @@ def test_a_classifier_is_saved(n_components):
     assert reloaded(with_prior).prior.shrinkage == 0.1
 
 
-OTHER = {"n_components": 2.5, "covariance_type": ["typo"], "class_prior": [1.0]}
+WRONG = {"n_components": 2.5, "covariance_type": ["typo"], "class_prior": [1.0], "standardize": "yes"}
 
 
-@pytest.mark.parametrize(("name", "value"), [*OTHER.items(), ("standardize", "yes")])
+@pytest.mark.parametrize(("name", "value"), WRONG.items())
 def test_no_file_has_another_request(name, value, monkeypatch):
     fit = MixtureClassifier(2, "EEE", random_state=0).fit(*interleaved()).set_params(**{name: value})
     refused(name.replace("_", "."), fit.save, io.BytesIO(), error=(TypeError, ValueError))
@@ -355,9 +350,8 @@ def test_types_of_which_each_class_has_too_few_rows_are_left_out(monkeypatch):
     """Of 30 columns and 20 rows a class: a component of a shape of its own is degenerate, and takes long."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], 20)
-    rows, fitted = rng.normal(size=(60, 30)) + 3 * y[:, None], []
-    fit = GaussianMixture.fit
-    monkeypatch.setattr(GaussianMixture, "fit", lambda self, *of, **how: fitted.append(self) or fit(self, *of, **how))
+    rows = rng.normal(size=(60, 30)) + 3 * y[:, None]
+    fitted = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, *_, **__: mixture)
     MixtureClassifier(1, covariance_type=["EVE", "EEI"], random_state=0).fit(rows, y)
     assert {mixture.covariance_type for mixture in fitted if mixture.n_components == 3} == {"EEI"}
 

@@ -124,12 +124,6 @@ def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch):
     assert [begun.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
 
 
-def test_held_out_likelihood_is_told_in_a_line():
-    found = held_out_log_likelihood(GaussianMixture(2, random_state=0), X, random_state=0)
-    assert repr(found) == f"HeldOut({found.mean:.4f} ± {found.standard_error:.4f} nats per row, 5 folds)"
-    assert found.standard_error == pytest.approx(np.std(found.folds, ddof=1) / 5**0.5)
-
-
 @pytest.mark.parametrize(
     ("rows", "n_splits", "told"),
     [
@@ -148,7 +142,10 @@ def test_folds_that_cannot_be_are_refused(rows, n_splits, told):
     assert failure.__notes__ == ["In fold 1 of 5, fitted to 80 rows."]
 
 
-def test_the_test_tells_its_result():
+def test_results_are_told():
+    found = held_out_log_likelihood(GaussianMixture(2, random_state=0), X, random_state=0)
+    assert repr(found) == f"HeldOut({found.mean:.4f} ± {found.standard_error:.4f} nats per row, 5 folds)"
+    assert found.standard_error == pytest.approx(np.std(found.folds, ddof=1) / 5**0.5)
     found = bootstrap_lrt(X, 1, n_replicates=39, random_state=0)
     assert (found.p_value, found.null.n_components, found.alternative.n_components) == (1 / 40, 1, 2)
     assert repr(found).startswith("BootstrapLRT of 1 against 2 components, VVV (full): p = 0.025\n−2 log λ = ")
@@ -216,14 +213,11 @@ def test_threads_change_nothing_and_a_callback_ends_what_is_replicated(name, mon
         assert threading.active_count() == before
 
 
-def test_more_replicates_keep_the_first():
+def test_more_replicates_keep_the_first_and_a_callback_sees_each():
     few, many = (bootstrap_lrt(X, 1, **FEW | {"n_replicates": n}) for n in (3, 6))
     np.testing.assert_array_equal(few.replicates, many.replicates[:3])
     other = bootstrap_lrt(X, 1, **FEW | {"random_state": 1})
     assert (few.replicates != other.replicates[:3]).all()
-
-
-def test_a_callback_sees_each_replicate():
     told = []
     found = bootstrap_lrt(X, 2, callback=told.append, **FEW)
     assert [(each.number, each.n_replicates) for each in told] == [(n, 9) for n in range(9)]
@@ -378,6 +372,8 @@ def test_the_groups_that_are_there_come_back():
     assert equal.best == 3  # the largest
     of_one = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **HALVES)
     assert 0.3 < of_one.curve[0] < 1.2
+    both, alone = (stability(X, K, **HALVES).splits for K in ([2, 3], 3))  # other numbers of components change nothing
+    np.testing.assert_array_equal(alone, both[1:])
 
 
 def test_noise_is_a_label_of_its_own():
@@ -386,11 +382,6 @@ def test_noise_is_a_label_of_its_own():
     assert solutions.share_moved(labels, np.array([0, 1, -1, -1])) == 0
     assert solutions.share_moved(labels, np.array([1, 1, 0, 0])) == 0.25
     assert stability(X, 2, **HALVES, noise=True).curve[0] < 0.2
-
-
-def test_other_numbers_of_components_change_nothing():
-    both, alone = (stability(X, K, **HALVES).splits for K in ([2, 3], 3))
-    np.testing.assert_array_equal(alone, both[1:])
 
 
 def of_test(n_components=1, **how):
@@ -509,12 +500,8 @@ def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain
     assert found.status[1].startswith("degenerate")
     assert found.best_index == found.ranked()[0] == int(np.argmin(found.held_out)) > 0
     assert found.best_by("bic").n_components == 1
-    for part in (
-        "the best is degenerate: component",
-        "(no variance but reg_covar in x0:",
-        "evaluated on held-out rows",
-    ):
-        assert part in repr(found)
+    told = "the best is degenerate: component", "(no variance but reg_covar in x0:", "evaluated on held-out rows"
+    assert all(part in repr(found) for part in told)
     assert str(found.best).count("no variance but reg_covar in x0:") == 1
     assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
     assert reloaded(found).best_index == found.best_index

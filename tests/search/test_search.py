@@ -321,6 +321,8 @@ def test_the_estimator_is_the_search(small):
     np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
     assert search.results_["rank"][search.best_index_] == 1
     assert set(search.results_["rank"]) == set(range(1, 21))
+    refused("not fitted yet", getattr, GaussianMixtureSearch(), "results_", error=gmm.NotFittedError)
+    assert not hasattr(GaussianMixtureSearch(), "results_")
 
 
 def test_the_text_tells_how_far_the_next_cells_are(small):
@@ -483,8 +485,3 @@ def test_a_search_of_many_rows_is_gone_when_it_ends(monkeypatch):
         assert searches[0]() is None
     finally:
         gc.enable()
-
-
-def test_results_of_no_search_are_refused():
-    refused("not fitted yet", getattr, GaussianMixtureSearch(), "results_", error=gmm.NotFittedError)
-    assert not hasattr(GaussianMixtureSearch(), "results_")

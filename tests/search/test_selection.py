@@ -147,7 +147,9 @@ def test_bad_requests_are_refused_at_once(arguments, options, error, match):
     refused(match, select, *arguments, error=error, **options)
 
 
-def test_cells_that_are_all_infinitely_bad_are_equally_bad():
+def test_few_rows_for_each_parameter_are_told_and_cells_that_are_all_infinitely_bad_are_equally_bad():
+    assert "rows for each parameter" not in repr(select(X, [1, 2], "EII", random_state=0))
+    assert "5.6 rows for each parameter" in repr(select(X[::2], [2], "VVI", random_state=0))
     few = select([[0.0], [1.0], [3.0]], [1, 2], "full", criterion="aicc", random_state=0)
     assert np.isinf(few.scores).all()
     assert "nan" not in f"{few}{few!r}{few._repr_html_()}".lower()
@@ -235,10 +237,4 @@ def test_a_search_prints_how_far_it_is(capsys):
     assert told[:4] == ["fold 1  K=1 VVV  ok", "fold 1  K=1", "fold 1  K=2 VVV  ok", "fold 1  K=2"]
     select(rows, 1)
     assert not capsys.readouterr().out
-    with pytest.raises(ValueError, match="expected verbose to be a whole number from 0, got -1"):
-        select(rows, 1, verbose=-1)
-
-
-def test_few_rows_for_each_parameter_are_told(found):
-    assert "rows for each parameter" not in repr(select(X, [1, 2], "EII", random_state=0))
-    assert "5.6 rows for each parameter" in repr(select(X[::2], [2], "VVI", random_state=0))
+    refused("expected verbose to be a whole number from 0, got -1", select, rows, 1, verbose=-1)

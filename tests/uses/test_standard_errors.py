@@ -213,12 +213,9 @@ def test_what_cannot_be_computed_says_why():
         refused(told, standard_errors, fit(BLOBS), BLOBS, **how)
     refused("credible_intervals", standard_errors, BayesianGaussianMixture().fit(X), X, error=TypeError)
     refused(None, standard_errors, GaussianMixture(2), X, error=gmm.NotFittedError)
-
-
-@pytest.mark.parametrize("method", ["weighted-bootstrap", "bootstrap", "information"])
-def test_rows_whose_squares_overflow_are_refused(method):
-    far = [*BLOBS, [0, 1e308]]
-    refused("of their centre", standard_errors, fit(BLOBS), far, method=method, n_replicates=3)
+    for method in ("weighted-bootstrap", "bootstrap", "information"):
+        far = [*BLOBS, [0, 1e308]]
+        refused("of their centre", standard_errors, fit(BLOBS), far, method=method, n_replicates=3)
 
 
 def test_squares_of_refits_do_not_overflow():
@@ -266,5 +263,5 @@ def test_the_labels_are_those_of_the_fit():
     for method in ("information", "weighted-bootstrap"):
         refused("fitted with labels", standard_errors, fit, X, method=method)
         refused("fitted without labels", standard_errors, without, X, labels=HALF, method=method)
-        with pytest.raises(ValueError, match="labels of the fit"):
-            standard_errors(fit, X, labels=np.where(HALF == "a", "a", np.where(HALF == "b", "c", None)), method=method)
+        others = np.where(HALF == "a", "a", np.where(HALF == "b", "c", None))
+        refused("labels of the fit", standard_errors, fit, X, labels=others, method=method)

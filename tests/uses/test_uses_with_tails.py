@@ -143,9 +143,8 @@ OF_PEER = {
 }
 
 
-@pytest.mark.parametrize("name", OF_PEER)
-def test_a_fit_ends_no_lower_than_other_softwares(name):
-    K, load, theirs = OF_PEER[name]
+@pytest.mark.parametrize(("K", "load", "theirs"), OF_PEER.values(), ids=OF_PEER)
+def test_a_fit_ends_no_lower_than_other_softwares(K, load, theirs):
     rows = np.ascontiguousarray(load(), dtype=float)
     fit = GaussianMixture(K, tails="t", degrees_of_freedom=4, tol=1e-9, random_state=0).fit(rows)
     assert fit.log_likelihood(rows) > theirs - 1e-3
