@@ -258,7 +258,7 @@ def test_a_value_that_is_missing_needs_no_error():
         np.testing.assert_allclose(mixture.fit(X, error_covariance=each).covariances_, expected, atol=1e-7)
     assert np.isnan(without[::4, 1]).all(), "what was given stays as it is"
     without[1, 2] = np.nan
-    told = "got nan at row 1, column 2 of error_covariance; where the error is unknown"
+    told = r"got nan at row 1, column 2 of error_covariance\. Where an error is unknown"
     refused(told, mixture.fit, X, error_covariance=without)
 
 
@@ -266,10 +266,12 @@ def test_a_value_that_is_missing_needs_no_error():
     ("errors", "says"),
     [
         (np.ones(3), r"\(400, 4\).*got \(3,\)"),
-        (-np.ones(4), r"0 or more.*-1 at row 0, column 0 of error_covariance"),
+        (-np.ones(4), r"0 or more.*-1 at index 0 of error_covariance"),
         (np.full((400, 4), np.inf), r"finite.*inf at row 0, column 0 of error_covariance.*missing='em'"),
-        (np.triu(np.ones((4, 4))), "not symmetric at index 0 of error_covariance"),
-        (2 * np.ones((4, 4)) - np.eye(4), "not positive semidefinite at index 0 of error_covariance"),
+        (np.full(4, np.inf), r"finite.*inf at index 0 of error_covariance.*drop the column"),
+        (-np.eye(4), r"0 or more.*-1 at row 0, column 0 of error_covariance"),
+        (np.triu(np.ones((4, 4))), "not symmetric at error_covariance"),
+        (2 * np.ones((400, 4, 4)) - np.eye(4), "not positive semidefinite at index 0 of error_covariance"),
         (["a"] * 4, "error_covariance"),
     ],
 )
