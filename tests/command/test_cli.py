@@ -262,7 +262,7 @@ def test_rows_for_which_conditions_hold_are_fitted(tmp_path):
 def test_missing_values_are_an_error_that_says_where_or_dropped(tmp_path):
     path, weighed = tmp_path / "missing.csv", tmp_path / "weighed.csv"
     path.write_text("a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n")
-    parts = "3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing", "; rows are counted"
+    parts = "3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "Use --drop-missing", "; rows are counted"
     fails(1, "fit", path, tells=parts)
     left = ("--drop-missing", "--label-column", "label", "--components", 1, "--covariance", "diag", "--out", tmp_path)
     done = ok("fit", path, *left, "--json")
@@ -279,7 +279,7 @@ def test_missing_values_are_an_error_that_says_where_or_dropped(tmp_path):
 def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
     path = tmp_path / "gaps.csv"
     path.write_text("sepal length,sepal width,petal length,petal width\n5,3,,1\n5,3,1,\n")
-    told = "use --drop-missing to leave these rows out; a model of gmm fit --missing em takes them as they are"
+    told = "Use --drop-missing to leave these rows out, or use a model of gmm fit --missing em, which accepts them"
     for command, *words in (("predict",), ("predict", "--known", "petal length,sepal length"), ("plot",)):
         assert told in fails(1, command, model, path, *words)
     gaps = tmp_path / "gaps"
@@ -369,8 +369,8 @@ def test_predict_columns_from_known_ones(model, iris):
         (1, ("--known", "petal lenght"), "--known: expected one of the columns"),
         (1, ("--known", "petal lenght"), "got 'petal lenght'; did you mean 'petal length'?"),
         (1, ("--known", ",".join(NAMES)), "got all 4 columns"),
-        (2, ("--level", "0.9"), "--level: expected with --known"),
-        (2, ("--density", "--known", "species"), "--density: expected without --known"),
+        (2, ("--level", "0.9"), "--level needs --known"),
+        (2, ("--density", "--known", "species"), "--density cannot be combined with --known"),
     ):
         assert told in fails(code, "predict", model, iris, *words)
 
@@ -405,7 +405,7 @@ def test_notes_of_a_search_are_told_once(tmp_path):
     x, y, tie, code = rng.normal(size=100), rng.lognormal(2, 1, 100), rng.integers(1, 9, 100), rng.integers(1, 4, 100)
     path = write(tmp_path / "d.csv", ["size", "step", "site", "spend"], x.round(3), tie / 10, code, y.round(3))
     done = ok("fit", path, *ONE, "--json")
-    ties = "column 'step' (8 distinct values): components with less variance there than rounding, and far less"
+    ties = "column 'step' (8 distinct values): components may collapse on single values"
     assert f"note: {ties}" in done.stderr
     assert any(note.startswith(ties) for note in json.loads(done.stdout)["data"]["notes"])
     assert [done.stderr.count(name) for name in ("'step'", "'site'", "'spend'")] == [1, 1, 1]
@@ -584,7 +584,7 @@ def test_version_help_and_tracebacks_need_nothing():
 
 
 SEARCHES = "", "--components 2", "--covariance full", "--components 1,2 --covariance full", "--tails normal,t"
-BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full, got a search: it would read the table"
+BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full, got a search, which would read"
 
 
 @cases(
@@ -595,7 +595,7 @@ BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full,
     ("fit --components 3:1", "--components: range 3:1 is empty; write 1:3 ("),
     ("fit --columns a,b,a", "--columns: expected each name once, got 'a' again"),
     ("fit --covariance full,round", "--covariance full,round: expected a covariance type among 'full', 'tied'"),
-    ("fit --components a", "expected 3, 2,4,6 or 1:9, got 'a'"),
+    ("fit --components a", "expected a number (3), a list (2,4,6) or a range (1:9), got 'a'"),
     ("fit --columns a,,b", "names separated by commas"),
     ("fit --covariance factor", "'factor' needs its number of factors: expected it after the name, as in 'factor2"),
     ("fit --covariance full --n-factors 2", "--n-factors goes with 'factor' or 'ppca' in --covariance"),
@@ -603,7 +603,7 @@ BLOCKS = "expected one mixture to fit, such as --components 3 --covariance full,
     ("fit --plot", "--plot: expected one argument"),
     ("fit --max-ratio 0.5", "--max-ratio: expected a number of at least 1, got '0.5'"),
     ("fit --tails t --degrees-of-freedom 0", "--degrees-of-freedom: expected a number from 1 to 1000000"),
-    ("fit --degrees-of-freedom 4", "--degrees-of-freedom: expected with --tails t"),
+    ("fit --degrees-of-freedom 4", "--degrees-of-freedom needs --tails t"),
     ("fit --tails normal,t --noise", "--tails t cannot be combined with --noise"),
     ("fit --max-ratio 50 --covariance full,EEV", "--max-ratio: expected a --covariance among"),
     *((f"fit a.csv --blocks {words}", BLOCKS) for words in SEARCHES),
@@ -791,7 +791,7 @@ def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
     assert found["name"] == names
     assert found["row"] == [str(i) for i in range(1, 41)]
     assert "no column 'nmae'" in fails(1, *fit, "--keep", "nmae", "--out", tmp_path)
-    assert "--keep: expected with --out" in fails(2, *fit, "--keep", "name")
+    assert "--keep needs --out" in fails(2, *fit, "--keep", "name")
 
 
 def test_predictions_do_not_replace_their_table(model, iris):

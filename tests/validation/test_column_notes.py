@@ -82,11 +82,11 @@ ZEROS = f"(0 in {100 * (RAIN == 0).mean():.0f}\N{NO-BREAK SPACE}%)"
 IDS = draws.permutation(np.arange(100_001, 101_001))[:200]  # of 200 customers of 1000, in any order
 CUSTOMERS = pd.DataFrame({"customer_id": IDS, "a": draws.normal(size=200), "b": draws.normal(size=200)})
 SETOSA = pd.read_csv(DATA / "iris.csv").iloc[:50, [0, 1, 3]]  # petal widths are six: three components have one each
-FEW = f"column {SETOSA.columns[2]!r} (6 distinct values): components with less variance"
+FEW = f"column {SETOSA.columns[2]!r} (6 distinct values): components may collapse"
 TABLES = {
     "codes": (CODED, ["columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"]),
     "no codes": (pd.DataFrame(X), []),
-    "codes alone": (CODED[["site"]], ["column 'site' (3 distinct values): components with less variance there than"]),
+    "codes alone": (CODED[["site"]], ["column 'site' (3 distinct values): components may collapse on"]),
     "a tail": (SPENT, ["column 'spend' is positive with a long tail: fit its logarithm"]),
     "no tail": (pd.DataFrame({"even": np.geomspace(20, 1, 300), "wait": draws.exponential(size=300)}), []),
     "two tails": (SPENT.assign(basket=draws.lognormal(0, 1, 300)), ["columns 'spend', 'basket' are positive"]),

@@ -62,7 +62,7 @@ def predict(options: argparse.Namespace) -> None:
     if (kind := type(model).__name__) in _CALLED:
         check_options(options, **{kind: _CALLED[kind]})
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
-        raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
+        raise UsageError("--density cannot be combined with --known, nor with a classifier")
     if options.known:
         rows, blocks = _predicted_columns(screen, model, options)
     else:

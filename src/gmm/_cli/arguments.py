@@ -29,7 +29,7 @@ def components(text: str) -> list[int]:
     for part in text.replace("-", ":").split(","):
         first, colon, last = part.partition(":")
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
-            raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected a number (3), a list (2,4,6) or a range (1:9), got {text!r}")
         low, high = int(first), int(last if colon else first)
         if max(low, high) > _MOST_COMPONENTS:
             raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS:,}, got {text!r}")
@@ -523,7 +523,7 @@ def check_options(options: argparse.Namespace, **models: str) -> None:
         present |= {flag, f"{flag} {value}"}
     for option in (OPTIONS[name] for name in given):
         if option.needs and option.needs not in present:
-            raise UsageError(f"{option.flag}: expected with {option.needs}")
+            raise UsageError(f"{option.flag} needs {option.needs}")
     names = _OPTIONS | models
     if heavy := [name for name in given.get("tails", ()) if name != "normal"]:
         names["heavy tails"] = f"--tails {heavy[0]}"

@@ -91,7 +91,7 @@ def _check(options: argparse.Namespace) -> None:
     """Check, before the work, that options go together, and that there are such covariance models."""
     check_options(options)
     if options.keep and options.out is None:
-        raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
+        raise UsageError("--keep needs --out DIR, as its columns are written with the labels in DIR")
     names = options.covariance_type or ["all"]
     conjugate = IN_PYTHON.conjugate_types
     if options.bayesian and options.covariance_type and (len(names) > 1 or names[0] not in conjugate):
@@ -101,9 +101,9 @@ def _check(options: argparse.Namespace) -> None:
     single = len(options.n_components or ()) == len(types) == len(options.tails or [""]) == 1
     if options.blocks and not single and not options.bayesian:
         raise UsageError(
-            "--blocks: expected one mixture to fit, such as --components 3 --covariance full, got a search: it would "
-            "read the table for each of thousands of passes; search a sample of its rows without --blocks, and fit "
-            "what that finds to all of them"
+            "--blocks: expected one mixture to fit, such as --components 3 --covariance full, got a search, which "
+            "would read the table thousands of times. Search a sample of the rows without --blocks, then fit the "
+            "model that it chooses to all rows"
         )
 
 

@@ -150,8 +150,8 @@ def _columns_to_read(
         if all(reasons.values()) and _are_names(mixed):
             row, texts = next(iter(mixed.values())).row + 1, quoted(each.texts[0] for each in mixed.values())
             raise CommandError(
-                f"row {row} holds {texts} in place of numbers, like names of columns: leave such rows out of the file, "
-                f"and put a further table into a file of its own; {_COUNTED}"
+                f"row {row} holds {texts} in place of numbers, like names of columns; {_COUNTED}. Remove such rows "
+                "from the file, and put a second table into a file of its own"
             )
         reports = (f"column {name!r} holds numbers, and {each.reason}; {each.remedy}" for name, each in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
@@ -207,8 +207,8 @@ def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) ->
     return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in noted)
 
 
-_TAKEN = "a model of gmm fit --missing em takes them as they are"
-_INSTEAD = {"fit": "with --missing em, they are fitted as they are", "predict": _TAKEN, "plot": _TAKEN}
+_OTHER_MODEL = "use a model of gmm fit --missing em, which accepts them"
+_INSTEAD = {"fit": "use --missing em to fit them too", "predict": _OTHER_MODEL, "plot": _OTHER_MODEL}
 _BUNDLED = "faithful.csv"
 
 
@@ -494,12 +494,12 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
     place = survey.infinite if options.missing == "em" else survey.nonfinite
     if place is not None:
         row, column = place
-        what, instead = "an infinite", ""
+        what, remedy = "an infinite", "Remove such rows from the file"
         if np.isnan(rows.source.take(np.array([row]))[0, column]):
             what = "a missing"
-            instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
+            remedy = f"Use --drop-missing in place of --blocks, or {_INSTEAD[options.command]}"
         position = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {position}: leave such rows out of the file{instead}")
+        raise CommandError(f"{what} value in {position}. {remedy}")
     return rows
 
 
@@ -529,7 +529,7 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
     if len(names) != len(rows.names):
         raise UsageError(
             f"--errors {','.join(names)}: expected {counted(len(rows.names), 'column')}, the standard errors of "
-            f"{quoted(rows.names)} in this order, got {len(names)}; --columns of gmm fit names those to fit"
+            f"{quoted(rows.names)} in this order, got {len(names)}. Use --columns of gmm fit to name the columns to fit"
         )
     _columns_to_read(rows.table.fields, names)
     distinct = list(dict.fromkeys(names))
@@ -543,8 +543,8 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
         i, j = np.argwhere(bad)[0].tolist()
         raise CommandError(
             f"expected standard errors of 0 or more, with finite squares, in column {names[j]!r}, got "
-            f"{errors[i, j]:g} in row {rows.numbers(i, i + 1)[0]}; where an error is unknown, leave the field of the "
-            "value empty as well, with --missing em of gmm fit"
+            f"{errors[i, j]:g} in row {rows.numbers(i, i + 1)[0]}. Where an error is unknown, leave the field of the "
+            "value empty as well, and use --missing em of gmm fit"
         )
     return variances
 
@@ -563,8 +563,8 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
         first = listed((f"row {number} ({listed(where, SHOWN)})" for number, where in empty.items()), SHOWN)
         more = ", …" if bad.sum() > SHOWN else ""
         raise CommandError(
-            f"missing values in {share} ({columns}): {first}{more}; use --drop-missing to leave these rows out; "
-            f"{_INSTEAD[options.command]}; {_COUNTED}"
+            f"missing values in {share} ({columns}): {first}{more}; {_COUNTED}. Use --drop-missing to leave these rows "
+            f"out, or {_INSTEAD[options.command]}"
         )
     return rows.select(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
@@ -582,7 +582,7 @@ def _without_summaries(rows: Rows, fields: Mapping[str, Any]) -> Rows:
     if named:
         texts = quoted(dict.fromkeys(named.values()), SHOWN)
         if not rows.in_memory:
-            raise CommandError(f"row {min(named) + 1} holds {texts}: leave such rows out of the file; {_COUNTED}")
+            raise CommandError(f"row {min(named) + 1} holds {texts}; {_COUNTED}. Remove such rows from the file")
         noun = "rows" if len(named) > 1 else "row"
         note = f"left out: {noun} {listed((str(i + 1) for i in named), SHOWN)} ({texts}), made of other rows"
         rows = rows.select(np.delete(np.arange(rows.n_rows), [*named]), note)

@@ -217,7 +217,7 @@ def _warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, 
             "ridge",
             f"reg_covar={ridge:g} hides groups in columns with less than {_RIDGES} times as much variance: "
             f"{listed(each, _NAMED)}. Multiply such columns by a power of 10, so that their variance is near 1, or set "
-            "reg_covar to a millionth of the least.",
+            "reg_covar to a millionth of the least variance.",
         )
 
 

@@ -153,7 +153,7 @@ class Summary(NamedTuple):
             notes.append(
                 f"the default prior of fits with errors counts as {n} rows of each component, with standard "
                 f"deviations of {', '.join(spread)}{', …' if d > n_columns else ''}; prior= sets another, "
-                "acceleration=None none"
+                "and acceleration=None fits without one"
             )
         notes.append(doubt_of_shapes(parameters, feature_names))
         notes += [text for cause, text in estimator.get("remarks_", {}).items() if cause != "degenerate"]

@@ -350,16 +350,16 @@ def _errors_of(array: Array, n_rows: int, n_features: int, missing: NDArray[np.b
     name, n, d = "error_covariance", n_rows, n_features
     if n == d > 1 and array.shape == (n, d):
         raise ValueError(
-            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: pass "
-            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
+            f"{name} of shape {(n, d)} may be one covariance matrix of all rows, or the variances of each row. Pass "
+            f"np.broadcast_to({name}, {(n, d, d)}) for a matrix, np.eye({d}) * {name}[:, None] for variances"
         )
     if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
         raise ValueError(
-            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
-            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
+            f"expected {name} of shape {(n, d)} or {(d,)} (variances, of each row or of all rows) or "
+            f"{(n, d, d)} or {(d, d)} (covariance matrices, likewise), got {array.shape}"
         )
-    of_all = array.shape in ((d,), (d, d))
-    if of_all:
+    is_common = array.shape in ((d,), (d, d))
+    if is_common:
         array = array[None]
     elif missing is not None:
         without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
@@ -367,23 +367,29 @@ def _errors_of(array: Array, n_rows: int, n_features: int, missing: NDArray[np.b
     errors = RowErrors.from_values(array, n)
     matrices = errors.covariances
 
-    def where(index: tuple[int, ...]) -> str:
-        return place(index[1:] if of_all else (int((errors.codes == index[0]).argmax()), *index[1:]), name)
+    def of_row(index: tuple[int, ...]) -> str:
+        row = () if is_common else (int((errors.codes == index[0]).argmax()),)
+        return place((*row, *index[1:]), name)
 
-    def where_variance(index: tuple[int, ...]) -> str:
-        return where((*index, index[1]) if matrices.ndim == 3 else index)
+    def on_diagonal(index: tuple[int, ...]) -> str:
+        return of_row(index if matrices.ndim == 2 else (*index, index[-1]))
 
-    unknown = "" if of_all else "; where the error is unknown, set the value in X to NaN as well, with missing='em'"
+    unknown = ". Where an error is unknown, set the value in X to NaN as well, and fit with missing='em'."
+    drop = ". Correct it, or drop the column from X."
     check_values(
-        np.abs(matrices) <= _LARGEST_ERROR, matrices, f"finite numbers up to {_LARGEST_ERROR:g}", where, unknown
+        np.abs(matrices) <= _LARGEST_ERROR,
+        matrices,
+        f"finite numbers up to {_LARGEST_ERROR:g}",
+        of_row,
+        drop if is_common else unknown,
     )
-    variances, squares = errors.variances, "; these are squares of standard errors"
-    check_values(variances >= 0, variances, "variances of 0 or more", where_variance, squares)
+    variances, squares = errors.variances, ". Variances are the squares of standard errors."
+    check_values(variances >= 0, variances, "variances of 0 or more", on_diagonal, squares)
     if matrices.ndim == 3:
         largest = np.abs(matrices).max(axis=(1, 2))
         uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
         negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
         for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
             if (index := first_index(wrong)) is not None:
-                raise ValueError(f"expected covariances, got a matrix that is not {what}: {where(index)}")
+                raise ValueError(f"expected covariance matrices, got one that is not {what}: {of_row(index)}")
     return errors

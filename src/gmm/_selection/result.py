@@ -775,7 +775,10 @@ def _advice(selection: Selection, word: str) -> Iterator[str]:
     if states[number].kind == Ending.LOWERED:
         yield f"the best {Ending.LOWERED}, by rounding: subtract the columns' means, or drop rows far from all others"
     if states[number].kind == Ending.DEGENERATE and criterion == HELD_OUT:
-        yield f"the best is {diagnosis(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
+        yield (
+            f"the best is {diagnosis(number)}; reg_covar sets its density: if values are rounded to multiples of s, "
+            "set reg_covar to s²/12 or more"
+        )
     elif states[number].kind == Ending.DEGENERATE:
         yield f"every fit is {diagnosis(number)}; try fewer {word}s or a prior"
     larger = [other for other in ranked if selection.n_components[other] > K]

@@ -163,7 +163,9 @@ def fisher_vector(
         by_deviation = (statistics.second / mixture.covariances - statistics.counts[:, None]) / roots[:, None]
         vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel() / np.sqrt(2)])
         if not np.abs(vector).sum() < np.inf:
-            raise ValueError("expected rows nearer to the mixture: in its standard deviations, their squares overflow")
+            raise ValueError(
+                "expected rows nearer to the mixture: squares of their distances, in standard deviations, overflow"
+            )
     if not check_boolean(normalise, "normalise"):
         return vector
     vector = np.sign(vector) * np.sqrt(np.abs(vector))

@@ -202,8 +202,8 @@ def directions(
         kernel = between.kernel(balance)
     if not np.isfinite(kernel).all():
         raise ValueError(
-            "expected rows that vary about as much as the components differ; in units of their standard deviations, "
-            "fourth powers of the components' differences overflow"
+            "expected rows that vary about as much as the components differ: fourth powers of the components' "
+            "differences, in standard deviations of the rows, overflow"
         )
     values, vectors = leading(kernel, _MIN_EIGENVALUE)
     if not len(values):

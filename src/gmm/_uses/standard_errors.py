@@ -301,7 +301,7 @@ def standard_errors(
     if len(valid) < 2:
         raise SingularMatrixError(
             0,
-            f"{n_left_out} of {len(made)} refits from the mixture have a degenerate component: expected two without. "
+            f"{n_left_out} of {len(made)} refits have a degenerate component: expected two refits or more without one. "
             "Use fewer components, another covariance type or a prior.",
         )
     parts, stability = zip(*valid, strict=True)

@@ -152,7 +152,7 @@ def check_assigned(
     counts = [sum(parts[name].shape[:1]) for name in per_component]
     if len({*counts}) > 1:
         names, got = " and ".join(f"{name}_" for name in per_component), " and ".join(map(str, counts))
-        raise ValueError(f"expected as many components in {names}, got {got}: assign the others too")
+        raise ValueError(f"expected the same number of components in {names}, got {got}. Assign all of them.")
     means = _centres(parts["means"])
     K, d = means.shape
     if before is not None and d != before.n_features:
@@ -187,8 +187,8 @@ def check_sorted_once(name: str, values: FloatArray, present: NDArray[Any], used
     assigned, implied = (np.unique(each.reshape(len(each), -1), axis=0) for each in (values, present))
     if not np.array_equal(values, present) and np.array_equal(assigned, implied):
         raise ValueError(
-            f"{name}_ were sorted after {used}_ were, and the mixture was used in between, from when {name}_ had the "
-            f"new order. Sort both before the mixture is used, or {used}_ alone."
+            f"{name}_ were sorted after {used}_ were, but had the new order already, because the mixture was used in "
+            f"between. Sort both before the mixture is used, or {used}_ alone."
         )
 
 
@@ -202,8 +202,8 @@ def _covariances(name: str, values: FloatArray, K: int, d: int, model: Covarianc
             values = model.layout.gram(model.layout.transposed(factors))
         if not np.isfinite(values).all():
             raise ValueError(
-                "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
-                f"{np.abs(factors).max():.3g}; give X a larger unit"
+                "expected precisions_cholesky_ with finite squares, got values of up to "
+                f"{np.abs(factors).max():.3g}. Multiply X by a large number, and divide precisions_cholesky_ by it."
             )
     return model.layout.inverse(check_spread(values, "precision", K, d, model)[0], d)
 

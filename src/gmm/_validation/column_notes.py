@@ -84,8 +84,8 @@ COPIES = Kind(
 _BUT = " but for rounding"
 _ROUNDED = Kind("rounded copies", COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: drop")
 _FOLLOWED = (
-    ": components with less variance there than rounding, and far less than all rows, are degenerate; "
-    "others may collapse on these values"
+    ": components may collapse on single values, and are reported as degenerate only if their variance there is less "
+    "than that of rounding, and far less than that of all rows"
 )
 _TIES = Kind("ties", _FOLLOWED, _FOLLOWED, option="")
 _LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then suffice"
@@ -233,8 +233,8 @@ def check_extremes(rows: NDArray[Any], names: Sequence[str], weight: NDArray[Any
             worst = worst._replace(row=int(np.flatnonzero(weight > 0)[worst.row]))
         raise ValueError(
             f"expected values up to {_TOO_FAR:g} interquartile ranges from the median of their column, got "
-            f"{names[worst.column]!r} with {worst.text}: it leaves a sum of squares no digits for the others. Drop the "
-            "row or, if it is no measurement, replace it by numpy.nan and fit with missing='em'"
+            f"{names[worst.column]!r} with {worst.text}: in a sum of squares, it leaves the others no digits. Drop "
+            "the row or, if it is no measurement, replace it by numpy.nan and fit with missing='em'"
         )
 
 
@@ -250,7 +250,7 @@ class Extreme(NamedTuple):
     @property
     def text(self) -> str:
         """The value, its row and its distance as text."""
-        more = f", and one to check in {counted(self.n_rows - 1, 'more row')}" if self.n_rows > 1 else ""
+        more = f"; look at {counted(self.n_rows - 1, 'more row')} too" if self.n_rows > 1 else ""
         far = f"{self.distance:.2g} interquartile ranges from the median"
         return f"{self.value:g} in row {self.row} (of those fitted, from 0), {far}{more}"
 

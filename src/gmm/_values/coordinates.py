@@ -68,7 +68,7 @@ class Coordinates(NamedTuple):
             raise ValueError(
                 f"expected means below {most:.1e} and variances of {least:.1e} to {most:.1e} in units of the columns, "
                 f"got variances of {variances.min():.1e} to {variances.max():.1e}: "
-                "multiply the columns by a number, or change reg_covar or a prior"
+                "divide the columns by their standard deviations, or change reg_covar or the prior"
             )
         return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 

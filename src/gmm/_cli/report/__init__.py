@@ -151,7 +151,7 @@ _CORRELATED = 0.1
 _EQUAL, _IDENTITY = "E", "I"  # letters of covariance models
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _MOST_DECIMALS = 9
-COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
+COLLAPSED = "a group lies on so few rows, or on rows so alike, that small changes of the rows could remove it"
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 
 
