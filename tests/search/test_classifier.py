@@ -18,7 +18,7 @@ import reference
 from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier, select
 from inside import fitted_parameters
-from tables import DATA, copies, noted, refused, reloaded, warned, with_gaps
+from tables import DATA, cases, copies, noted, refused, reloaded, warned, with_gaps
 from tables import IRIS as FLOWERS
 
 MCLUST = json.loads((DATA / "mclust_classes.json").read_text())
@@ -202,13 +202,10 @@ def test_rows_with_gaps_count(n_components, n_covariances):
     np.testing.assert_allclose(fit.class_prior_, 1 / 3)
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ({}, "No row has"),
-        ({"n_components": [2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
-        ({"covariance_type": ["EII", "VVI"]}, None),
-    ],
+@cases(
+    ({}, "No row has"),
+    ({"n_components": [2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
+    ({"covariance_type": ["EII", "VVI"]}, None),
 )
 def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
     rng, y = np.random.default_rng(0), np.repeat([0, 1], 100)

@@ -17,7 +17,7 @@ from gmm import GaussianMixture, InvalidParameterError, inference, select
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from gmm.plotting import plot_selection
 from inside import PARSIMONIOUS, folds_of, resampling, solutions, threads
-from tables import interrupt, noted, refused, reloaded
+from tables import cases, interrupt, noted, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -130,16 +130,13 @@ def test_held_out_likelihood_is_told_in_a_line():
     assert found.standard_error == pytest.approx(np.std(found.folds, ddof=1) / 5**0.5)
 
 
-@pytest.mark.parametrize(
-    ("rows", "n_splits", "told"),
-    [
-        (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
-        (X[:1], 2, "1 sample.*a minimum of 2"),
-        (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
-        (X[:2], 2, "2 rows in n_splits=2 folds leave 1 to fit, expected at least 3"),
-        (X[:5], 2, "5 rows in n_splits=2 folds leave 2 to fit, expected at least 3"),
-        (np.where(np.arange(len(X))[:, None] == 17, np.nan, X), 5, "row 17"),
-    ],
+@cases(
+    (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
+    (X[:1], 2, "1 sample.*a minimum of 2"),
+    (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
+    (X[:2], 2, "2 rows in n_splits=2 folds leave 1 to fit, expected at least 3"),
+    (X[:5], 2, "5 rows in n_splits=2 folds leave 2 to fit, expected at least 3"),
+    (np.where(np.arange(len(X))[:, None] == 17, np.nan, X), 5, "row 17"),
 )
 def test_folds_that_cannot_be_are_refused(rows, n_splits, told):
     refused(told, held_out_log_likelihood, GaussianMixture(3), rows, n_splits=n_splits)
@@ -156,13 +153,10 @@ def test_the_test_tells_its_result():
 
 
 @pytest.mark.filterwarnings("ignore:The statistic is 0")
-@pytest.mark.parametrize(
-    ("name", "dtype", "ridge"),
-    [
-        *((name, np.float64, 1e-6) for name in PARSIMONIOUS),
-        *((name, np.float32, 1e-6) for name in ("full", "EVE")),
-        ("full", np.float64, 0.1),
-    ],
+@cases(
+    *((name, np.float64, 1e-6) for name in PARSIMONIOUS),
+    *((name, np.float32, 1e-6) for name in ("full", "EVE")),
+    ("full", np.float64, 0.1),
 )
 def test_the_statistic_is_what_it_says_and_never_negative(name, dtype, ridge):
     rows, K = X.astype(dtype), 1 if "I" in name else 3
@@ -267,14 +261,11 @@ def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
         assert len(np.unique(table[:, 1])) == len(X)
 
 
-@pytest.mark.parametrize(
-    ("call", "how", "kept"),
-    [
-        (bootstrap_lrt, {"n_components": 1, "n_replicates": 5}, "replicates"),
-        (partial(held_out_log_likelihood, GaussianMixture(2, random_state=0)), {}, "folds"),
-        (split_lrt, {"n_components": [2, 3], "n_splits": 3}, "splits"),
-        (stability, {"n_components": [2, 3], "n_splits": 3}, "splits"),
-    ],
+@cases(
+    (bootstrap_lrt, {"n_components": 1, "n_replicates": 5}, "replicates"),
+    (partial(held_out_log_likelihood, GaussianMixture(2, random_state=0)), {}, "folds"),
+    (split_lrt, {"n_components": [2, 3], "n_splits": 3}, "splits"),
+    (stability, {"n_components": [2, 3], "n_splits": 3}, "splits"),
 )
 def test_weights_are_numbers_of_rows(call, how, kept):
     weights = np.where(np.arange(len(X)) % 3, WEIGHTS, 0)
@@ -397,23 +388,20 @@ def of_test(n_components=1, **how):
     return lambda: bootstrap_lrt(X, n_components, **how)
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "part"),
-    [
-        (of_test(1.5), ValueError, "n_components to be a whole number from 1, got 1.5"),
-        (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
-        (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it has those of Gauss"),
-        (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
-        (
-            lambda: bootstrap_lrt([[1e308], [0.0]], 1),
-            ValueError,
-            "for bootstrap_lrt: .* got 1e.308 at row 0",
-        ),
-        (lambda: split_lrt(X, 0), ValueError, "n_components"),
-        (lambda: stability(X, [1, 2]), ValueError, "n_components"),
-        (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
-        (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
-    ],
+@cases(
+    (of_test(1.5), ValueError, "n_components to be a whole number from 1, got 1.5"),
+    (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
+    (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it has those of Gauss"),
+    (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
+    (
+        lambda: bootstrap_lrt([[1e308], [0.0]], 1),
+        ValueError,
+        "for bootstrap_lrt: .* got 1e.308 at row 0",
+    ),
+    (lambda: split_lrt(X, 0), ValueError, "n_components"),
+    (lambda: stability(X, [1, 2]), ValueError, "n_components"),
+    (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
+    (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
 )
 def test_what_cannot_be_compared_is_refused(call, error, part):
     refused(part, call, error=error)

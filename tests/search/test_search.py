@@ -17,7 +17,7 @@ import inside
 from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, Selection, select
 from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, PARSIMONIOUS, STARTS, TIED, ArraySource, column_notes, loop
-from tables import BLOBS, IRIS, IRIS_BIC, copies, noted, python, refused, warned
+from tables import BLOBS, IRIS, IRIS_BIC, cases, copies, noted, python, refused, warned
 
 ROUNDING = 1e-6  # nats in all
 METHODS = "predict", "predict_proba", "score_samples", "score"
@@ -458,9 +458,7 @@ def test_a_cell_whose_first_fit_fails_is_fitted_from_other_mixtures(monkeypatch)
     assert set(found.status) == {"ok"}
 
 
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), OSError("the file is gone"), SystemExit(), AssertionError("told nowhere else")]
-)
+@cases(KeyboardInterrupt(), OSError("the file is gone"), SystemExit(), AssertionError("told nowhere else"))
 def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, monkeypatch):
     def failing(*given):
         raise error

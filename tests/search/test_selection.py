@@ -9,7 +9,7 @@ import pytest
 import gmm
 from gmm import NormalInverseWishart, select
 from inside import CRITERIA, PARSIMONIOUS, Ending
-from tables import interrupt, refused, warned
+from tables import cases, interrupt, refused, warned
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -129,19 +129,16 @@ def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     assert lines[3].split()[1] == f"{scores[0]:.0f}"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "match"),
-    [
-        ((X, 0), {}, ValueError, "of at least 1, got 0"),
-        ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
-        ((X, 2, []), {}, ValueError, "got none"),
-        ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
-        ((X, 2, None), {}, TypeError, "covariance types by name"),
-        ((X, 2), {"weights_init": [1.0]}, TypeError, "weights_init applies to a single fit"),
-        ((X, 2), {"checkpoint": "a", "resume": True}, TypeError, "no parameter 'checkpoint'; search .* save each"),
-        ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
-        ((X, 2), {"prior": NormalInverseWishart(mean=np.zeros(99))}, ValueError, r"^The parameter 'prior\.mean'"),
-    ],
+@cases(
+    ((X, 0), {}, ValueError, "of at least 1, got 0"),
+    ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
+    ((X, 2, []), {}, ValueError, "got none"),
+    ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
+    ((X, 2, None), {}, TypeError, "covariance types by name"),
+    ((X, 2), {"weights_init": [1.0]}, TypeError, "weights_init applies to a single fit"),
+    ((X, 2), {"checkpoint": "a", "resume": True}, TypeError, "no parameter 'checkpoint'; search .* save each"),
+    ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
+    ((X, 2), {"prior": NormalInverseWishart(mean=np.zeros(99))}, ValueError, r"^The parameter 'prior\.mean'"),
 )
 def test_bad_requests_are_refused_at_once(arguments, options, error, match):
     refused(match, select, *arguments, error=error, **options)

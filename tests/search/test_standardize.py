@@ -7,7 +7,7 @@ from sklearn.base import clone
 from command import ok, result_in, text_in
 from gmm import GaussianMixture, NormalInverseWishart, select
 from inside import PARSIMONIOUS, Coordinates, covariance_model, fitted_parameters
-from tables import reloaded
+from tables import cases, reloaded
 
 rng = np.random.default_rng(3)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)])
@@ -105,9 +105,7 @@ def test_one_column_and_a_constant_one():
     np.testing.assert_allclose(again.covariances_, fitted.covariances_, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("unit", "how"), [(1e9, {"reg_covar": 1e300}), (1e9, {"prior": NormalInverseWishart(scale=1e300)}), (1e-160, {})]
-)
+@cases((1e9, {"reg_covar": 1e300}), (1e9, {"prior": NormalInverseWishart(scale=1e300)}), (1e-160, {}))
 def test_a_spread_that_no_number_holds_in_the_units_of_the_columns_is_refused(unit, how):
     with pytest.raises(ValueError, match=r"variances of 2.2e-308 to 1.8e\+308 in units of the columns, got var"):
         select(unit * X, 1, ["full", "diag"], standardize=True, **how)

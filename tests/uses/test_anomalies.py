@@ -10,7 +10,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.analysis import anomaly_threshold, drift
 from inside import PARSIMONIOUS, STATISTICS
-from tables import refused
+from tables import cases, refused
 
 MEANS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])
@@ -37,9 +37,7 @@ def test_false_alarms_come_at_the_stated_rate_also_under_heavy_tails(n, n_refere
     assert np.mean(p_values <= 0.5) == pytest.approx(0.5, abs=3.5 * np.sqrt(0.25 / weeks))
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [*((GaussianMixture, name) for name in PARSIMONIOUS), (BayesianGaussianMixture, "full")]
-)
+@cases(*((GaussianMixture, name) for name in PARSIMONIOUS), (BayesianGaussianMixture, "full"))
 def test_what_changed_is_named(kind, name):
     fit = kind(n_components=3, covariance_type=name, random_state=0).fit(REFERENCE)
     order = np.argmin(((fit.means_[:, None] - MEANS) ** 2).sum(axis=2), axis=0)
@@ -113,16 +111,13 @@ def test_more_directions_than_the_reference_bears_are_left_out():
 GAPS = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
 
 
-@pytest.mark.parametrize(
-    ("rows", "reference", "how", "told"),
-    [
-        (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
-        (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
-        (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
-        (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: impute both tables by impute\(X, draw=True\)"),
-        (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
-        (REFERENCE[:, :1], REFERENCE, {}, "features"),
-    ],
+@cases(
+    (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
+    (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
+    (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
+    (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: impute both tables by impute\(X, draw=True\)"),
+    (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
+    (REFERENCE[:, :1], REFERENCE, {}, "features"),
 )
 def test_what_is_refused(rows, reference, how, told):
     refused(told, drift, FIT, rows, reference, **how)

@@ -18,7 +18,7 @@ import gmm
 import inside
 from gmm import FrozenMixture
 from inside import _frozen, tiles
-from tables import pairwise, refused
+from tables import cases, pairwise, refused
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
@@ -135,15 +135,12 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
         refused(r"plain .*damaged", gmm.load, plain, mmap=True)
 
 
-@pytest.mark.parametrize(
-    ("parts", "match"),
-    [
-        ({"prepared": 2}, "version 2: .*prepared=True"),
-        ({"prepared": np.zeros(100)}, "K=4 and d=4.*100 numbers.*prepared=True"),
-        ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
-        ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
-        ({"layout": 1}, "numbers"),
-    ],
+@cases(
+    ({"prepared": 2}, "version 2: .*prepared=True"),
+    ({"prepared": np.zeros(100)}, "K=4 and d=4.*100 numbers.*prepared=True"),
+    ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
+    ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
+    ({"layout": 1}, "numbers"),
 )
 def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
     refused(match, gmm.load, changed(path, **parts), mmap=True)

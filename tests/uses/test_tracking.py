@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm.tracking import Tracker
-from tables import refused
+from tables import cases, refused
 
 BOX = [[0, 0], [100, 60]]
 
@@ -135,15 +135,12 @@ def test_neither_pickles_between_frames_nor_units_matter():
     np.testing.assert_allclose(whole.position * 64, scaled.tracks().position, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
-        ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
-        ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
-        ({"forgetting": np.float64(1)}, "forgetting to be a number in .0, 1., got .*1.0"),
-        ({"covariance_type": "tied"}, "its own covariance"),
-    ],
+@cases(
+    ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
+    ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
+    ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
+    ({"forgetting": np.float64(1)}, "forgetting to be a number in .0, 1., got .*1.0"),
+    ({"covariance_type": "tied"}, "its own covariance"),
 )
 def test_what_cannot_be_followed_is_refused(how, told):
     refused(told, Tracker, **{"box": BOX, "motion": 1.0} | how)

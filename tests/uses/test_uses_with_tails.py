@@ -12,7 +12,7 @@ import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.plotting import plot_criteria, plot_selection
 from inside import PARSIMONIOUS
-from tables import refused, reloaded
+from tables import cases, refused, reloaded
 
 EVERY_TYPE = [*PARSIMONIOUS, "full", "tied", "diag", "spherical", *reference.OF_FACTORS]
 K, D = 3, 3
@@ -252,14 +252,11 @@ def test_criteria_compare_tails_but_for_nec(criterion):
     assert found.best.tails == ("normal" if criterion == "nec" else "t")
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        *(({"tails": wrong}, "tails") for wrong in [(), ("t", "u"), 3, [["t"]]]),
-        ({"tails": "t", "degrees_of_freedom": "each"}, r"degrees_of_freedom of a search.*'each'"),
-        ({"degrees_of_freedom": 4}, "tails='t'"),
-        ({"tails": BOTH, "noise": True}, "heavy tails"),
-    ],
+@cases(
+    *(({"tails": wrong}, "tails") for wrong in [(), ("t", "u"), 3, [["t"]]]),
+    ({"tails": "t", "degrees_of_freedom": "each"}, r"degrees_of_freedom of a search.*'each'"),
+    ({"degrees_of_freedom": 4}, "tails='t'"),
+    ({"tails": BOTH, "noise": True}, "heavy tails"),
 )
 def test_other_tails_are_refused(how, told):
     refused(told, select, groups(), 2, **how)
