@@ -482,10 +482,7 @@ READ = {
     "blanks around names": ([" a, b ", *PLAIN], NAMED),
     "commas in names": (["a (x, y, z);b (x, y, z)", *formed("{};{}")], {"a (x, y, z)": A, "b (x, y, z)": B}),
     "numbers below names": (["a b", "1.5 2", "3 4", "2 2.5"], {"a": [1.5, 3, 2], "b": [2, 4, 2.5]}),
-    "more names": (
-        ["a b c", "1,5 200 -1", "1,5 2 2", "2 2 3"],
-        {"a": [1.5, 1.5, 2], "b": [200, 2, 2], "c": [-1, 2, 3]},
-    ),
+    "3 columns": (["a b c", "1,5 200 -1", "1,5 2 2", "2 2 3"], {"a": [1.5, 1.5, 2], "b": [200, 2, 2], "c": [-1, 2, 3]}),
     "thousands below two words": (["gross income", "1 200", "1 300", "2 000"], {"gross income": [1200, 1300, 2000]}),
     "rows that are no thousands": (["1 200", "3 400", "5 500"], {"x0": [1, 3, 5], "x1": [200, 400, 500]}),
     "a Markdown table": (["| a | b |", "|---|---|", *formed("| {} | {} |")], NAMED),
