@@ -95,9 +95,8 @@ def test_every_file_of_a_result(result):
     assert document["data"]["columns"] == best["columns"] == list(loaded.feature_names_in_) == list(NAMES)
     np.testing.assert_array_equal(best["means"], loaded.means_)
     assert best["bic"] == min(cell["bic"] for cell in document["cells"]) == float(min(cells["bic"], key=float))
-    first = document["solutions"][0]
-    found = first["criterion"], first["covariance_type"], first["share_moved"]
-    assert found == (best["bic"], best["covariance_type"], 0)
+    first = [document["solutions"][0][name] for name in ("criterion", "covariance_type", "share_moved")]
+    assert first == [best["bic"], best["covariance_type"], 0]
     assert agreement["labels"] == ["setosa", "versicolor", "virginica"]
     assert np.sum(agreement["counts"], axis=1).tolist() == [50, 50, 50]
     expected = adjusted_rand_score(load_iris().target, labels["component"])
@@ -194,8 +193,7 @@ def test_unused_columns_are_noted(tmp_path):
     done = ok("fit", write(tmp_path / "mixed.csv", ["", "a", "when", "flag", "none", "late", "same"], *columns), *ONE)
     assert "9 rows, 1 column" in done.stdout
     kinds = ("'' (no name, as for row numbers", "'when' (type date", "'flag' (type bool", "'none' (no values)")
-    more = ("'late' (text 'x' in row 1)", "'same' (5), which is constant")
-    assert_contains(done.stderr, *kinds, *more)
+    assert_contains(done.stderr, *kinds, "'late' (text 'x' in row 1)", "'same' (5), which is constant")
 
 
 def test_columns_that_number_the_rows_are_left_out(tmp_path):
@@ -303,14 +301,14 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     assert f"{60 - n_empty} rows, 2 columns" in done.stdout
     assert gmm.load(out / "model.gmm").missing == "em"
     predicted = ok("predict", out / "model.gmm", path)
-    again = predicted.stdout
     assert "feature names" not in predicted.stderr  # rows without a value leave them to the others
-    assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in text_in(out / "labels.csv").splitlines())
+    labels = text_in(out / "labels.csv").splitlines()
+    assert predicted.stdout.splitlines() == [line.rsplit(",", 2)[0] for line in labels]
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
     found = (labels_in(place)["component"] for place in (out, tmp_path / "blocks"))
     assert len({*zip(*found, strict=True)}) == 2  # in another order
-    assert ok("predict", out / "model.gmm", path, "--blocks").stdout == again
+    assert ok("predict", out / "model.gmm", path, "--blocks").stdout == predicted.stdout
     for blocks in ((), ("--blocks",)):
         assert json_of("fit", path, "--bayesian", "--missing", "em", *blocks)["best"]["columns"] == ["a", "b"]
 
@@ -436,13 +434,13 @@ def test_fit_with_noise(tmp_path):
     model, result = gmm.load(tmp_path / "r" / "model.gmm"), result_in(tmp_path / "r")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
     n_noise = labels_in(tmp_path / "r")["component"].count("-1")
-    assert f"noise of weight {model.noise_weight_:.4f} with {n_noise} rows" in done.stdout
-    assert "kind     0    1   noise" in done.stdout
+    told = f"noise of weight {model.noise_weight_:.4f}"
+    assert_contains(done.stdout, f"{told} with {n_noise} rows", "kind     0    1   noise")
     assert (result["noise"], result["best"]["noise_weight"]) == (True, model.noise_weight_)
     assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
-    report = text_in(tmp_path / "r" / "report.html")
-    assert_contains(report, f"{n_noise} rows", "to noise that is spread", "outside the noise")
-    assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
+    page = text_in(tmp_path / "r" / "report.html")
+    assert_contains(page, f"{n_noise} rows", "to noise that is spread", "outside the noise")
+    assert told in ok("info", tmp_path / "r" / "model.gmm").stdout
     posterior = ok("fit", path, "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")
     assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
@@ -473,13 +471,11 @@ def test_what_is_added_to_columns_replaces_none(tmp_path):
     gmm.GaussianMixture(1, random_state=0).fit(columns).save(tmp_path / "m")
     pa.csv.write_csv(columns, tmp_path / "d.csv")
     drawn = table(ok("sample", tmp_path / "m", "-n", 4, "--component").stdout)
-    assert list(drawn) == ["component", "row", "b", "b_sd", "component_"]
-    assert set(drawn["component_"]) == {"0"}
+    assert (list(drawn), set(drawn["component_"])) == (["component", "row", "b", "b_sd", "component_"], {"0"})
     done = ok("predict", tmp_path / "m", tmp_path / "d.csv", "--known", "component", "--level", "0.5")
     names = [name + end for name in ("row", "b", "b_sd") for end in ("", "_sd", "_low", "_high")]
     names[names.index("b_sd")] = "b_sd_"
-    assert list(table(done.stdout)) == ["row_", *names]
-    assert done.stderr == ""
+    assert (list(table(done.stdout)), done.stderr) == (["row_", *names], "")
 
 
 def test_what_is_no_model_is_refused(model, iris, tmp_path):
@@ -787,8 +783,7 @@ def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
     fit = ("fit", path, "--components", "1", "--covariance", "EII", *how)
     ok(*fit, "--keep", "name", "--out", tmp_path)
     found = labels_in(tmp_path)
-    assert next(iter(found)) == "name"
-    assert found["name"] == names
+    assert (next(iter(found)), found["name"]) == ("name", names)
     assert found["row"] == [str(i) for i in range(1, 41)]
     assert "no column 'nmae'" in fails(1, *fit, "--keep", "nmae", "--out", tmp_path)
     assert "--keep needs --out" in fails(2, *fit, "--keep", "name")

@@ -47,8 +47,7 @@ def test_a_fit_on_a_cluster_is_the_fit_in_memory():
         expected = pytest.approx(here.score(ROWS, sample_weight=weight), rel=1e-10)
         for size in (2000, 200):  # added in one task, and in a tree of them
             assert there.score(in_chunks(size=size), sample_weight=weight) == expected
-    again = fitted(in_chunks(), da.from_array(WEIGHTS, chunks=500))
-    np.testing.assert_array_equal(again.means_, there.means_)
+    np.testing.assert_array_equal(fitted(in_chunks(), da.from_array(WEIGHTS, chunks=500)).means_, there.means_)
 
 
 def test_a_worker_that_is_killed_costs_time_not_the_fit(client):

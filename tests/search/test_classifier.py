@@ -18,7 +18,7 @@ import reference
 from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier, select
 from inside import fitted_parameters
-from tables import DATA, copies, noted, refused, reloaded, warned, with_gaps
+from tables import DATA, cases, copies, noted, refused, reloaded, warned, with_gaps
 from tables import IRIS as FLOWERS
 
 MCLUST = json.loads((DATA / "mclust_classes.json").read_text())
@@ -102,8 +102,7 @@ def test_semi_supervised_likelihood_is_no_lower_than_that_of_mclust(name):
 def test_bic_chooses_among_the_models():
     each = {name: MixtureClassifier(covariance_type=name).fit(FLOWERS, SPECIES).bic_ for name in ("EII", "VEV", "VVV")}
     best = MixtureClassifier(covariance_type=list(each)).fit(FLOWERS, SPECIES)
-    assert best.bic_ == min(each.values())
-    assert best.mixtures_[0].covariance_type == min(each, key=each.get)
+    assert (best.bic_, best.mixtures_[0].covariance_type) == (min(each.values()), min(each, key=each.get))
 
 
 def interleaved(n=600, seed=0):
@@ -196,21 +195,17 @@ def test_missing_values_are_integrated_out(n_components, unknown):
 @pytest.mark.filterwarnings("ignore:A component of a class")
 @pytest.mark.parametrize(("n_components", "n_covariances"), [(1, 1), ([2], 3)])
 def test_rows_with_gaps_count(n_components, n_covariances):
-    X = with_gaps(FLOWERS[:, 2:])
-    fit = MixtureClassifier(n_components, "EEE", missing="em", random_state=0).fit(X, SPECIES)
+    fit = MixtureClassifier(n_components, "EEE", missing="em", random_state=0).fit(with_gaps(FLOWERS[:, 2:]), SPECIES)
     n_means, n_weights = (sum(f(mixture.n_components) for mixture in fit.mixtures_) for f in (int, lambda K: K - 1))
     n_parameters = 2 * n_means + n_weights + 3 * n_covariances + 2
     assert fit.bic_ == pytest.approx(-2 * fit.log_likelihood_ + n_parameters * np.log(150))
     np.testing.assert_allclose(fit.class_prior_, 1 / 3)
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ({}, "No row has"),
-        ({"n_components": [2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
-        ({"covariance_type": ["EII", "VVI"]}, None),
-    ],
+@cases(
+    ({}, "No row has"),
+    ({"n_components": [2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
+    ({"covariance_type": ["EII", "VVI"]}, None),
 )
 def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
     rng, y = np.random.default_rng(0), np.repeat([0, 1], 100)
@@ -269,8 +264,7 @@ def test_fits_of_standardized_columns_with_gaps_are_those_of_the_columns():
     X = with_gaps(FLOWERS[:, 2:]) * [1e3, 1e-5]
     X[:20, 1] = np.nan
     how = {"missing": "em", "standardize": True, "reg_covar": 1e-9, "random_state": 0}
-    fit = MixtureClassifier([2], "VVI", **how).fit(X, SPECIES)
-    for label, mixture in enumerate(fit.mixtures_):
+    for label, mixture in enumerate(MixtureClassifier([2], "VVI", **how).fit(X, SPECIES).mixtures_):
         assert mixture.lower_bound_ == pytest.approx(mixture.score(X[label == SPECIES]), abs=1e-6)
 
 
@@ -348,10 +342,9 @@ def test_classes_whose_rows_weigh_nothing_are_named_and_unknown_ones_are_not():
 
 def test_types_of_which_each_class_has_too_few_rows_are_left_out(monkeypatch):
     """Of 30 columns and 20 rows a class: a component of a shape of its own is degenerate, and takes long."""
-    rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], 20)
-    rows = rng.normal(size=(60, 30)) + 3 * y[:, None]
-    fitted = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, *_, **__: mixture)
+    fitted = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, *_, **how: mixture)
+    rows = np.random.default_rng(0).normal(size=(60, 30)) + 3 * y[:, None]
     MixtureClassifier(1, covariance_type=["EVE", "EEI"], random_state=0).fit(rows, y)
     assert {mixture.covariance_type for mixture in fitted if mixture.n_components == 3} == {"EEI"}
 

@@ -10,7 +10,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.analysis import anomaly_threshold, drift
 from inside import PARSIMONIOUS, STATISTICS
-from tables import refused
+from tables import cases, refused
 
 MEANS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])
@@ -37,9 +37,7 @@ def test_false_alarms_come_at_the_stated_rate_also_under_heavy_tails(n, n_refere
     assert np.mean(p_values <= 0.5) == pytest.approx(0.5, abs=3.5 * np.sqrt(0.25 / weeks))
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [*((GaussianMixture, name) for name in PARSIMONIOUS), (BayesianGaussianMixture, "full")]
-)
+@cases(*((GaussianMixture, name) for name in PARSIMONIOUS), (BayesianGaussianMixture, "full"))
 def test_what_changed_is_named(kind, name):
     fit = kind(n_components=3, covariance_type=name, random_state=0).fit(REFERENCE)
     order = np.argmin(((fit.means_[:, None] - MEANS) ** 2).sum(axis=2), axis=0)
@@ -47,8 +45,7 @@ def test_what_changed_is_named(kind, name):
     assert not calm.alarm
     assert "none at level 0.01" in repr(calm)
     grown = drift(fit, week(1000, 3, weights=[0.4, 0.3, 0.3]), REFERENCE, n_replicates=99)
-    assert grown.alarm
-    assert np.argmax(grown.growth) == order[2]
+    assert (grown.alarm, np.argmax(grown.growth)) == (True, order[2])
     assert f"component {order[2]} grew" in repr(grown)
     moved = drift(fit, week(1000, 4, means=MEANS + np.array([0, 0.4])), REFERENCE, n_replicates=99)
     assert moved.alarm
@@ -97,8 +94,7 @@ def test_noise_and_components_without_rows_are_no_obstacle():
     assert not drift(noisy, rows[::5], rows).alarm
     assert drift(noisy, moved, rows).alarm
     empty = GaussianMixture.from_parameters([*WEIGHTS * 0.999, 0.001], [*MEANS, [90.0, 90.0]], [np.eye(2)] * 4)
-    one = FIT.from_parameters([1], [[0, 0]], [np.eye(2) * 9])
-    for fit in (empty, one):
+    for fit in (empty, FIT.from_parameters([1], [[0, 0]], [np.eye(2) * 9])):
         assert not drift(fit, calm, REFERENCE).alarm
         assert drift(fit, moved, REFERENCE).alarm
 
@@ -113,16 +109,13 @@ def test_more_directions_than_the_reference_bears_are_left_out():
 GAPS = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
 
 
-@pytest.mark.parametrize(
-    ("rows", "reference", "how", "told"),
-    [
-        (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
-        (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
-        (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
-        (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: impute both tables by impute\(X, draw=True\)"),
-        (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
-        (REFERENCE[:, :1], REFERENCE, {}, "features"),
-    ],
+@cases(
+    (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
+    (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
+    (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
+    (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: impute both tables by impute\(X, draw=True\)"),
+    (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
+    (REFERENCE[:, :1], REFERENCE, {}, "features"),
 )
 def test_what_is_refused(rows, reference, how, told):
     refused(told, drift, FIT, rows, reference, **how)
@@ -188,9 +181,8 @@ def test_the_rate_of_false_alarms_is_beta_distributed():
 def test_it_is_a_score_of_the_rows():
     X = np.random.default_rng(0).normal(size=(99, 2))
     mixture = GaussianMixture(2, random_state=0).fit(X)
-    scores = np.sort(mixture.score_samples(X))
     for rate, place in ((0.01, 0), (0.05, 4), (0.5, 49)):
-        assert anomaly_threshold(mixture, X, rate).log_density == scores[place]
+        assert anomaly_threshold(mixture, X, rate).log_density == np.sort(mixture.score_samples(X))[place]
     refused(r"least 99.*of 0\.01, got 98", anomaly_threshold, mixture, X[:98], 0.01)
     refused(r"number in .0, 1.", anomaly_threshold, mixture, X, 1)
     refused(None, anomaly_threshold, GaussianMixture(), X, 0.5, error=gmm.NotFittedError)
@@ -213,8 +205,7 @@ def test_rows_that_lack_the_same_columns_are_judged_by_the_marginal_mixture_and_
     whole, fewer = (anomaly_threshold(mixture, rows, 0.05) for rows in (X, pair))
     expected = anomaly_threshold(mixture.marginal([0, 2]), X[:, [0, 2]], 0.05)
     assert fewer.log_density == pytest.approx(expected.log_density, rel=1e-12)
-    assert whole.columns.tolist() == [0, 1, 2]
-    assert fewer.columns.tolist() == [0, 2]
+    assert (whole.columns.tolist(), fewer.columns.tolist()) == ([0, 1, 2], [0, 2])
     assert whole.predict(far).tolist() == fewer.predict(gap).tolist() == [True]
     told, mixed = r"missing values.* impute\(X, draw=True\)", np.vstack([X, gap])
     for threshold, rows in ((whole, gap), (fewer, far), (fewer, np.vstack([gap, gap * np.nan]))):

@@ -86,8 +86,7 @@ def test_other_mixtures_and_rows_have_clusters():
     frozen = combine_components(EXAMPLE.freeze(), X)
     assert_same(frozen, combine_components(EXAMPLE, X))
     np.testing.assert_array_equal(frozen.predict(X), combine_components(EXAMPLE, X).predict(X))
-    single = combine_components(EXAMPLE, X.astype(np.float32))
-    assert single.merges.tolist() == frozen.merges.tolist()
+    assert combine_components(EXAMPLE, X.astype(np.float32)).merges.tolist() == frozen.merges.tolist()
     assert repr(frozen) == "<CombinedComponents: 4 clusters of components 0 + 5, 1, 2 + 3, 4>"
     one, two = (combine_components(GaussianMixture(K, random_state=0).fit(X), X) for K in (1, 2))
     assert (one.n_clusters, one.n_clusters_by_rows, len(one.merges)) == (1, 1, 0)

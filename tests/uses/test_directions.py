@@ -32,8 +32,7 @@ def fitted(covariance_type="full", rows=X, **asked):
 
 
 def assert_same_axes(got, expected, atol=1e-9):
-    signs = np.sign((got * expected).sum(axis=0))
-    np.testing.assert_allclose(got, signs * expected, atol=atol)
+    np.testing.assert_allclose(got, np.sign((got * expected).sum(axis=0)) * expected, atol=atol)
 
 
 @pytest.mark.parametrize("case", [0, 1], ids=["means", "means and covariances"])
@@ -99,16 +98,14 @@ def test_weights_count_rows_and_rows_may_be_streamed():
     one, other = directions(mixture, X, weight), directions(mixture, np.repeat(X, weight, axis=0))
     np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-12)
     streamed = gmm.open_rows(lambda: np.array_split(X, 7))
-    np.testing.assert_allclose(directions(mixture, streamed).matrix, directions(mixture, X).matrix, atol=1e-12)
     np.testing.assert_array_equal(one.transform(streamed), one.transform(X))
-    partitions = gmm.sources.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))
-    np.testing.assert_allclose(directions(mixture, partitions).matrix, directions(mixture, X).matrix, atol=1e-12)
+    for rows in (streamed, gmm.sources.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))):
+        np.testing.assert_allclose(directions(mixture, rows).matrix, directions(mixture, X).matrix, atol=1e-12)
     assert one.transform(X.astype(np.float32)).dtype == np.float32
 
 
 def test_other_mixtures_and_columns_have_directions():
-    bayesian = BayesianGaussianMixture(n_components=5, random_state=0).fit(X)
-    assert directions(bayesian, X).mixture.n_components == 5
+    assert directions(BayesianGaussianMixture(n_components=5, random_state=0).fit(X), X).mixture.n_components == 5
     clutter = np.concatenate([X, rng.uniform(-15, 15, (60, D))])
     noisy = directions(GaussianMixture(K, noise=True, random_state=0).fit(clutter))
     assert noisy.mixture.weights_.sum() == pytest.approx(1)
@@ -124,13 +121,11 @@ def test_other_mixtures_and_columns_have_directions():
 
 
 def test_it_is_a_transformer():
-    names = ["a", "b", "c", "d"]
-    frame = pd.DataFrame(X, columns=names)
+    frame = pd.DataFrame(X, columns=list("abcd"))
     mixture = fitted(rows=frame)
-    got = directions(mixture, n_directions=2)
-    assert got.feature_names == tuple(names)
+    got, labels = directions(mixture, n_directions=2), mixture.predict(frame)
+    assert got.feature_names == tuple("abcd")
     assert clone(got) is got
-    labels = mixture.predict(frame)
     pipeline = clone(make_pipeline(got, KNeighborsClassifier()))
     assert pipeline.fit(frame, labels).score(frame, labels) > 0.8
     assert pipeline[:-1].get_feature_names_out().tolist() == ["direction1", "direction2"]

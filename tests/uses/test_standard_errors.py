@@ -12,7 +12,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.inference import StandardErrors, standard_errors
 from inside import PARSIMONIOUS, ArraySource, fitted_parameters
 from inside import standard_errors as module
-from tables import DATA, FAITHFUL, refused
+from tables import DATA, FAITHFUL, assert_same, refused
 
 PARTS = ("weights", "means", "covariances")
 CLOSE = {"tol": 1e-8, "max_iter": 2000, "random_state": 0}
@@ -47,14 +47,12 @@ def test_refits_spread_as_those_of_mclust(name, method):
 
 
 def test_the_information_is_that_of_a_numeric_hessian():
-    X = FAITHFUL
-    mixture = fit(X, covariance_type="tied")
-    errors = standard_errors(mixture, X, method="information")
+    mixture = fit(FAITHFUL, covariance_type="tied")
+    errors = standard_errors(mixture, FAITHFUL, method="information")
 
     def loglik(point):
-        covariance = np.array([[point[5], point[6]], [point[6], point[7]]])
-        weights, means = [point[0], 1 - point[0]], point[1:5].reshape(2, 2)
-        return GaussianMixture.from_parameters(weights, means, covariance, covariance_type="tied").log_likelihood(X)
+        parts = [point[0], 1 - point[0]], point[1:5].reshape(2, 2), point[[5, 6, 6, 7]].reshape(2, 2)
+        return GaussianMixture.from_parameters(*parts, covariance_type="tied").log_likelihood(FAITHFUL)
 
     upper = np.triu_indices(2)
     best = np.concatenate([mixture.weights_[:1], mixture.means_.ravel(), mixture.covariances_[upper]])
@@ -69,15 +67,13 @@ def test_the_information_is_that_of_a_numeric_hessian():
 
 @pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 def test_of_many_rows_both_agree(name):
-    start = GaussianMixture.from_parameters(
-        [0.3, 0.7], [[0, 0, 0], [4, 1, 0]], [[[2, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 0.3]], np.diag([0.9, 0.25, 2.3])]
-    )
+    covariances = [[[2, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 0.3]], np.diag([0.9, 0.25, 2.3])]
+    start = GaussianMixture.from_parameters([0.3, 0.7], [[0, 0, 0], [4, 1, 0]], covariances)
     first = fit(start.sample(2000, random_state=0)[0], covariance_type=name, means_init=start.means_)
     X, _ = first.sample(6000, random_state=1)
     mixture = fit(X, covariance_type=name, means_init=start.means_)
     refits = standard_errors(mixture, X, n_replicates=200, random_state=0)
-    exact = standard_errors(mixture, X, method="information")
-    for one, other in zip(parts_of(refits), parts_of(exact), strict=True):
+    for one, other in zip(parts_of(refits), parts_of(standard_errors(mixture, X, method="information")), strict=True):
         kept = other > 1e-12  # correlations that a type excludes are 0
         np.testing.assert_allclose(one[kept], other[kept], rtol=0.25)
         np.testing.assert_allclose(one[~kept], 0, atol=1e-9)
@@ -222,8 +218,7 @@ def test_squares_of_refits_do_not_overflow():
     """Found by fuzzing: a covariance of 1e278."""
     X = [[0.0], [1.0], [2.0], [1e139]]
     errors = standard_errors(GaussianMixture(1).fit(X), X, method="bootstrap", n_replicates=20)
-    covariances = errors.replicates.covariances
-    np.testing.assert_allclose(errors.covariances, 1e275 * (covariances * 1e-275).std(axis=0, ddof=1))
+    np.testing.assert_allclose(errors.covariances, 1e275 * (errors.replicates.covariances * 1e-275).std(0, ddof=1))
 
 
 # --- Rows of which some classes are known ---------------------------------------------------------
@@ -253,8 +248,7 @@ def test_of_half_the_labels_refits_agree_with_the_information():
     fit = GaussianMixture(2, covariance_type="diag", missing="em", **EXACT).fit(rows, labels=HALF)
     information = standard_errors(fit, rows, labels=HALF, method="information")
     refits = standard_errors(fit, rows, labels=HALF, n_replicates=300, random_state=0)
-    np.testing.assert_allclose(refits.means, information.means, rtol=0.3)
-    np.testing.assert_allclose(refits.weights, information.weights, rtol=0.3)
+    assert_same(refits, information, rtol=0.3, names=("means", "weights"))
     np.testing.assert_allclose(refits.replicates.means.mean(axis=0), fit.means_, atol=0.05)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm.tracking import Tracker
-from tables import refused
+from tables import cases, refused
 
 BOX = [[0, 0], [100, 60]]
 
@@ -43,8 +43,7 @@ def test_two_that_cross_keep_their_numbers(covariance_type):
     assert len(set(tracks.track)) == 2
     for number in set(tracks.track):
         mine = tracks.track == number
-        went = np.sign(np.diff(tracks.position[mine, 0]))
-        path = right if went.sum() > 0 else left
+        path = right if tracks.position[mine, 0][0] < tracks.position[mine, 0][-1] else left
         expected = np.array([path(t) for t in tracks.frame[mine]])
         assert np.abs(tracks.position[mine] - expected).max() < 3
         # A mean of 20 rows has a standard error of 0.3.
@@ -56,21 +55,18 @@ def test_two_that_cross_keep_their_numbers(covariance_type):
 
 
 def test_objects_come_and_go_and_what_is_hidden_for_a_moment_is_the_same_after():
-    late = lambda t: None if t < 12 else (20 + t, 50)  # noqa: E731
-    early = lambda t: None if t > 24 else (80, 45 - t)  # noqa: E731
-    tracks = followed(frames_of([right, late, early], seed=2)).tracks()
+    paths = right, lambda t: None if t < 12 else (20 + t, 50), lambda t: None if t > 24 else (80, 45 - t)
+    tracks = followed(frames_of(paths, seed=2)).tracks()
     frames = [tracks.frame[tracks.track == k] for k in {*tracks.track}]
     assert sorted((each.min(), each.max()) for each in frames) == [(0, 24), (0, 39), (12, 39)]
-    hidden = lambda t: None if t in (14, 15) else right(t)  # noqa: E731
-    tracks = followed(frames_of([hidden], seed=5)).tracks()
+    tracks = followed(frames_of([lambda t: None if t in (14, 15) else right(t)], seed=5)).tracks()
     assert len(set(tracks.track)) == 1
     assert not {14, 15} & set(tracks.frame)
 
 
 def test_clutter_alone_is_no_object():
     tracker = followed(frames_of([], seed=3, clutter=60))
-    assert len(tracker.tracks().frame) == 0
-    assert repr(tracker) == "Tracker(40 frames, 0 tracks)"
+    assert (len(tracker.tracks().frame), repr(tracker)) == (0, "Tracker(40 frames, 0 tracks)")
     assert (tracker.update(np.random.default_rng(0).uniform(*BOX, (50, 2))) == -1).mean() > 0.8
 
 
@@ -135,15 +131,12 @@ def test_neither_pickles_between_frames_nor_units_matter():
     np.testing.assert_allclose(whole.position * 64, scaled.tracks().position, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
-        ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
-        ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
-        ({"forgetting": np.float64(1)}, "forgetting to be a number in .0, 1., got .*1.0"),
-        ({"covariance_type": "tied"}, "its own covariance"),
-    ],
+@cases(
+    ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
+    ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
+    ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
+    ({"forgetting": np.float64(1)}, "forgetting to be a number in .0, 1., got .*1.0"),
+    ({"covariance_type": "tied"}, "its own covariance"),
 )
 def test_what_cannot_be_followed_is_refused(how, told):
     refused(told, Tracker, **{"box": BOX, "motion": 1.0} | how)

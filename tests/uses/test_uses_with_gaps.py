@@ -11,7 +11,7 @@ import inside
 from command import ok, text_in
 from gmm import GaussianMixture
 from inside import NO_NOISE, box_of, covariance_model, to_search_units
-from tables import APPLES, groups_with_gaps, incomplete, refused
+from tables import APPLES, assert_same, groups_with_gaps, incomplete, refused
 
 
 def test_the_information_is_that_of_the_values_that_are_there():
@@ -22,8 +22,7 @@ def test_the_information_is_that_of_the_values_that_are_there():
     at = np.array([*mean, S[0, 0], S[0, 1], S[1, 1]])
 
     def log_likelihood(point):
-        covariance = point[[2, 3, 3, 4]].reshape(1, 2, 2)
-        model = GaussianMixture.from_parameters([1.0], point[None, :2], covariance)
+        model = GaussianMixture.from_parameters([1.0], point[None, :2], point[[2, 3, 3, 4]].reshape(1, 2, 2))
         return model.set_params(missing="em").log_likelihood(APPLES)
 
     steps = np.diag(1e-3 * np.sqrt([S[0, 0], S[1, 1], S[0, 0] ** 2, S[0, 0] * S[1, 1], S[1, 1] ** 2]))
@@ -48,8 +47,7 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
     by_information = gmm.inference.standard_errors(fit, X, method="information")
     for method in ("weighted-bootstrap", "bootstrap"):
         errors = gmm.inference.standard_errors(fit, X, method=method, n_replicates=100, random_state=0)
-        np.testing.assert_allclose(errors.means, by_information.means, rtol=0.25)
-        np.testing.assert_allclose(errors.weights, by_information.weights, rtol=0.25)
+        assert_same(errors, by_information, rtol=0.25, names=("means", "weights"))
         assert errors.n_left_out == 0
     if not how:  # the column without gaps has the errors that it has alone
         alone = GaussianMixture(2, random_state=0).fit(X[:, :1])
@@ -120,8 +118,7 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
     weight = np.random.default_rng(0).integers(0, 3, len(X)).astype(float) if weighted else None
     how = {"missing": "em", "standardize": True, "sample_weight": weight, "random_state": 0}
     alone, beside = (gmm.select(X, [2], models, **how) for models in (["EII"], ["EII", "VVV"]))
-    of_both = list(beside.covariance_type).index("EII")
-    assert alone.bic[0] == pytest.approx(beside.bic[of_both], abs=0.05)
+    assert alone.bic[0] == pytest.approx(beside.bic[list(beside.covariance_type).index("EII")], abs=0.05)
     w = np.ones(len(X)) if weight is None else weight
     there = ~np.isnan(X) * w[:, None]
     centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)

@@ -12,7 +12,7 @@ import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.plotting import plot_criteria, plot_selection
 from inside import PARSIMONIOUS
-from tables import refused, reloaded
+from tables import cases, refused, reloaded
 
 EVERY_TYPE = [*PARSIMONIOUS, "full", "tied", "diag", "spherical", *reference.OF_FACTORS]
 K, D = 3, 3
@@ -75,8 +75,7 @@ def test_many_degrees_of_freedom_condition_as_normal_components_and_one_leaves_n
     np.testing.assert_allclose(of_t.means, of_normal.means, rtol=0.01)
     np.testing.assert_allclose(of_t.intervals, of_normal.intervals, rtol=0.02, atol=0.02)
     found = mixture_of([1.0], [[0.0, 0]], [[[1.0, 0.5], [0.5, 1]]], 1).predict_from([[3.0]], known=0, level=0.5)
-    assert found.means[0, 0] == pytest.approx(1.5)
-    assert found.deviations[0, 0] == np.inf
+    assert (found.means[0, 0], found.deviations[0, 0]) == (pytest.approx(1.5), np.inf)
     assert np.isfinite(found.intervals).all()
 
 
@@ -119,8 +118,7 @@ def test_a_conditional_mixture_is_one_like_others():
 def test_rows_with_gaps_predict_from_what_they_have():
     mixture = mixture_of([0.4, 0.6], [[0.0, 0, 0], [3, 4, 5]], np.tile(np.eye(3) + 0.5, (2, 1, 1)), 5)
     mixture.set_params(missing="em")
-    known = np.array([[1.0, np.nan], [np.nan, np.nan], [1.0, 2.0]])
-    found = mixture.predict_from(known, known=[0, 1])
+    found = mixture.predict_from(np.array([[1.0, np.nan], [np.nan, np.nan], [1.0, 2.0]]), known=[0, 1])
     assert found.means[0] == pytest.approx(mixture.predict_from([[1.0]], known=0, target=2).means[0])
     assert found.means[1] == pytest.approx(3.0)
     assert found.deviations[1] == pytest.approx(np.sqrt(1.5 * 5 / 3 + 0.24 * 25))
@@ -129,8 +127,7 @@ def test_rows_with_gaps_predict_from_what_they_have():
 def heavy_tailed_groups():
     """Three groups that are Student's t with three degrees of freedom."""
     rng = np.random.default_rng(5)
-    centres = np.array([[0.0, 0, 0], [7, 0, 0], [0, 7, 7]])
-    return centres[rng.integers(3, size=400)] + rng.standard_t(3, (400, 3))
+    return np.array([[0.0, 0, 0], [7, 0, 0], [0, 7, 7]])[rng.integers(3, size=400)] + rng.standard_t(3, (400, 3))
 
 
 # Log-likelihoods with four degrees of freedom where studenttmixture 1.11 (Python) ends, from k-means at tol=1e-10.
@@ -152,8 +149,7 @@ def test_a_fit_ends_no_lower_than_other_softwares(K, load, theirs):
 
 def test_one_component_is_that_of_r():
     """MASS 7.3, cov.trob(faithful, nu = 4, tol = 1e-12): MASS estimates location and scale of a multivariate t."""
-    rows = faithful()
-    one = GaussianMixture(tails="t", degrees_of_freedom=4, reg_covar=0, tol=1e-12).fit(rows)
+    one = GaussianMixture(tails="t", degrees_of_freedom=4, reg_covar=0, tol=1e-12).fit(faithful())
     np.testing.assert_allclose(one.means_[0], [3.6109173156, 72.1566295845], rtol=1e-6)
     scale = [[1.16262924121, 12.43809857114], [12.43809857114, 159.7790283004]]
     np.testing.assert_allclose(one.covariances_[0], scale, rtol=1e-5)
@@ -218,8 +214,7 @@ def test_cells_have_every_tail_and_count_their_parameter(heavy):
     normal, t = (np.array(heavy.tails) == name for name in BOTH)
     np.testing.assert_array_equal(heavy.n_parameters[t], heavy.n_parameters[normal] + 1)
     for cell, name, loglik in zip(heavy.estimators, heavy.tails, heavy.loglik, strict=True):
-        assert cell.tails == name
-        assert np.isfinite(cell.degrees_of_freedom_) == (name == "t")
+        assert (cell.tails, np.isfinite(cell.degrees_of_freedom_)) == (name, name == "t")
         assert cell.log_likelihood(groups(degrees=4)) == pytest.approx(loglik)
     given = select(groups(), 3, "EII", tails=BOTH, degrees_of_freedom=4, random_state=0)
     assert [cell.degrees_of_freedom_ for cell in given.estimators] == [np.inf, 4]
@@ -251,14 +246,11 @@ def test_criteria_compare_tails_but_for_nec(criterion):
     assert found.best.tails == ("normal" if criterion == "nec" else "t")
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        *(({"tails": wrong}, "tails") for wrong in [(), ("t", "u"), 3, [["t"]]]),
-        ({"tails": "t", "degrees_of_freedom": "each"}, r"degrees_of_freedom of a search.*'each'"),
-        ({"degrees_of_freedom": 4}, "tails='t'"),
-        ({"tails": BOTH, "noise": True}, "heavy tails"),
-    ],
+@cases(
+    *(({"tails": wrong}, "tails") for wrong in [(), ("t", "u"), 3, [["t"]]]),
+    ({"tails": "t", "degrees_of_freedom": "each"}, r"degrees_of_freedom of a search.*'each'"),
+    ({"degrees_of_freedom": 4}, "tails='t'"),
+    ({"tails": BOTH, "noise": True}, "heavy tails"),
 )
 def test_other_tails_are_refused(how, told):
     refused(told, select, groups(), 2, **how)
