@@ -148,6 +148,8 @@ def test_a_text_leaves_nothing_behind_that_a_thread_still_holds(tmp_path, monkey
     for _ in range(150):
         gmm.open_rows(path)
         assert not [stream for stream in streams if stream() is not None]
+    error = refused("quote", lambda: gmm.open_rows(table(tmp_path, 'a,b\n1,"2"3\n')))
+    assert not [stream for stream in streams if stream() is not None], error
 
 
 @pytest.mark.parametrize("read", ["head", "choose_decimal", "batches"])

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from functools import partial
 from itertools import accumulate, islice, pairwise, takewhile
 from pathlib import PurePath
+from traceback import clear_frames
 from typing import Any
 
 import pyarrow as pa
@@ -446,6 +447,9 @@ class _Text:
                     if not n_rows:
                         yield pa.RecordBatch.from_pylist([], reader.schema)
                     return
+                except BaseException as error:
+                    clear_frames(error.__traceback__)  # those of the stream hold it
+                    raise
                 finally:
                     end_reading(reader, stream)
                     del reader, stream

@@ -163,7 +163,7 @@ def end_reading(reader: Any, stream: TextStream) -> None:
 
 def await_end(stream: weakref.ref[TextStream]) -> None:
     """Wait until that thread has dropped its stream: while the interpreter ends, it would abort the process."""
-    stop = monotonic() + _LAST_WAIT  # an error holds the stream that raised it
+    stop = monotonic() + _LAST_WAIT
     while stream() is not None and monotonic() < stop:
         sleep(1e-4)
 
