@@ -1,5 +1,6 @@
 """Rows with known errors: equal to the published steps, and what must not matter does not."""
 
+import functools
 import re
 from functools import partial
 from itertools import product
@@ -61,14 +62,21 @@ PASSES += [(name, d, "both", False, gaps, False) for name in ("diag", "EVI") for
 PASSES += [("full", d, "own", matrices, False, False) for d in (1, 2, 8, 9, 12) for matrices in (False, True)]
 
 
+@functools.cache
+def rows_and_joint(covariance_type, d, **how):
+    """Rows, their errors, a mixture, and its joint log density by the twin, which all kernels are compared with."""
+    (X, errors), parameters = blurred(150, d, **how), mixture(covariance_type, d)
+    return X, errors, parameters, joint_of(X, errors, parameters)
+
+
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize(("covariance_type", "d", "kind", "matrices", "gaps", "hard"), PASSES)
 def test_a_pass_is_the_twins(covariance_type, d, kind, matrices, gaps, hard):
-    (X, errors), parameters = blurred(150, d, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type, d)
+    X, errors, parameters, joint = rows_and_joint(covariance_type, d, kind=kind, matrices=matrices, gaps=gaps)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     with EStep(uncertain(X, errors, weight), parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
-    joint, given = joint_of(X, errors, parameters), (weight, written_out(parameters), got.origins)
+    given = weight, written_out(parameters), got.origins
     of_rows = X, as_matrices(errors)
     check_pass(got, joint, weight, lambda r: reference.statistics_blurred(*of_rows, r, *given), covariance_type, hard)
 
