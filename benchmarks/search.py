@@ -26,7 +26,8 @@ PEERS, THREADS = (BASELINE, OURS), (1,)  # and mclust, which is no Python packag
 MOST, N_INIT = 9, 10
 # scikit-learn's types, by mclust's names.
 CLASSIC = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
-NEAR = 0.5  # difference of criteria, in nats, that counts as none
+NEAR = 0.5  # difference of criteria that counts as none
+PURSUED = 40.0  # behind the best: a search leaves cells that are farther
 # The M-step of mclust does not maximise this model, so its cells are not fits of it.
 NOT_COMPARED = ("VVE",)
 SMALL_ROWS, LARGE_REPEATS = 1000, 1
@@ -82,13 +83,15 @@ class Tally:
     """Numbers of cells in which ours is better, the same and worse.
 
     Cells in which the peer has no fit or a degenerate one are left out. In `degenerate` of the worse cells, ours is
-    missing or degenerate; the others fall short by at most `shortfall`.
+    missing or degenerate; the others fall short by at most `shortfall`. In `near` of the worse cells, the peer's is
+    within 40 of the best of both.
     """
 
     better: int
     same: int
     worse: int
     degenerate: int
+    near: int
     left_out: int
     shortfall: float
 
@@ -97,10 +100,11 @@ def tally(ours: SearchResult, theirs: SearchResult) -> Tally:
     """Compare two searches cell by cell; a cell that is degenerate only in ours is worse."""
     mine, other = ours.counting(), theirs.counting()
     above = {cell: mine.get(cell, np.inf) - other[cell] for cell in other if cell[1] not in NOT_COMPARED}
-    gaps = np.array(list(above.values()))
+    gaps, limit = np.array(list(above.values())), min(ours.best, theirs.best) + PURSUED
+    near = sum(above[cell] > NEAR and other[cell] <= limit for cell in above)
     better, worse, degenerate = (int(cells.sum()) for cells in (gaps < -NEAR, gaps > NEAR, np.isinf(gaps)))
     shortfall = float(gaps[np.isfinite(gaps)].max(initial=0))
-    return Tally(better, len(gaps) - better - worse, worse, degenerate, len(theirs.bic) - len(gaps), shortfall)
+    return Tally(better, len(gaps) - better - worse, worse, degenerate, near, len(theirs.bic) - len(gaps), shortfall)
 
 
 class OurSearch:
@@ -191,8 +195,9 @@ def run(settings: Settings, report: Report) -> bool:
     report.note(
         f"BIC of 1 … {MOST} components; better and worse mean by more than {NEAR}, if the peer's cell is not degenerate"
     )
+    report.note(f"near: the peer's cell is within {PURSUED:g} of the best; a search leaves cells that are farther")
     report.note(f"sklearn: a loop with n_init={N_INIT}; mclust: mclustBIC, timed in R; VVE is timed but not compared")
-    titles = ("better", "same", "worse (degenerate)", "left out", "worst by", "best BIC", "theirs")
+    titles = ("better", "same", "worse (degenerate; near)", "left out", "worst by", "best BIC", "theirs")
     report.header("table", "models", "peer", "gmm s", "theirs s", "theirs ÷ ours", *titles)
     try:
         report.note(f"{MCLUST} {installed_version()}")
@@ -309,7 +314,7 @@ def show(
         number(their_seconds),
         factor(their_seconds / seconds),
         *map(str, (counts.better, counts.same)),
-        f"{counts.worse} ({counts.degenerate})",
+        f"{counts.worse} ({counts.degenerate}; {counts.near})",
         str(counts.left_out),
         f"{counts.shortfall:.2f}",
         f"{ours.best:.2f}",

@@ -20,10 +20,10 @@ def found(bics, of_vve, spike):
 
 
 def test_a_search_is_judged_cell_by_cell():
-    theirs = found([10.0, 10.0, 10.0, 10.0, 1.0, np.nan, 10.0], of_vve=1.0, spike=5)
+    theirs = found([10.0, 10.0, 10.0, 10.0, 1.0, np.nan, 60.0], of_vve=1.0, spike=5)
     ours = found([9.0, 9.6, 10.4, 13.0, 20.0, 20.0, 3.0], of_vve=30.0, spike=7)
-    # Better; the same twice; worse; their spike; they have nothing; VVE; our spike.
-    assert search.tally(ours, theirs) == search.Tally(1, 2, 2, 1, 3, 3.0)
+    # Better; the same twice; worse; their spike; they have nothing; VVE; our spike, far from the best.
+    assert search.tally(ours, theirs) == search.Tally(1, 2, 2, 1, 1, 3, 3.0)
     assert (ours.best, theirs.best) == (9.0, 1.0)
 
 
