@@ -301,7 +301,7 @@ def standard_errors(
     if len(valid) < 2:
         raise SingularMatrixError(
             0,
-            f"{n_left_out} of {len(made)} refits have a degenerate component: expected at least two refits without one. "
+            f"{n_left_out} of {len(made)} refits have a degenerate component: expected two refits or more without. "
             "Use fewer components, another covariance type or a prior.",
         )
     parts, stability = zip(*valid, strict=True)
