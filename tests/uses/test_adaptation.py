@@ -120,7 +120,7 @@ def test_rows_whose_squares_or_derivatives_overflow_are_refused():
     for use in (e_step, adapt, fisher_vector):
         refused("the sum of squares overflows", use, fitted("diag"), [[1e200, 0.0]])
     narrow = GaussianMixture.from_parameters([1.0], [[0.0]], [[1e-200]], covariance_type="diag")
-    refused("in its standard deviations", fisher_vector, narrow, [[1e100]])
+    refused("in standard deviations, overflow", fisher_vector, narrow, [[1e100]])
 
 
 def test_a_posterior_and_its_names_can_be_adapted():
