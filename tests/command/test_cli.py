@@ -270,6 +270,9 @@ def test_missing_values_are_an_error_that_says_where_or_dropped(tmp_path):
     weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
     how = ("fit", weighed, "--weight-column", "w")
     assert "(b: 1, w: 1)" in fails(1, *how)
+    unweighed = tmp_path / "unweighed.csv"
+    unweighed.write_text("a,b,w\n1,2,1\n3,4,\n5,6,1\n")
+    assert fails(1, "fit", unweighed, "--weight-column", "w").endswith("to leave these rows out")
     told = fails(1, *how, "--missing", "em")
     assert "weights in column 'w', got nan in row 3: leave such rows out, or weigh them 0" in told
 

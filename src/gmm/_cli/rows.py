@@ -562,9 +562,10 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
         empty = {i + 1: [names[j] for j in np.flatnonzero(missing[i])] for i in np.flatnonzero(bad)[:SHOWN].tolist()}
         first = listed((f"row {number} ({listed(where, SHOWN)})" for number, where in empty.items()), SHOWN)
         more = ", …" if bad.sum() > SHOWN else ""
+        instead = f", or {_INSTEAD[options.command]}" if np.isnan(rows.values).any() else ""  # weights are never fitted
         raise CommandError(
             f"missing values in {share} ({columns}): {first}{more}; {_COUNTED}. Use --drop-missing to leave these rows "
-            f"out, or {_INSTEAD[options.command]}"
+            f"out{instead}"
         )
     return rows.select(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
