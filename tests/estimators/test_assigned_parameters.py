@@ -9,7 +9,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from inside import CLASSIC, PARSIMONIOUS
-from tables import a_mixture, blobs, groups, refused
+from tables import a_mixture, blobs, cases, groups, refused
 
 X = blobs(120, 2, 2)
 
@@ -59,9 +59,7 @@ def test_components_sorted_in_any_order_of_assignment_are_the_same_mixture(K, co
     np.testing.assert_allclose(mixture.predict_proba(groups()), responsibilities, atol=0.01)
 
 
-@pytest.mark.parametrize(
-    ("covariance_type", "K"), [("full", 2), ("full", 3), ("diag", 3), ("spherical", 3), ("tied", 2), ("ppca1", 3)]
-)
+@cases(("full", 2), ("full", 3), ("diag", 3), ("spherical", 3), ("tied", 2), ("ppca1", 3))
 def test_components_sorted_with_uses_in_between_are_the_same_mixture_or_refused(covariance_type, K):
     mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(groups())
     expected, before, order = mixture.score_samples(groups()), pickle.dumps(mixture), np.roll(np.arange(K), 1)
@@ -153,16 +151,13 @@ def test_arithmetic_in_place_changes_the_mixture():
     assert (mixture.predict(rows) != 0).all()
 
 
-@pytest.mark.parametrize(
-    ("assigned", "message"),
-    [
-        ({"means_": np.zeros((2, 3))}, r"'means_' should have the shape of \(2, 2\), but got \(2, 3\)"),
-        ({"means_": np.zeros((3, 2))}, r"components in weights_ and means_ and covariances_, got 2 and 3 and 2"),
-        ({"means_": np.full((2, 2), np.nan)}, "contains NaN"),
-        ({"weights_": [0.5, 0.6]}, "should be normalized"),
-        ({"covariances_": -np.ones((2, 2, 2))}, "positive"),
-        ({"precisions_": np.ones((2, 2))}, "should have the shape"),
-    ],
+@cases(
+    ({"means_": np.zeros((2, 3))}, r"'means_' should have the shape of \(2, 2\), but got \(2, 3\)"),
+    ({"means_": np.zeros((3, 2))}, r"components in weights_ and means_ and covariances_, got 2 and 3 and 2"),
+    ({"means_": np.full((2, 2), np.nan)}, "contains NaN"),
+    ({"weights_": [0.5, 0.6]}, "should be normalized"),
+    ({"covariances_": -np.ones((2, 2, 2))}, "positive"),
+    ({"precisions_": np.ones((2, 2))}, "should have the shape"),
 )
 def test_assigned_parameters_that_are_no_mixture_are_refused_where_it_is_used(assigned, message):
     mixture = GaussianMixture(2, random_state=0).fit(X)

@@ -12,7 +12,7 @@ import reference
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture, em, select
 from inside import PARSIMONIOUS
-from tables import DATA, blobs, copies, refused, reloaded
+from tables import DATA, blobs, cases, copies, refused, reloaded
 
 every_type = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
@@ -158,17 +158,14 @@ def test_what_a_step_tells_cannot_be_written_into():
     refused(None, setattr, step, "n_iter", 2, error=AttributeError)
 
 
-@pytest.mark.parametrize(
-    ("asked", "error", "match"),
-    [
-        ({"n_clusters": 3}, TypeError, "no parameter 'n_clusters'; expected some of acceleration, covariance_type"),
-        ({"n_init": 2}, ValueError, "has no parameter n_init: the steps are those of a single start.*Got n_init=2"),
-        ({"warm_start": True}, ValueError, "has no parameter warm_start.*weights_init, means_init and precisions_init"),
-        ({"verbose": 1}, ValueError, "has no parameter verbose: print the fields of each step instead"),
-        ({"X": GaussianMixture(2)}, TypeError, "makes its own estimator: expected rows"),
-        ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
-        ({"X": [[np.nan, 0.0], [1.0, 1.0], [0.0, 0.0]]}, ValueError, "NaN"),
-    ],
+@cases(
+    ({"n_clusters": 3}, TypeError, "no parameter 'n_clusters'; expected some of acceleration, covariance_type"),
+    ({"n_init": 2}, ValueError, "has no parameter n_init: the steps are those of a single start.*Got n_init=2"),
+    ({"warm_start": True}, ValueError, "has no parameter warm_start.*weights_init, means_init and precisions_init"),
+    ({"verbose": 1}, ValueError, "has no parameter verbose: print the fields of each step instead"),
+    ({"X": GaussianMixture(2)}, TypeError, "makes its own estimator: expected rows"),
+    ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
+    ({"X": [[np.nan, 0.0], [1.0, 1.0], [0.0, 0.0]]}, ValueError, "NaN"),
 )
 def test_bad_input_is_refused_at_the_call(asked, error, match):
     refused(match, em.steps, error=error, **{"X": overlapping(0), "n_components": 2} | asked)

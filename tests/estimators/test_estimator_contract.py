@@ -16,7 +16,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
 from inside import OPTIONS, STARTS, WARNINGS, InvalidParameterError, raisable
-from tables import PACKAGE, blobs, python, refused
+from tables import PACKAGE, blobs, cases, python, refused
 
 ROWS = blobs(80, 2, 2)
 
@@ -163,10 +163,7 @@ GIVEN = {"weights_init": [0.5, 0.5], "means_init": ROWS[[0, -1]], "precisions_in
 SHARES = np.repeat([[1.0, 0.0], [0.0, 1.0]], [10, len(ROWS) - 10], axis=0)
 
 
-@pytest.mark.parametrize(
-    ("how", "draws"),
-    [(GIVEN, False), ({"means_init": GIVEN["means_init"]}, False), ({"init_params": SHARES}, False), ({}, True)],
-)
+@cases((GIVEN, False), ({"means_init": GIVEN["means_init"]}, False), ({"init_params": SHARES}, False), ({}, True))
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_a_start_that_is_given_draws_nothing_from_numpys_global_state(how, draws, n_init):
     how = how | {"random_state": None}

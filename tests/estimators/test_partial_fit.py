@@ -11,7 +11,7 @@ import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import PARSIMONIOUS, load_state, record_of, save_state
-from tables import assert_same, copies, parameters, refused, reloaded, warned
+from tables import assert_same, cases, copies, parameters, refused, reloaded, warned
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 K, D = 3, 2
@@ -78,15 +78,12 @@ def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prio
         assert bits(other.partial_fit(drawn(50, 3), decay=1e-3).partial_fit(drawn(50, 4))) == expected
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda h, a: h["stream"].pop("weight"), "'weight' is missing"),
-        (lambda h, a: a.pop("stream/first"), "'stream/first' is missing"),
-        (lambda h, a: a.update({"stream/counts": np.full(K, -1 / K)}), "expected counts of the sum 1"),
-        (lambda h, a: a.update({"stream/counts": np.full(K, 2 / K)}), "expected counts of the sum 1"),
-        (lambda h, a: h["stream"]["prior"].update(dof=0.0), "expected a positive number for 'dof'"),
-    ],
+@cases(
+    (lambda h, a: h["stream"].pop("weight"), "'weight' is missing"),
+    (lambda h, a: a.pop("stream/first"), "'stream/first' is missing"),
+    (lambda h, a: a.update({"stream/counts": np.full(K, -1 / K)}), "expected counts of the sum 1"),
+    (lambda h, a: a.update({"stream/counts": np.full(K, 2 / K)}), "expected counts of the sum 1"),
+    (lambda h, a: h["stream"]["prior"].update(dof=0.0), "expected a positive number for 'dof'"),
 )
 def test_a_file_with_a_stream_that_is_none_is_refused(change, words, tmp_path):
     path = tmp_path / "stream.gmm"
@@ -212,13 +209,10 @@ def test_a_first_block_needs_as_many_rows_as_components_and_should_have_more():
     GaussianMixture(K, prior="conjugate", random_state=0).partial_fit(X[:K])
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"n_components": 4}, "continues the previous fit: expected the same .* Clone the estimator"),
-        ({"prior": "conjugate"}, "continues a stream with its first prior, noise.* Clone the estimator to start over"),
-        ({"noise": True}, "continues the previous fit: expected the same .* Clone the estimator"),
-    ],
+@cases(
+    ({"n_components": 4}, "continues the previous fit: expected the same .* Clone the estimator"),
+    ({"prior": "conjugate"}, "continues a stream with its first prior, noise.* Clone the estimator to start over"),
+    ({"noise": True}, "continues the previous fit: expected the same .* Clone the estimator"),
 )
 def test_other_parameters_in_the_middle_of_a_stream_are_refused(change, words):
     stream = begun()

@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 
 from gmm import GaussianMixture, InvalidParameterError, MixtureRegressor, open_rows
 from inside import PARSIMONIOUS
-from tables import refused, warned
+from tables import cases, refused, warned
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(300, 3)) * [1, 20, 0.1] + [0, 300, 0]
@@ -105,16 +105,13 @@ def test_types_shapes_and_sources_are_kept(tmp_path):
     refused("feature names", fit.predict, frame[["b", "a", "c"]])
 
 
-@pytest.mark.parametrize(
-    ("call", "kind", "words"),
-    [
-        (lambda: MixtureRegressor().fit(X, Y[:9]), ValueError, r"\(300,\) or \(300, m\).*got \(9, 2\)"),
-        (lambda: MixtureRegressor().fit(X, Y[:, 0]).score(X, Y), ValueError, "1 targets, as in the fit, got 2"),
-        (lambda: MixtureRegressor("2").fit(X, Y), InvalidParameterError, "n_components.*MixtureRegressor"),
-        (lambda: MixtureRegressor().fit(X, Y).predict_interval(X, coverage=95), ValueError, "a coverage between 0 and"),
-        (lambda: MixtureRegressor(missing="em").fit(X, Y * [1, np.nan]), ValueError, "all values of target 1 in y are"),
-        (lambda: MixtureRegressor().fit(X, Y * [1, 1e200]), ValueError, "magnitudes .* at row 0, column 1 of y: "),
-    ],
+@cases(
+    (lambda: MixtureRegressor().fit(X, Y[:9]), ValueError, r"\(300,\) or \(300, m\).*got \(9, 2\)"),
+    (lambda: MixtureRegressor().fit(X, Y[:, 0]).score(X, Y), ValueError, "1 targets, as in the fit, got 2"),
+    (lambda: MixtureRegressor("2").fit(X, Y), InvalidParameterError, "n_components.*MixtureRegressor"),
+    (lambda: MixtureRegressor().fit(X, Y).predict_interval(X, coverage=95), ValueError, "a coverage between 0 and"),
+    (lambda: MixtureRegressor(missing="em").fit(X, Y * [1, np.nan]), ValueError, "all values of target 1 in y are"),
+    (lambda: MixtureRegressor().fit(X, Y * [1, 1e200]), ValueError, "magnitudes .* at row 0, column 1 of y: "),
 )
 def test_wrong_input_is_named(call, kind, words):
     refused(words, call, error=kind)

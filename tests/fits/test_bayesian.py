@@ -16,7 +16,7 @@ from command import fails, json_of, ok, result_in, write
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, posterior_of, save_state
-from tables import IRIS, assert_same, blobs, copies, refused
+from tables import IRIS, assert_same, blobs, cases, copies, refused
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -173,20 +173,17 @@ def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
 CONSTRAINED = [name for name in PARSIMONIOUS if name not in ("VVV", "EEE", "VVI", "VII")]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        *(({"covariance_type": name}, f"no posterior for covariance_type='{name}'") for name in CONSTRAINED),
-        ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
-        ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
-        ({"mean_prior": [0.0, 2e150, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* at index 1 of"),
-        ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
-        ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
-        ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
-        ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
-        # by which the bound would be lost to rounding
-        ({"weight_concentration_prior": 1e12}, r"expected weight_concentration_prior of at most 1e\+10, got 1e\+12"),
-    ],
+@cases(
+    *(({"covariance_type": name}, f"no posterior for covariance_type='{name}'") for name in CONSTRAINED),
+    ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
+    ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
+    ({"mean_prior": [0.0, 2e150, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* at index 1 of"),
+    ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
+    ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
+    ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
+    ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
+    # by which the bound would be lost to rounding
+    ({"weight_concentration_prior": 1e12}, r"expected weight_concentration_prior of at most 1e\+10, got 1e\+12"),
 )
 def test_a_prior_or_a_model_that_cannot_be_is_refused_by_name(wrong, message):
     X, mixture = some()
@@ -596,10 +593,7 @@ def test_random_responsibilities_collapse_no_more_than_in_plain_passes(concentra
     assert max(behind(X, 10, weights, random_state=seed, **how) for seed in range(4)) < 1
 
 
-@pytest.mark.parametrize(
-    ("covariance_type", "weights", "seed"),
-    [("tied", "dirichlet_process", 4), ("tied", "dirichlet_distribution", 4), ("diag", "dirichlet_distribution", 6)],
-)
+@cases(("tied", "dirichlet_process", 4), ("tied", "dirichlet_distribution", 4), ("diag", "dirichlet_distribution", 6))
 def test_no_merge_takes_a_component_that_is_about_to_part(covariance_type, weights, seed):
     """Passes gain little for a while, then much more than the merge of two components that still overlap."""
     how = {"covariance_type": covariance_type, "init_params": "random_from_data", "random_state": seed}

@@ -15,7 +15,7 @@ import reference
 from gmm import GaussianMixture
 from inside import ArraySource, EStep, IncompleteSource, as_source, fitted_parameters
 from origins import stream
-from tables import refused, reloaded, with_gaps
+from tables import cases, refused, reloaded, with_gaps
 from test_missing import as_mixture, check_pass, mixture, written_out
 
 TYPES, KINDS = (*inside.PARSIMONIOUS, *reference.OF_FACTORS), ("shared", "own", "both")
@@ -270,18 +270,15 @@ def test_a_value_that_is_missing_needs_no_error():
     refused(told, mixture.fit, X, error_covariance=without)
 
 
-@pytest.mark.parametrize(
-    ("errors", "says"),
-    [
-        (np.ones(3), r"\(400, 4\).*got \(3,\)"),
-        (np.array([1, -1, 1, 1]), r"0 or more.*-1 at index 1 of error_covariance"),
-        (np.full((400, 4), np.inf), r"finite.*inf at row 0, column 0 of error_covariance.*missing='em'"),
-        (np.full(4, np.inf), r"finite.*inf at index 0 of error_covariance.*drop the column"),
-        (np.diag([1, 1, -1, 1]), r"0 or more.*-1 at row 2, column 2 of error_covariance"),
-        (np.triu(np.ones((4, 4))), "not symmetric: error_covariance$"),
-        (2 * np.ones((400, 4, 4)) - np.eye(4), "not positive semidefinite: index 0 of error_covariance"),
-        (["a"] * 4, "error_covariance"),
-    ],
+@cases(
+    (np.ones(3), r"\(400, 4\).*got \(3,\)"),
+    (np.array([1, -1, 1, 1]), r"0 or more.*-1 at index 1 of error_covariance"),
+    (np.full((400, 4), np.inf), r"finite.*inf at row 0, column 0 of error_covariance.*missing='em'"),
+    (np.full(4, np.inf), r"finite.*inf at index 0 of error_covariance.*drop the column"),
+    (np.diag([1, 1, -1, 1]), r"0 or more.*-1 at row 2, column 2 of error_covariance"),
+    (np.triu(np.ones((4, 4))), "not symmetric: error_covariance$"),
+    (2 * np.ones((400, 4, 4)) - np.eye(4), "not positive semidefinite: index 0 of error_covariance"),
+    (["a"] * 4, "error_covariance"),
 )
 def test_errors_that_are_none_are_refused(errors, says):
     X, _ = blurred()

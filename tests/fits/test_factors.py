@@ -10,7 +10,7 @@ import reference
 from command import json_of, ok
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
 from inside import SingularMatrixError, covariance_model, mstep, percent
-from tables import factor_groups, refused, reloaded
+from tables import cases, factor_groups, refused, reloaded
 
 KINDS = ("factor", "ppca")
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -232,21 +232,18 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
         assert told in str(loaded)
 
 
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ({"covariance_type": "factor"}, "needs its number of factors.*n_factors"),
-        ({"n_factors": 2}, "'full', got 2.*'factor' or 'ppca'"),
-        ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
-        ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
-        ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
-        ({"covariance_type": "factor", "n_factors": 10**9 - 1}, "fewer factors than columns, got 999,999,999"),
-        ({"covariance_type": "factor", "n_factors": 10**9}, "'n_factors'.*Got 1000000000"),
-        ({"covariance_type": "factor0"}, "'factor0'"),
-        ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
-        ({"covariance_type": "factor1", "rows": X[:, :1]}, "1 factor and n_features=1"),
-        ({"covariance_type": "factor2", "kind": BayesianGaussianMixture}, "factor2"),
-    ],
+@cases(
+    ({"covariance_type": "factor"}, "needs its number of factors.*n_factors"),
+    ({"n_factors": 2}, "'full', got 2.*'factor' or 'ppca'"),
+    ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
+    ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
+    ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
+    ({"covariance_type": "factor", "n_factors": 10**9 - 1}, "fewer factors than columns, got 999,999,999"),
+    ({"covariance_type": "factor", "n_factors": 10**9}, "'n_factors'.*Got 1000000000"),
+    ({"covariance_type": "factor0"}, "'factor0'"),
+    ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
+    ({"covariance_type": "factor1", "rows": X[:, :1]}, "1 factor and n_features=1"),
+    ({"covariance_type": "factor2", "kind": BayesianGaussianMixture}, "factor2"),
 )
 def test_what_does_not_go_together_is_refused(asked, expected):
     given, kind = asked.pop("rows", X), asked.pop("kind", GaussianMixture)
@@ -262,15 +259,12 @@ def test_a_search_compares_numbers_of_factors_beside_other_models():
     assert reloaded(found).covariance_type == found.covariance_type
 
 
-@pytest.mark.parametrize(
-    ("covariance_type", "n_factors", "error", "expected"),
-    [
-        ("full", [1, 2], ValueError, "n_factors goes with 'factor' or 'ppca'"),
-        ("factor", 0, ValueError, "at least 1"),
-        ("factor", "two", TypeError, "whole numbers in n_factors"),
-        ("factor", [1, 6], ValueError, "fewer factors than columns"),
-        *(("factor", number, TypeError, "n_factors.*booleans") for number in (True, [1, True], False)),
-    ],
+@cases(
+    ("full", [1, 2], ValueError, "n_factors goes with 'factor' or 'ppca'"),
+    ("factor", 0, ValueError, "at least 1"),
+    ("factor", "two", TypeError, "whole numbers in n_factors"),
+    ("factor", [1, 6], ValueError, "fewer factors than columns"),
+    *(("factor", number, TypeError, "n_factors.*booleans") for number in (True, [1, True], False)),
 )
 def test_a_search_refuses_numbers_of_factors_that_no_type_has(covariance_type, n_factors, error, expected):
     refused(expected, select, X, 2, covariance_type, n_factors=n_factors, error=error)

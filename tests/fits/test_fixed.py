@@ -11,7 +11,7 @@ import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart, select
 from inside import LIMITED, PARSIMONIOUS, covariance_model, fitted_parameters
-from tables import assert_same, parameters, refused, reloaded
+from tables import assert_same, cases, parameters, refused, reloaded
 
 K, D = 3, 2
 SEPARATE = "VVV", "VVI", "VII"  # covariances that do not depend on each other
@@ -307,21 +307,18 @@ def test_standard_errors_of_what_is_fixed_are_none():
     assert errors.means[[0, 2]].max() < 1e-14 < errors.means[1].min()
 
 
-@pytest.mark.parametrize(
-    ("message", "given"),
-    [
-        ("means.*: expected means_init", {"fixed": {"means": [True, False, False]}}),
-        ("covariances.*: expected precisions_init", {"fixed": {"covariances": True}}),
-        ("'covariances', got 'mean'", {"fixed": {"mean": True}}),
-        ("each of 3 components for 'means', got", {"fixed": {"means": [True, False]}}),
-        ("each of 3 components for 'means', got mask", {"fixed": {"means": np.ma.MaskedArray([True] * 3, mask=True)}}),
-        ("must be a mapping of names to masks", {"fixed": "means"}),
-        ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
-        *(
-            ("fixed", {"fixed": fixed, "means_init": np.eye(K, D)})
-            for fixed in ({"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [])
-        ),
-    ],
+@cases(
+    ("means.*: expected means_init", {"fixed": {"means": [True, False, False]}}),
+    ("covariances.*: expected precisions_init", {"fixed": {"covariances": True}}),
+    ("'covariances', got 'mean'", {"fixed": {"mean": True}}),
+    ("each of 3 components for 'means', got", {"fixed": {"means": [True, False]}}),
+    ("each of 3 components for 'means', got mask", {"fixed": {"means": np.ma.MaskedArray([True] * 3, mask=True)}}),
+    ("must be a mapping of names to masks", {"fixed": "means"}),
+    ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
+    *(
+        ("fixed", {"fixed": fixed, "means_init": np.eye(K, D)})
+        for fixed in ({"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [])
+    ),
 )
 def test_what_cannot_be_fixed_is_refused(message, given):
     for labels in (None, np.arange(180) % 3):  # which give no means

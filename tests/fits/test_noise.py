@@ -8,7 +8,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from inside import STARTS, ArraySource, Scorer, fitted_parameters
-from tables import DATA, FAITHFUL, numbers_of, refused, reloaded
+from tables import DATA, FAITHFUL, cases, numbers_of, refused, reloaded
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 K, D = 3, 2
@@ -147,14 +147,11 @@ def test_noise_takes_part_in_predictions_of_columns(covariance_type, top):
     np.testing.assert_allclose([far.means[0, 0], *far.intervals[0, 0]], np.array([0.5, 0.25, 0.75]) * (top + 5) - 5)
 
 
-@pytest.mark.parametrize(
-    ("noise", "text"),
-    [
-        *((noise, "must be") for noise in (0.0, 1.0, "yes", None)),
-        ([[0.0, 0.0], [1.0, 0.0]], "above 0 in every column, got 0 at column 1 of noise"),
-        ([0.0, 1.0], r"shape of \(2, 2\)"),
-        ([[0.0, 0.0], [1.0, np.nan]], "finite"),
-    ],
+@cases(
+    *((noise, "must be") for noise in (0.0, 1.0, "yes", None)),
+    ([[0.0, 0.0], [1.0, 0.0]], "above 0 in every column, got 0 at column 1 of noise"),
+    ([0.0, 1.0], r"shape of \(2, 2\)"),
+    ([[0.0, 0.0], [1.0, np.nan]], "finite"),
 )
 def test_noise_that_is_none(noise, text):
     refused(text, GaussianMixture(K, noise=noise).fit, X)

@@ -6,7 +6,7 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, select
 from inside import SPHERICAL, ArraySource, EStep, WhitenedMixture
-from tables import blobs, refused
+from tables import blobs, cases, refused
 
 X = blobs(120, 2, 2)
 BROKEN = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])  # of strides that are no whole items
@@ -25,16 +25,13 @@ def test_float32_attributes_that_float32_cannot_hold_are_float64():
     assert (np.diagonal(mixture.covariances_, axis1=1, axis2=2) > 0).all()
 
 
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        *((lambda w=w: weighted(w), "Divide it by its m") for w in (5e-324, 1e-310, 1e306)),
-        (lambda: GaussianMixture(2, means_init=np.full((2, 2), 1e300)).fit(X), "too large"),
-        (lambda: weighted(1e10, X * 1e149), r"weights sum to 1.2e\+12, and X has .* at row \d+, column \d.*Divide"),
-        (lambda: GaussianMixture(1).fit(np.array([[0.0], [1.0], [-1e200], [1e200], [1e200]])), "row 2"),
-        (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30), "n_samples"),
-        (lambda: EStep(ArraySource(BROKEN["a"]), SPHERICAL)(ROUND), "got 20 and 8"),
-    ],
+@cases(
+    *((lambda w=w: weighted(w), "Divide it by its m") for w in (5e-324, 1e-310, 1e306)),
+    (lambda: GaussianMixture(2, means_init=np.full((2, 2), 1e300)).fit(X), "too large"),
+    (lambda: weighted(1e10, X * 1e149), r"weights sum to 1.2e\+12, and X has .* at row \d+, column \d.*Divide"),
+    (lambda: GaussianMixture(1).fit(np.array([[0.0], [1.0], [-1e200], [1e200], [1e200]])), "row 2"),
+    (lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30), "n_samples"),
+    (lambda: EStep(ArraySource(BROKEN["a"]), SPHERICAL)(ROUND), "got 20 and 8"),
 )
 def test_what_overflows_or_lies_otherwise_in_memory_is_refused(call, told):
     refused(told, call)
@@ -76,10 +73,7 @@ def test_numbers_of_a_narrower_type_are_what_they_say(cls):
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize(
-    ("counts", "how"),
-    [([1, 2], {"reg_covar": 1e-300}), ([2], {"prior": gmm.NormalInverseWishart([6e30], 1e-6), "reg_covar": 0.0})],
-)
+@cases(([1, 2], {"reg_covar": 1e-300}), ([2], {"prior": gmm.NormalInverseWishart([6e30], 1e-6), "reg_covar": 0.0}))
 def test_a_search_of_rows_whose_weights_differ_by_all_that_numbers_can(counts, how):
     """Found by fuzzing: of infinite promises, and weights times precisions, numpy warned."""
     rows = np.random.default_rng(0).normal(size=(8, 1)) + np.c_[[6, 6, 6, 6, 0, 6, 6, 0]]

@@ -8,6 +8,7 @@ import pytest
 
 import inside
 from inside import Continuation, Run, SolverSettings, StopTarget, choose_best, plain_records, short_runs
+from tables import cases
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
@@ -24,22 +25,19 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
     return inside.Problem(inside.ArraySource(rows), inside.Objective(inside.covariance_model(model), ridge), 1)
 
 
-@pytest.mark.parametrize(
-    ("bounds", "target", "remaining", "hopeless"),
-    [
-        ([-9.0, -8.0, -7.0], 0.0, inf, False),  # too few passes to extrapolate
-        ([-9.0, -8.9, -8.8, -8.7], 0.0, inf, True),
-        ([-9.0, -8.0, -7.0, -6.0], 0.0, inf, False),
-        ([-9.0], 0.0, 1.0, True),
-        ([-9.0], 0.0, 10.0, False),
-        ([-1.0, -1.0, -1.0, -1.5], -1.2, inf, True),  # a fall is not extrapolated
-        ([-9.0, -9.0, -9.0, -9.0], -inf, inf, False),
-        # Without a projection the highest bounds count: a move may be lower than before, if the ridge's term grows.
-        ([-1.0, -1.0, -1.0, -1.5], -1.2, None, False),
-        ([-1.0, -1.0, -1.0, -1.5], -0.9, None, True),
-        ([-2.0, -1.9, -1.6, -1.8], 2.3, None, False),  # 30 times 0.4 / 3 are foreseen from -1.6
-        ([-2.0, -1.9, -1.6, -1.8], 2.5, None, True),
-    ],
+@cases(
+    ([-9.0, -8.0, -7.0], 0.0, inf, False),  # too few passes to extrapolate
+    ([-9.0, -8.9, -8.8, -8.7], 0.0, inf, True),
+    ([-9.0, -8.0, -7.0, -6.0], 0.0, inf, False),
+    ([-9.0], 0.0, 1.0, True),
+    ([-9.0], 0.0, 10.0, False),
+    ([-1.0, -1.0, -1.0, -1.5], -1.2, inf, True),  # a fall is not extrapolated
+    ([-9.0, -9.0, -9.0, -9.0], -inf, inf, False),
+    # Without a projection the highest bounds count: a move may be lower than before, if the ridge's term grows.
+    ([-1.0, -1.0, -1.0, -1.5], -1.2, None, False),
+    ([-1.0, -1.0, -1.0, -1.5], -0.9, None, True),
+    ([-2.0, -1.9, -1.6, -1.8], 2.3, None, False),  # 30 times 0.4 / 3 are foreseen from -1.6
+    ([-2.0, -1.9, -1.6, -1.8], 2.5, None, True),
 )
 def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, target, remaining, hopeless):
     records, asked = plain_records(bounds, 0.0), {} if remaining is None else {"safety": 1.0}

@@ -12,7 +12,7 @@ import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, draw_sample, mstep
 from inside import starts as initialization
-from tables import noted, parameters, refused, warned
+from tables import cases, noted, parameters, refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 every_start = pytest.mark.parametrize("init_params", inside.STARTS)
@@ -385,15 +385,12 @@ def test_the_clusters_are_scipys_of_repeated_rows(n, d, weighted):
         assert same_clusters(np.repeat(got, times), cut_tree(hierarchy, min(n_clusters, n)).ravel())
 
 
-@pytest.mark.parametrize(
-    ("rows", "weight", "n_clusters", "expected"),
-    [
-        ([0, 0.1, 5, 5.1, 9, 9.1], [1e-250] * 2 + [1e90] * 4, 2, [0, 0, 0, 0, 1, 1]),  # they come to an end
-        ([0, 10, 11, 1000], [1e-200] * 3 + [1], 3, [0, 1, 1, 2]),  # those without a product are still apart
-        ([5, -5, 5.1, -5.1], [1] * 4, 2, [0, 1, 0, 1]),  # numbers are those of the first rows
-        ([-1, 1], [1] * 2, 5, [0, 1]),  # there are no more clusters than rows
-        ([0], [1], 5, [0]),
-    ],
+@cases(
+    ([0, 0.1, 5, 5.1, 9, 9.1], [1e-250] * 2 + [1e90] * 4, 2, [0, 0, 0, 0, 1, 1]),  # they come to an end
+    ([0, 10, 11, 1000], [1e-200] * 3 + [1], 3, [0, 1, 1, 2]),  # those without a product are still apart
+    ([5, -5, 5.1, -5.1], [1] * 4, 2, [0, 1, 0, 1]),  # numbers are those of the first rows
+    ([-1, 1], [1] * 2, 5, [0, 1]),  # there are no more clusters than rows
+    ([0], [1], 5, [0]),
 )
 def test_of_few_rows_clusters_are_these(rows, weight, n_clusters, expected):
     rows, weight = np.array(rows, float)[:, None], np.array(weight, float)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inside import Candidate, CandidateView, _em, layout_with_code, mstep
-from tables import refused
+from tables import cases, refused
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))
@@ -78,16 +78,16 @@ def tables(n, d):
     return [np.ones(shape) for shape in ((n - 1, d), (n + 1, d), (n, d - 1), (n, d + 1))]
 
 
-def cases(name, call, values):
+def wrong(name, call, values):
     return [pytest.param(call, value, id=f"{name}-{number}") for number, value in enumerate(values)]
 
 
-def arguments(call, **wrong):
+def arguments(call, **given):
     """Cases of each argument of a call, all others being right."""
     return [
         case
-        for name, values in wrong.items()
-        for case in cases(f"{call.__name__}, {name}", lambda v, name=name: call(**{name: v}), values)
+        for name, values in given.items()
+        for case in wrong(f"{call.__name__}, {name}", lambda v, name=name: call(**{name: v}), values)
     ]
 
 
@@ -96,7 +96,7 @@ def by_layout(name, call, sizes=None):
     return [
         case
         for layout, size in (sizes or SIZES).items()
-        for case in cases(f"{name} of {layout}", lambda v, layout=layout: call(layout, v), flat(size))
+        for case in wrong(f"{name} of {layout}", lambda v, layout=layout: call(layout, v), flat(size))
     ]
 
 
@@ -306,35 +306,35 @@ ALL = [
     *arguments(a_plan, log_offset=flat(K), tails=lengths(K), code=[4, 99], moments=[4, 2**31 - 1]),
     *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
     *arguments(a_plan, origin=flat(D), reach=flat(D), axes=lengths(SIZES[FULL])),
-    *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
-    *cases("n_rows", lambda v: a_plan().start(_em.Scratch(), v), [0, -1]),
+    *wrong("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
+    *wrong("n_rows", lambda v: a_plan().start(_em.Scratch(), v), [0, -1]),
     *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=lengths(N), scratch=[_em.Scratch()]),
-    *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
-    *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
-    *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
-    *cases("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
+    *wrong("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
+    *wrong("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
+    *wrong("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
+    *wrong("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
     *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
     *arguments(rows_pass, log_evidence=lengths(N), responsibilities=tables(N, K)),
-    *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
-    *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
-    *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
-    *cases("sums", lambda v: a_plan().collect(v), lengths(a_plan().sums(walked(a_plan())).size)),
-    *cases("sums of totals", lambda v: of_joined(a_plan(totals=v)), [True]),
-    *cases("scatter", lambda v: of_joined(a_plan(TIED, common_scatter=True), v), [*tables(D, D), None]),
-    *cases("scatter unasked", lambda v: of_joined(a_plan(), v), tables(D, D)),
+    *wrong("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
+    *wrong("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
+    *wrong("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
+    *wrong("sums", lambda v: a_plan().collect(v), lengths(a_plan().sums(walked(a_plan())).size)),
+    *wrong("sums of totals", lambda v: of_joined(a_plan(totals=v)), [True]),
+    *wrong("scatter", lambda v: of_joined(a_plan(TIED, common_scatter=True), v), [*tables(D, D), None]),
+    *wrong("scatter unasked", lambda v: of_joined(a_plan(), v), tables(D, D)),
     # A climb.
     *arguments(measured, log_offset=lengths(K), centres=tables(K, D), tails=lengths(K)),
     *arguments(measured, whiteners=lengths(SIZES[FULL])),
-    *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
-    *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
-    *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
+    *wrong("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
+    *wrong("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
+    *wrong("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=lengths(K), second=lengths(SIZES[FULL])),
     *arguments(halved, precisions=lengths(K), offset=lengths(D)),
-    *cases("a check of a state", lambda v: a_check().first(v, None), [an_ascent()]),
-    *cases("a check of another model", lambda v: a_check(v).first(an_ascent(), None), [DIAGONAL]),
+    *wrong("a check of a state", lambda v: a_check().first(v, None), [an_ascent()]),
+    *wrong("a check of another model", lambda v: a_check(v).first(an_ascent(), None), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=lengths(K), tails=lengths(K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
-    *cases("climb, no means", lambda v: climb(means=v), [None]),
+    *wrong("climb, no means", lambda v: climb(means=v), [None]),
     *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=lengths(N), layout=[4, 2**31 - 1]),
     *arguments(a_loop, origin=flat(D), reach=flat(D)),
     # Rows that have some columns, or errors.
@@ -352,64 +352,64 @@ ALL = [
     *arguments(a_plan_of_patterns, axes=[whiteners(FULL)], noise=[SimpleNamespace(log_widths=np.ones(D + 1))]),
     *arguments(walked_patterns, table=[observed(layout=DIAGONAL), of_errors()]),
     *arguments(walked_patterns, first=[-1, 2], last=[-1, 2], begun_by=[a_plan()]),
-    *cases("written", lambda v: written(responsibilities=v), tables(N, K)[2:]),
+    *wrong("written", lambda v: written(responsibilities=v), tables(N, K)[2:]),
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
-    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), tables(K, 2)[:2]),
-    *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
-    *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
-    *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
-    *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
+    *wrong("ascend, allowed", lambda v: ascend(allowed=lambda K: v), tables(K, 2)[:2]),
+    *wrong("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
+    *wrong("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
+    *wrong("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
+    *wrong("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
     *arguments(ties, rows=[np.ones((N, D + 1)), np.ones((N, D - 1))], weight=[np.ones(N - 1)], noise=[np.ones(D - 1)]),
     *arguments(ties, causes=[np.zeros(K - 1, np.uint8)], repeated=[np.ones(D - 1, np.uint8)]),
-    *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
+    *wrong("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=lengths(N)),
     *arguments(candidate_rows, origin=flat(D), reach=flat(D)),
-    *cases("some rows", lambda v: candidate_rows().some(np.array(v)), [[-1], [N], [0, N - 1, 2**62], []]),
-    *cases("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
+    *wrong("some rows", lambda v: candidate_rows().some(np.array(v)), [[-1], [N], [0, N - 1, 2**62], []]),
+    *wrong("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=lengths(D * D)),
     *arguments(candidate_view, centre=lengths(D)),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
     *arguments(candidate, rows=NARROW, run=NARROW),
     *arguments(clusters, seeds=[np.ones((K, D + 1))]),
     *arguments(candidate_rows, code=[np.zeros(N - 1, np.intc), np.full(N, 2, np.intc)]),
-    *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
+    *wrong("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=lengths(N)),
     *arguments(survey, n_features=[-1, 0, D - 1, D + 1], fill=lengths(D)),
     *arguments(survey, given=[survey(np.ones((2, D + 1)), n_features=D + 1)]),
-    *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
-    *cases("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
-    *cases("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
-    *cases("distinct_rows, weight", lambda v: mstep.distinct_rows(ROWS, v), lengths(N)),
+    *wrong("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
+    *wrong("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
+    *wrong("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
+    *wrong("distinct_rows, weight", lambda v: mstep.distinct_rows(ROWS, v), lengths(N)),
     *arguments(
         seeds, rows=[np.ones((0, 2)), np.ones((3, 0))], weight=[np.ones(N - 1)], n_uniforms=[6, 0], n_seeds=[-1]
     ),
-    *cases("seeds, uniforms", lambda v: seeds(n_seeds=v[0], n_uniforms=v[1]), [(0, 0), (1, 2), (2, 1), (9, 8)]),
-    *cases("reach", survey().reach, flat(D)),
-    *cases("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
+    *wrong("seeds, uniforms", lambda v: seeds(n_seeds=v[0], n_uniforms=v[1]), [(0, 0), (1, 2), (2, 1), (9, 8)]),
+    *wrong("reach", survey().reach, flat(D)),
+    *wrong("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
     # An update.
-    *cases("family", lambda v: mstep.MixtureFamily(*v, 0.0), FAMILIES),
+    *wrong("family", lambda v: mstep.MixtureFamily(*v, 0.0), FAMILIES),
     *arguments(parted, weights=flat(K), means=tables(K, D), precisions=flat(SIZES[FULL])),
     *arguments(parted, of=[WIDE]),
-    *cases("covariances, weights", lambda v: family().at_precisions(v, whiteners(FULL)), flat(K)),
-    *cases("covariances, precisions", lambda v: family().at_precisions(np.ones(K), v), flat(SIZES[FULL])),
+    *wrong("covariances, weights", lambda v: family().at_precisions(v, whiteners(FULL)), flat(K)),
+    *wrong("covariances, precisions", lambda v: family().at_precisions(np.ones(K), v), flat(SIZES[FULL])),
     *arguments(prior, mean=flat(D), scale=flat(4)),
     *arguments(term, **OF_PARAMETERS),
     *arguments(update, **OF_MOMENTS, counts=flat(K)),
     *(case for call in (update_after, kept, changed_by_others) for case in arguments(call, **OF_ESTIMATES)),
-    *cases("family, fixed", lambda v: family(fixed=v), [np.ones((2, K), np.uint8), np.ones((3, K + 1), np.uint8)]),
-    *cases("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
+    *wrong("family, fixed", lambda v: family(fixed=v), [np.ones((2, K), np.uint8), np.ones((3, K + 1), np.uint8)]),
+    *wrong("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
     *by_layout("update, second", lambda layout, v: update(layout, second=v)),
-    *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),
-    *cases("whiten", lambda v: mstep.whiten(*v), WHITENED),
+    *wrong("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),
+    *wrong("whiten", lambda v: mstep.whiten(*v), WHITENED),
     *by_layout("log_offset, whiteners", lambda layout, v: log_offset(layout, v, np.ones(N_FACTORED[layout]))),
     *by_layout("log_offset, rest", lambda layout, v: log_offset(layout, whiteners(layout), v), N_FACTORED),
-    *cases("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
-    *cases("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
+    *wrong("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
+    *wrong("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
     # What is kept of a climb, and a check on components.
     *arguments(an_ascent, **OF_ESTIMATES),
-    *cases("no means", lambda v: an_ascent(means=v), [None]),
+    *wrong("no means", lambda v: an_ascent(means=v), [None]),
     *arguments(restored, secants=[-1, 6, 10**6], room=[np.ones(3), np.ones(0)]),
     *arguments(check, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=lengths(D)),
     *arguments(check, tails=lengths(K)),
@@ -421,26 +421,23 @@ def test_a_wrong_length_is_a_value_error(call, value):
     refused(r"expected|spent|needs|given|layout", call, value)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: a_plan().start(None, N),
-        lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
-        lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
-        lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
-        lambda: _em.Clusters(None, ROWS[:K], 1, _em.Scratch()),
-        lambda: _em.Clusters(candidate_view(), ROWS[:K], 1, None),
-        lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), None),
-        lambda: _em.Run(None, 2).go(2, None),
-        lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
-        lambda: mstep.QuasiNewtonState(None, 1e-3, True),
-        lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
-        lambda: a_plan().collect(None),
-        lambda: a_plan().join([None]),
-        lambda: a_plan().join([object()]),
-        lambda: _em.LoopWorkers(None),
-        lambda: _em.LoopWorkers([_em.Scratch(), None]),
-    ],
+@cases(
+    lambda: a_plan().start(None, N),
+    lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
+    lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
+    lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
+    lambda: _em.Clusters(None, ROWS[:K], 1, _em.Scratch()),
+    lambda: _em.Clusters(candidate_view(), ROWS[:K], 1, None),
+    lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), None),
+    lambda: _em.Run(None, 2).go(2, None),
+    lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
+    lambda: mstep.QuasiNewtonState(None, 1e-3, True),
+    lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
+    lambda: a_plan().collect(None),
+    lambda: a_plan().join([None]),
+    lambda: a_plan().join([object()]),
+    lambda: _em.LoopWorkers(None),
+    lambda: _em.LoopWorkers([_em.Scratch(), None]),
 )
 def test_none_is_no_object_of_the_kernel(call):
     refused(None, call, error=TypeError)

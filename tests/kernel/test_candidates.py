@@ -9,7 +9,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, MixtureParameters, Objective, Problem, covariance_model
-from tables import blobs, refused
+from tables import blobs, cases, refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -230,9 +230,7 @@ def test_a_candidate_makes_the_passes_of_a_fit_beside_noise_and_of_heavy_tails(c
 
 
 @pytest.mark.usefixtures("kernel")
-@pytest.mark.parametrize(
-    ("n", "n_others", "number", "d"), [(2, 2, 1, 1), (40, 33, 32, 3), (300, 200, 10, 2), (90, 90, 40, 5)]
-)
+@cases((2, 2, 1, 1), (40, 33, 32, 3), (300, 200, 10, 2), (90, 90, 40, 5))
 def test_the_distance_to_a_neighbour_tells_how_dense_a_place_is(n, n_others, number, d):
     rows = np.random.default_rng(n).normal(size=(n, d))
     others = np.arange(n_others) * n // n_others  # evenly among rows that may be sorted
