@@ -16,9 +16,7 @@ from tables import PARAMETERS, assert_same, copies, parameters, warned
 
 K, D = 3, 2
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_start = pytest.mark.parametrize("init_params", STARTS)
-few = settings(max_examples=settings.default.max_examples // 2)
 
 # A fit cut short by max_iter is what these tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -72,7 +70,7 @@ def assert_same_bits(got, expected):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("reg_covar", [0.0, 0.01])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@closed_forms
+@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 def test_each_pass_is_the_textbooks(covariance_type, dtype, reg_covar, weighted):
     X = blobs(n=150).astype(dtype)
     weight = np.random.default_rng(5).uniform(0.2, 2, len(X)) if weighted else None
@@ -203,7 +201,7 @@ def test_weights_are_repeats_in_any_order_for_a_default_fit(covariance_type, ini
 
 
 @every_type
-@few
+@settings(max_examples=settings.default.max_examples // 2)
 @given(factor=st.floats(1e-3, 1e3))
 def test_the_unit_of_the_weights_changes_nothing(covariance_type, factor):
     X, asked = blobs(), start(covariance_type) | {"tol": 0, "max_iter": 10}

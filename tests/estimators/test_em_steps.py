@@ -14,7 +14,6 @@ from gmm import BayesianGaussianMixture, GaussianMixture, em, select
 from inside import PARSIMONIOUS
 from tables import DATA, blobs, cases, copies, refused, reloaded
 
-every_type = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 
 
@@ -92,7 +91,7 @@ def parts(step):
 
 
 @quiet
-@every_type
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 @pytest.mark.parametrize("acceleration", [None, "auto"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("max_iter", [7, 300])

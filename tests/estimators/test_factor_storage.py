@@ -20,7 +20,6 @@ HOW = {"covariance_type": "factor", "n_factors": Q, "random_state": 0}
 X, OTHER = (factor_groups(N, D, Q, K, seed, truth=0, apart=1.0) for seed in (1, 2))
 HOLED = np.where(np.random.default_rng(3).uniform(size=X.shape) < 0.02, np.nan, X)
 COLUMNS, VALUES, PARTS = [0, 5, 60, 2], {1: 0.5, 40: -1.0}, ("weights", "means", "covariances")
-ERRORS = np.full(D, 0.1)
 
 
 def whole(mixture):
@@ -133,7 +132,7 @@ FUNCTIONS = {
     analysis.fisher_vector: lambda m, o, f: refusal(analysis.fisher_vector, m, OTHER),
     analysis.match: lambda m, o, f: (analysis.match(m, o), analysis.match(o, m)),
     analysis.overlap: lambda m, o, f: analysis.overlap(m, n_samples=20_000),
-    analysis.true_values: lambda m, o, f: analysis.true_values(m, X[:9], ERRORS),
+    analysis.true_values: lambda m, o, f: analysis.true_values(m, X[:9], np.full(D, 0.1)),
     inference.standard_errors: lambda m, o, f: errors_of(m),
     em.e_step: lambda m, o, f: (em.e_step(m, X).second, em.e_step(m, X).first),
     em.m_step: lambda m, o, f: numbers_of(em.m_step(m, em.e_step(m, X))),
@@ -187,13 +186,12 @@ def assert_same(ours, theirs, atol):
 
 
 # Draws differ: their square roots of a covariance do.
-LOOSE = {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}
 
 
 @pytest.mark.parametrize("use", METHODS | FUNCTIONS, ids=lambda each: getattr(each, "__name__", each))
 def test_no_method_attribute_or_function_depends_on_the_storage(pairs, use, tmp_path):
     low_rank, dense = ((METHODS | FUNCTIONS)[use](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
-    assert_same(low_rank, dense, LOOSE.get(use, 1e-5))
+    assert_same(low_rank, dense, {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}.get(use, 1e-5))
 
 
 @pytest.mark.parametrize("function", FITS, ids=lambda each: each.__name__)

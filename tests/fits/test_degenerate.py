@@ -14,7 +14,6 @@ from inside import FULL, PARSIMONIOUS, Degeneracy, DegeneracyRule, MixtureParame
 from tables import dense
 
 RIDGE = 1e-6
-every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
 every_model = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS, "few factors"])
 
 
@@ -151,7 +150,7 @@ def words_of(parameters, n):
     return inside.degenerate.describe_causes(causes, parameters, rows, ["x", "y"])
 
 
-@every_type
+@pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_few_rows_are_a_group_only_where_they_are_worth_more_than_chance_gives(name):
     """Far from all others they are one as soon as they leave their covariance a bound: from two or three rows on."""
     fewest = 2 if name in ("VVE", "VVV") else 1 if name not in OF_ONE_COVARIANCE else 1.5

@@ -23,10 +23,7 @@ MASKS = {
     "most": {"weights": [True, True, False], "means": [False, True, False], "covariances": True},
     "everything": {"weights": True, "means": True, "covariances": True},
 }
-every_model = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)  # with a prior, factors need covariances of their own
-every_mask = pytest.mark.parametrize("fixed", MASKS)
-SOME = {"covariances": [False, True, False], "means": [True, False, False]}
 PRIOR = NormalInverseWishart([0.5, -1], 2.0, 5.0, 1.5)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
@@ -73,7 +70,7 @@ def assert_fixed(mixture, before, fixed):
 def test_passes_are_those_of_the_twin(name, fixed):
     if fixed == "some covariances" and name not in SEPARATE:
         return
-    X, masks = rows(), MASKS.get(fixed, SOME)
+    X, masks = rows(), MASKS.get(fixed, {"covariances": [False, True, False], "means": [True, False, False]})
     weight = np.random.default_rng(3).uniform(0.5, 2, len(X))
     mixture = beginning(name, masks, tol=0, max_iter=12, reg_covar=0.01).fit(X, sample_weight=weight)
     given = parameters(beginning(name, masks))
@@ -123,7 +120,7 @@ def of_kind(kind, X):
     }[kind]
 
 
-@every_mask
+@pytest.mark.parametrize("fixed", MASKS)
 @pytest.mark.parametrize("kind", ["float32", "weights", "gaps", "labels", "noise"])
 def test_fixed_parameters_go_with_all_kinds_of_rows_and_noise(fixed, kind):
     X, given, fit = of_kind(kind, rows())
@@ -179,7 +176,7 @@ def n_fixed(name, fixed):
     return min(weights, K - 1) + means * D + (covariances > 0) * covariance_model(name).n_parameters(K, D)
 
 
-@every_model
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 def test_fixed_parameters_are_not_counted(name):
     given = {"covariance_type": name, "weights_init": np.full(K, 1 / K), "random_state": 0, "n_init": 4}
     equal = GaussianMixture(K, fixed={"weights": True}, **given).fit(rows())  # from the usual starts

@@ -10,7 +10,6 @@ from gmm import GaussianMixture, select
 from inside import STARTS, ArraySource, Scorer, fitted_parameters
 from tables import DATA, FAITHFUL, cases, numbers_of, refused, reloaded
 
-every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 K, D = 3, 2
 
 
@@ -214,7 +213,7 @@ def test_what_responsibilities_leave_is_noise_at_the_start():
     refused(r"to 1.*row 7 is 0", begun, False, given=np.where(number == 7, 0, given))
 
 
-@every_type
+@pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 def test_one_fit_finds_groups_where_most_rows_are_noise(covariance_type):
     how = {"covariance_type": covariance_type, "noise": True, "tol": 1e-6, "max_iter": 1000}
     for seed in (0, 4, 5):

@@ -8,10 +8,7 @@ import pytest
 from gmm import GaussianMixture
 from tables import BLOBS, DATA, FAITHFUL, IRIS, numbers_of
 
-MCLUST = json.loads((DATA / "mclust.json").read_text())
-EXACT = json.loads((DATA / "exact_orientation.json").read_text())
 # mclust stops its inner search of these a little early.
-CLOSE = {"VEE": 1e-7, "EVE": 1e-6}
 PRECISE = {"tol": 1e-10, "max_iter": 5000, "random_state": 0}
 GALAXIES = numbers_of(DATA / "galaxies.csv")[:, None] / 1000
 TABLES = {"faithful": FAITHFUL, "iris": IRIS}
@@ -22,7 +19,7 @@ def name_of(run):
 
 
 cut_short = pytest.mark.filterwarnings("ignore:Best performing initialization")
-every_run = pytest.mark.parametrize("run", MCLUST, ids=name_of)
+every_run = pytest.mark.parametrize("run", json.loads((DATA / "mclust.json").read_text()), ids=name_of)
 
 
 def climbed(run, callback, **how):
@@ -60,7 +57,7 @@ def assert_parameters(got, expected, rtol):
 def test_mclusts_passes_are_ours(run):
     seen = []
     X, mixture = climbed(run, tol=0, max_iter=6, callback=lambda r: seen.append(r.parameters))
-    rtol = CLOSE.get(run["model"], 1e-11)
+    rtol = {"VEE": 1e-7, "EVE": 1e-6}.get(run["model"], 1e-11)
     alike = 0 if run["model"] == "EVE" else 6  # whose updates of ours raise the likelihood, and no more
     for t, loglik in run["loglik"].items():
         if int(t) <= alike:
@@ -85,7 +82,7 @@ def test_mclusts_optima_are_ours(run):
 
 
 @cut_short
-@pytest.mark.parametrize("run", EXACT, ids=name_of)
+@pytest.mark.parametrize("run", json.loads((DATA / "exact_orientation.json").read_text()), ids=name_of)
 def test_common_orientations_end_where_exact_ones_do(run):
     """An update begins with the axes before and need not be a maximum: the ends are those of exact ones, or higher."""
     n = len(TABLES[run["dataset"]])

@@ -17,7 +17,6 @@ from inside import ArraySource, Continuation, EStep, Objective, Problem, Student
 from tables import refused
 
 every_layout = pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VVI", "VII", "factor1"])
-closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 estimated = pytest.mark.parametrize("degrees", [None, "each", 3.5], ids=["shared", "each", "given"])
 each_or_shared = pytest.mark.parametrize("degrees", [None, "each"], ids=["shared", "each"])
@@ -102,7 +101,7 @@ def test_a_constant_column_leaves_a_fit_resistant():
     np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [0, 6], atol=0.2)
 
 
-@closed_forms
+@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 @estimated
 @pytest.mark.parametrize("ridge", [0.0, 0.01])
 def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):

@@ -11,7 +11,6 @@ from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, MixtureParameters, Objective, Problem, covariance_model
 from tables import blobs, cases, refused
 
-every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 
 K, D, N = 3, 2, 300
@@ -123,7 +122,7 @@ def test_of_clusterings_that_are_alike_the_tightest_is_left():
     assert of_each == sorted([same, elsewhere], key=lambda one: -one.tightness)
 
 
-@every_type
+@pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type):
     (one, _), model = candidate(covariance_type, n_passes=2), covariance_model(covariance_type)
     problem = Problem(ArraySource(X), Objective(model, RIDGE))

@@ -17,7 +17,6 @@ from inside import PARSIMONIOUS, ArraySource, MixtureParameters, Objective, Prob
 from tables import groups, interrupt, refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-classic = pytest.mark.parametrize("covariance_type", inside.CLASSIC)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 IRIS = load_iris().data
 
@@ -44,7 +43,7 @@ def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30
 
 @pytest.mark.parametrize(("d", "seed"), [(1, 0), (1, 1), (3, 0), (3, 1), (3, 2), (17, 1)])
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
-@classic
+@pytest.mark.parametrize("covariance_type", inside.CLASSIC)
 def test_each_pass_is_the_twins(covariance_type, ridge, d, seed):
     X = overlapping(seed, n=150 + 30 * d, d=d)
     weight = np.random.default_rng(seed).uniform(0.5, 2, len(X)) if seed else None

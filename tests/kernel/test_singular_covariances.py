@@ -14,7 +14,6 @@ from tables import refused, warned
 from test_update import statistics_of
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
-quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 
 
 def statistics(covariance_type, rows, responsibilities):
@@ -124,7 +123,7 @@ HARD_DATA = {
 }
 
 
-@quiet
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:reg_covar hides groups")
 @pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
 @pytest.mark.parametrize("X", HARD_DATA.values(), ids=HARD_DATA)

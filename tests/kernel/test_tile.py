@@ -18,8 +18,6 @@ LEVELS = tiles.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many
 PANEL = 128  # bytes of results that few_rows.h computes together
 GUARD = 64  # bytes before, behind and between two features: the widest vector
-SIZES = (*range(1, 9), 11, 12, 13, 23)
-GROUPS = (1, 2, 3)
 OFFSET = -1.25
 
 
@@ -408,6 +406,6 @@ def test_each_function_has_a_case():
 @pytest.mark.parametrize("case", LEAVES, ids=lambda case: case.__name__)
 def test_each_function_gives_what_numpy_gives(case, level, dtype):
     address = tiles.leaf_addresses(level, dtype == np.float32)[LEAVES.index(case)]
-    for size, groups, other in product(SIZES, GROUPS, (False, True)):
+    for size, groups, other in product((*range(1, 9), 11, 12, 13, 23), (1, 2, 3), (False, True)):
         rng = np.random.default_rng([size, groups, other])
         case(Call(address, dtype, rng, other), size, groups * PAD // np.dtype(dtype).itemsize)

@@ -14,9 +14,7 @@ from inside import SPHERICAL, ArraySource, EStep, MStep, Objective, covariance_m
 from tables import refused
 
 every_type = pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
-classic = pytest.mark.parametrize("covariance_type", inside.CLASSIC)
 every_layout = pytest.mark.parametrize("name", inside.CLASSIC)
-closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 
 
 def problem(covariance_type, K, d, seed=0):
@@ -45,7 +43,7 @@ def compiled_update(statistics, ridge, constraint=0):
     return update.finish()
 
 
-@closed_forms
+@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 @settings(max_examples=settings.default.max_examples // 2)
 @given(
     K=st.integers(1, 5),
@@ -87,7 +85,7 @@ def test_the_first_singular_component_is_told(covariance_type, d):
     assert compiled_update(exact, 1e-6)[1] == -1
 
 
-@classic
+@pytest.mark.parametrize("covariance_type", inside.CLASSIC)
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("d", [2, 20])
 def test_no_positive_definite_matrix_is_told(covariance_type, bad, d):

@@ -45,7 +45,6 @@ OBJECTS = {
     "Tracker": gmm.tracking.Tracker([[0, 0], [9, 9]], motion=1.0),
     "StandardErrors": gmm.inference.standard_errors(MODEL, X, n_replicates=3, random_state=0),
 }
-CHEAP = ("n_components", "n_replicates")
 # What is right, by the name of the argument.
 RIGHT = {"X": X, "y": Y, "X_out": X[:3], "rows": X, "reference": np.repeat(X, 2, axis=0), "data": lambda: iter([X])}
 RIGHT |= {"total": lambda task: reduce(add, map(task, range(2), np.split(X, 2))), "error_covariance": [0.1, 0.1]}
@@ -69,7 +68,6 @@ BESIDE = {
     "split_lrt": {"n_splits": 2},
     "stability": {"n_splits": 2},
 }
-FOREIGN = (*OBJECTS.values(), *ESTIMATORS)
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
 MAKERS = ("from_state", "from_mapped", "from_arrays", "of")  # are called by others of the package
 OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", *MAKERS)  # are not called so
@@ -104,10 +102,10 @@ def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatc
     MODEL.save("model.gmm")
     np.savetxt("predictions.csv", X, delimiter=",", header="a,b", comments="")
     names, needed = arguments(getattr(OBJECTS[of], name) if of else PUBLIC[name])
-    needed += [each for each in CHEAP if each in names and each not in needed]
+    needed += [each for each in ("n_components", "n_replicates") if each in names and each not in needed]
     right = {each: RIGHT[each] for each in needed} | BESIDE.get(name, {})
     for argument in names:
-        for wrong in WRONG + FOREIGN * (argument in ("model", "estimator", "statistics")):
+        for wrong in WRONG + (*OBJECTS.values(), *ESTIMATORS) * (argument in ("model", "estimator", "statistics")):
             owner = copy.deepcopy(OBJECTS[of])  # a method may change its object
             function = getattr(owner, name) if of else PUBLIC[name]
             try:
