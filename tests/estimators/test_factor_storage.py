@@ -185,12 +185,10 @@ def assert_same(ours, theirs, atol):
         np.testing.assert_allclose(one, other, rtol=atol, atol=atol * size)
 
 
-# Draws differ: their square roots of a covariance do.
-
-
 @pytest.mark.parametrize("use", METHODS | FUNCTIONS, ids=lambda each: getattr(each, "__name__", each))
 def test_no_method_attribute_or_function_depends_on_the_storage(pairs, use, tmp_path):
     low_rank, dense = ((METHODS | FUNCTIONS)[use](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
+    # Draws differ: their square roots of a covariance do.
     assert_same(low_rank, dense, {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}.get(use, 1e-5))
 
 

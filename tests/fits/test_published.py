@@ -8,7 +8,6 @@ import pytest
 from gmm import GaussianMixture
 from tables import BLOBS, DATA, FAITHFUL, IRIS, numbers_of
 
-# mclust stops its inner search of these a little early.
 PRECISE = {"tol": 1e-10, "max_iter": 5000, "random_state": 0}
 GALAXIES = numbers_of(DATA / "galaxies.csv")[:, None] / 1000
 TABLES = {"faithful": FAITHFUL, "iris": IRIS}
@@ -57,7 +56,7 @@ def assert_parameters(got, expected, rtol):
 def test_mclusts_passes_are_ours(run):
     seen = []
     X, mixture = climbed(run, tol=0, max_iter=6, callback=lambda r: seen.append(r.parameters))
-    rtol = {"VEE": 1e-7, "EVE": 1e-6}.get(run["model"], 1e-11)
+    rtol = {"VEE": 1e-7, "EVE": 1e-6}.get(run["model"], 1e-11)  # mclust ends its inner search of these early
     alike = 0 if run["model"] == "EVE" else 6  # whose updates of ours raise the likelihood, and no more
     for t, loglik in run["loglik"].items():
         if int(t) <= alike:

@@ -179,7 +179,8 @@ def test_columns_of_a_table_hold_single_values(tmp_path):
     circle = []
     circle.append(circle)
     for column in (circle, np.array([circle, 1], dtype=object), [{"a": 1}]):
-        refused("single values in column 'a', got", sources.write_table, tmp_path / "a.parquet", [{"a": column}])
+        told = "expected single values in column 'a', got"
+        refused(told, sources.write_table, tmp_path / "a.parquet", [{"a": column}])
 
 
 # --- `out=` of the estimators ---------------------------------------------------------------------
